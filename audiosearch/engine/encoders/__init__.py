@@ -1,0 +1,41 @@
+"""The registry of encoders: one line each, imported on first use."""
+
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+
+from audiosearch.engine.encoders.base import Encoder, EncoderSpec
+from audiosearch.engine.errors import ModelUnavailable
+
+ENCODERS = {
+    "spectral": "audiosearch.engine.encoders.spectral.Spectral",
+    "panns_cnn14": "audiosearch.engine.encoders.panns.Cnn14",
+}
+
+_loading = Lock()
+
+
+def encoder_class(name: str) -> type[Encoder]:
+    """The encoder class registered under `name`; raises ModelUnavailable for an unknown name."""
+    if name not in ENCODERS:
+        known = ", ".join(sorted(ENCODERS))
+        raise ModelUnavailable(f'There is no encoder "{name}". Known encoders: {known}.')
+    module, _, attribute = ENCODERS[name].rpartition(".")
+    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+
+def encoder_spec(name: str) -> EncoderSpec:
+    """The declared face of an encoder, without loading its model."""
+    return encoder_class(name).spec
+
+
+def load_encoder(name: str, models_dir: Path, *, threads: int = 0) -> Encoder:
+    """The warm encoder of this process: loaded once, under a lock, and shared by all threads."""
+    with _loading:
+        return _load(name, models_dir, threads)
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, models_dir: Path, threads: int) -> Encoder:
+    return encoder_class(name)(models_dir, threads=threads)

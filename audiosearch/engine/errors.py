@@ -1,0 +1,79 @@
+"""Everything that can go wrong in the engine, in words a person understands."""
+
+
+class EngineError(Exception):
+    """Root of all engine errors.
+
+    `code` is stable and meant for programs; the message is one sentence meant for people;
+    `retryable` says whether the same call may succeed later without anybody changing the input.
+    """
+
+    code = "engine_error"
+    retryable = False
+
+
+class AudioError(EngineError):
+    """The audio cannot be used; the same bytes will never do."""
+
+    code = "bad_audio"
+
+
+class UnsupportedAudio(AudioError):
+    code = "unsupported_audio"
+
+
+class CorruptAudio(AudioError):
+    code = "corrupt_audio"
+
+
+class EmptyAudio(AudioError):
+    code = "empty_audio"
+
+
+class TooShort(AudioError):
+    code = "too_short"
+
+
+class SilentAudio(AudioError):
+    code = "silent_audio"
+
+
+class TooLong(AudioError):
+    code = "too_long"
+
+
+class TooLarge(AudioError):
+    code = "too_large"
+
+
+class ModelUnavailable(EngineError):
+    """The encoder's weights are not on this machine, or are not what they should be."""
+
+    code = "model_unavailable"
+
+
+class DownloadFailed(ModelUnavailable):
+    """A weight file could not be fetched; what was fetched is kept and the next try resumes."""
+
+    code = "download_failed"
+    retryable = True
+
+
+class IndexUnavailable(EngineError):
+    """The vector index does not answer."""
+
+    code = "index_unavailable"
+    retryable = True
+
+
+class SpaceMissing(EngineError):
+    """The vector index has no such space."""
+
+    code = "space_missing"
+
+
+class Busy(EngineError):
+    """Every slot for this kind of work is taken."""
+
+    code = "busy"
+    retryable = True
