@@ -1,0 +1,1 @@
+"""audiosearch: a self-hosted search engine for sound."""
