@@ -1,0 +1,142 @@
+"""Adding a recording: everything is checked first, then it is there whole or not at all."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+from django.utils.crypto import get_random_string
+
+from apps.catalog.models import Collection, Kind, Listening, Tag, Track
+from apps.catalog.spaces import spaces_to_fill
+from apps.catalog.tasks import nudge
+from audiosearch.engine.audio import AudioInfo, inspect
+from audiosearch.engine.errors import TooLarge
+
+TEXT_FIELDS = ("title", "artist", "album", "description")
+MAX_TAGS = 64
+
+
+@dataclass(frozen=True)
+class Added:
+    """A track, and whether this call created it."""
+
+    track: Track
+    created: bool
+
+
+def add_track(
+    *,
+    source: Path,
+    name: str,
+    added_by: Any = None,
+    fields: Mapping[str, str] | None = None,
+    kind: str = "",
+    collection: Collection | None = None,
+    tags: Iterable[str] = (),
+    enqueue: bool = True,
+) -> Added:
+    """Add the audio file at `source`, known to its owner as `name`.
+
+    `fields` (title, artist, album, description) are what a person wrote and win over the file's
+    own tags. Bytes already in the catalogue give the existing track, unchanged.
+    Raises an AudioError saying what is wrong; then nothing was added.
+    """
+    size = source.stat().st_size
+    if size > settings.MAX_FILE_BYTES:
+        limit = settings.MAX_FILE_BYTES // 2**20
+        raise TooLarge(f"The file has {size / 2**20:.1f} MB; the limit is {limit} MB.")
+    digest = _sha256(source)
+    existing = Track.objects.filter(sha256=digest).first()
+    if existing:
+        return Added(existing, created=False)
+    info = inspect(source, max_duration_ms=settings.MAX_DURATION_S * 1000)
+    track = _new_track(digest, size, name, info, dict(fields or {}), kind)
+    track.collection = collection
+    track.added_by = added_by
+    stored = _store(source, digest, name)
+    try:
+        return _write(track, stored, clean_tags(tags), enqueue)
+    except IntegrityError:  # somebody added the same bytes a moment earlier
+        default_storage.delete(stored)
+        return Added(Track.objects.get(sha256=digest), created=False)
+    except BaseException:
+        default_storage.delete(stored)
+        raise
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Tags as they are kept: trimmed, lower case, each once, at most 64 of up to 100 characters."""
+    words = (re.sub(r"\s+", " ", tag.replace("\x00", "")).strip().lower()[:100] for tag in tags)
+    return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
+
+
+def tags_named(names: Iterable[str]) -> list[Tag]:
+    """The tags of these names, created where new."""
+    wanted = clean_tags(names)
+    Tag.objects.bulk_create([Tag(name=name) for name in wanted], ignore_conflicts=True)
+    return list(Tag.objects.filter(name__in=wanted))
+
+
+@transaction.atomic
+def _write(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
+    track.file.name = stored
+    track.save(force_insert=True)
+    if tags:
+        track.tags.set(tags_named(tags))
+    Listening.objects.bulk_create(
+        [Listening(track=track, space=space) for space in spaces_to_fill()]
+    )
+    if enqueue:
+        transaction.on_commit(nudge)
+    return Added(track, created=True)
+
+
+def _new_track(
+    digest: str, size: int, name: str, info: AudioInfo, fields: dict[str, str], kind: str
+) -> Track:
+    original_name = Path(name.replace("\\", "/")).name.replace("\x00", "")[:255] or "recording"
+    written = {key: fields[key].strip() for key in TEXT_FIELDS if fields.get(key, "").strip()}
+    own = {key: info.tags.get(key, "") for key in ("title", "artist", "album")}
+    own["title"] = own["title"] or _title_from(original_name)
+    texts = {**own, **written}
+    track = Track(
+        sha256=digest,
+        original_name=original_name,
+        kind=kind or (Kind.MUSIC if own["artist"] or own["album"] else Kind.SOUND),
+        edited_fields=sorted([*written, *(["kind"] if kind else [])]),
+        duration_ms=info.duration_ms,
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        format=info.format,
+        size_bytes=size,
+        description=texts.pop("description", ""),
+    )
+    for key, value in texts.items():
+        setattr(track, key, value.replace("\x00", "")[:300])
+    return track
+
+
+def _title_from(original_name: str) -> str:
+    words = re.sub(r"[_\s]+", " ", Path(original_name).stem).strip()
+    return words[:300] or original_name
+
+
+def _store(source: Path, digest: str, name: str) -> str:
+    """Copy the file into the storage under a name of our own; the user's never gets there."""
+    suffix = Path(name).suffix.lower()
+    suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
+    target = f"tracks/{digest[:2]}/{digest[:32]}-{get_random_string(8).lower()}{suffix}"
+    with source.open("rb") as file:
+        return default_storage.save(target, File(file))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

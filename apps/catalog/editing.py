@@ -1,0 +1,170 @@
+"""Changing and deleting tracks; the index and the id map follow at once, or as soon as they can."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from apps.catalog import id_map
+from apps.catalog.adding import tags_named
+from apps.catalog.models import Listening, Removal, Space, State, Tag, Track
+from apps.catalog.tasks import nudge
+from apps.catalog.vector_index import get_index, index_fields
+from apps.catalog.vectors import VectorsMissing, delete_vectors, load_vectors
+from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
+from audiosearch.engine.index import TrackWindows
+
+log = logging.getLogger(__name__)
+EDITABLE = ("title", "artist", "album", "description", "kind", "collection", "speaker")
+BATCH = 100
+
+
+@transaction.atomic
+def edit_track(
+    *, track: Track, changes: Mapping[str, Any], tags: Iterable[str] | None = None
+) -> Track:
+    """Set fields of a track by hand; the file's own tags will not overwrite them again.
+
+    `changes` has keys of EDITABLE; tags, when given, replace all of the track's tags.
+    """
+    for field, value in changes.items():
+        if field not in EDITABLE:
+            raise ValueError(f"{field} cannot be edited.")
+        setattr(track, field, value)
+    track.edited_fields = sorted({*track.edited_fields, *changes})
+    track.save()
+    if tags is not None:
+        track.tags.set(tags_named(tags))
+    _changed([track.pk])
+    return track
+
+
+@transaction.atomic
+def edit_tracks(
+    *,
+    track_ids: Iterable[int],
+    changes: Mapping[str, Any] | None = None,
+    add_tags: Iterable[str] = (),
+    remove_tags: Iterable[str] = (),
+) -> int:
+    """The same change to many tracks; returns how many there were."""
+    tracks = list(Track.objects.filter(pk__in=list(track_ids)))
+    adding = tags_named(add_tags)
+    removing = list(Tag.objects.filter(name__in=[tag.strip().lower() for tag in remove_tags]))
+    for track in tracks:
+        for field, value in (changes or {}).items():
+            setattr(track, field, value)
+        track.edited_fields = sorted({*track.edited_fields, *(changes or {})})
+        track.save()
+        track.tags.add(*adding)
+        track.tags.remove(*removing)
+    _changed([track.pk for track in tracks])
+    return len(tracks)
+
+
+def _changed(track_ids: list[int]) -> None:
+    Listening.objects.filter(track_id__in=track_ids).update(index_stale=True)
+    transaction.on_commit(lambda: _follow(track_ids))
+
+
+def _follow(track_ids: list[int]) -> None:
+    id_map.forget(track_ids)
+    try:
+        sync_index(track_ids)
+    except IndexUnavailable as error:
+        log.warning("index not updated yet, will be: %s", error)
+
+
+def sync_index(track_ids: Iterable[int] | None = None) -> int:
+    """Bring changed fields of tracks (all that changed, by default) to the index; returns how many.
+
+    Raises IndexUnavailable; what was not brought stays marked.
+    """
+    stale = Listening.objects.filter(index_stale=True, state=State.READY)
+    if track_ids is not None:
+        stale = stale.filter(track_id__in=list(track_ids))
+    ids = list(stale.values_list("pk", flat=True))
+    for begin in range(0, len(ids), BATCH):
+        rows = Listening.objects.filter(pk__in=ids[begin : begin + BATCH])
+        for space in Space.objects.filter(listenings__in=rows).distinct():
+            _sync_rows(space, list(rows.filter(space=space).select_related("track")))
+    return len(ids)
+
+
+def _sync_rows(space: Space, rows: list[Listening]) -> None:
+    seen = {row.pk: row.track.updated_at for row in rows}
+    windows = []
+    for row in rows:
+        try:
+            vectors = load_vectors(space.name, row.track_id)
+        except VectorsMissing:
+            relisten([row.track_id])
+            continue
+        spans = [(int(start), int(end)) for start, end in vectors.spans]
+        windows.append(TrackWindows(index_fields(row.track), vectors.embeddings, spans))
+    try:
+        get_index().upsert(space.name, windows)
+    except SpaceMissing:
+        return  # the next mend rebuilds the space with today's fields
+    for pk, updated_at in seen.items():
+        Listening.objects.filter(pk=pk, track__updated_at=updated_at).update(index_stale=False)
+
+
+@transaction.atomic
+def relisten(track_ids: Iterable[int]) -> int:
+    """Queue tracks to be heard again from their files; returns how many tracks.
+
+    Their vectors stay in the index until the new ones replace them.
+    """
+    ids = list(track_ids)
+    rows = Listening.objects.filter(track_id__in=ids).exclude(state=State.LISTENING)
+    for space, track_id in rows.values_list("space__name", "track_id"):
+        transaction.on_commit(lambda s=space, t=track_id: delete_vectors(s, t))
+    rows.update(state=State.QUEUED, reason="", attempts=0, claimed_by="")
+    transaction.on_commit(nudge)
+    return len(ids)
+
+
+def delete_tracks(track_ids: Iterable[int]) -> int:
+    """Delete tracks with their vectors, id map entries and files; returns how many there were."""
+    with transaction.atomic():
+        tracks = Track.objects.filter(pk__in=list(track_ids))
+        removals = [Removal(track_id=track.pk, file_name=track.file.name) for track in tracks]
+        Removal.objects.bulk_create(removals)
+        tracks.delete()
+    if not removals:
+        return 0
+    id_map.forget([removal.track_id for removal in removals])
+    try:
+        finish_removals([removal.track_id for removal in removals])
+    except IndexUnavailable as error:
+        log.warning("vectors of deleted tracks remain for now: %s", error)
+    return len(removals)
+
+
+def finish_removals(track_ids: Iterable[int] | None = None) -> int:
+    """Remove what is left of deleted tracks (all, by default); returns how many were finished.
+
+    Raises IndexUnavailable; what remains is tried again by the next mend.
+    """
+    removals = Removal.objects.all()
+    if track_ids is not None:
+        removals = removals.filter(pk__in=list(track_ids))
+    pending = list(removals)
+    if not pending:
+        return 0
+    spaces = list(Space.objects.values_list("name", flat=True))
+    for removal in pending:
+        default_storage.delete(removal.file_name)
+        for space in spaces:
+            delete_vectors(space, removal.track_id)
+    ids = [removal.track_id for removal in pending]
+    for space in spaces:
+        try:
+            get_index().delete_tracks(space, ids)
+        except SpaceMissing:
+            continue
+    Removal.objects.filter(pk__in=ids).delete()
+    return len(ids)

@@ -1,0 +1,32 @@
+"""Celery tasks: thin, and only nudges; the database knows the work."""
+
+import logging
+
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="catalog.listen")
+def listen() -> None:
+    """Listen to whatever is queued."""
+    from apps.catalog.listening import work
+
+    work()
+
+
+@shared_task(name="catalog.mend")
+def mend() -> None:
+    """Finish what crashes and outages left unfinished."""
+    from apps.catalog.mending import mend as mend_everything
+
+    mend_everything()
+
+
+def nudge() -> None:
+    """Tell a worker that there is work; when the queue is away, the next mend does."""
+    try:
+        listen.delay()
+    except (OperationalError, OSError) as error:
+        log.warning("the queue does not answer (%s); the work waits in the database", error)

@@ -1,0 +1,323 @@
+"""Any audio file -> mono float32 at a rate -> windows. The only decoder in the project."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import soxr
+from av.error import FFmpegError
+
+from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.errors import (
+    CorruptAudio,
+    EmptyAudio,
+    SilentAudio,
+    TooLong,
+    TooShort,
+    UnsupportedAudio,
+)
+
+MIN_DURATION_MS = 100
+SILENCE_PEAK = 10 ** (-72 / 20)  # -72 dBFS, about eight steps of 16-bit audio
+FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
+MIN_DECODED_SHARE = 0.5
+PEAK_BUCKETS = 1000
+FORMATS = "WAV, FLAC, MP3, Ogg Vorbis, Opus, M4A/AAC, AIFF, WebM or MP4"
+SUFFIXES = frozenset(
+    [".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".aifc", ".webm", ".mp4"]
+)
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file is: duration in milliseconds, sample rate in Hz, and its own tags."""
+
+    format: str
+    duration_ms: int
+    sample_rate: int
+    channels: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def sniff(head: bytes) -> str | None:
+    """The demuxer for a file that begins with `head` (12 bytes or more), told by content alone.
+
+    Naming the demuxer keeps FFmpeg from guessing, so playlists and other formats that open
+    further files or addresses are never tried.
+    """
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return "wav"
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff"
+    if head[4:8] == b"ftyp":
+        return "mov"
+    for magic, demuxer in (
+        (b"fLaC", "flac"),
+        (b"OggS", "ogg"),
+        (b"\x1a\x45\xdf\xa3", "matroska"),
+        (b"ID3", "mp3"),
+    ):
+        if head.startswith(magic):
+            return demuxer
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return "aac" if head[1] & 0x06 == 0 else "mp3"
+    return None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its first audio stream; FFmpeg's errors become ours."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        file.seek(0)
+        if not head:
+            raise EmptyAudio("The file is empty.")
+        demuxer = sniff(head)
+        if demuxer is None:
+            raise UnsupportedAudio(f"This is not audio we can read; send {FORMATS}.")
+        try:
+            container = av.open(file, "r", format=demuxer, metadata_errors="replace")
+        except (FFmpegError, ValueError) as error:
+            raise CorruptAudio("The file is damaged: its header cannot be read.") from error
+        with container:
+            if not container.streams.audio:
+                raise UnsupportedAudio("The file holds no audio.")
+            stream = container.streams.audio[0]
+            if not stream.codec_context.sample_rate or not stream.codec_context.channels:
+                raise CorruptAudio("The file is damaged: it does not say how it was sampled.")
+            stream.thread_type = "SLICE"
+            yield container, stream
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded frames; damaged packets are passed over, as players do."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except FFmpegError:
+                continue
+    except FFmpegError:
+        return
+
+
+def _mono(frame: Any, converter: Any) -> FloatArray:
+    """One frame as (samples,) float32, channels averaged, never NaN or infinite."""
+    planes = [part.to_ndarray() for part in converter.resample(frame)]
+    if not planes:
+        return np.zeros(0, np.float32)
+    samples = np.concatenate(planes, axis=1).mean(axis=0, dtype=np.float32)
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    return samples
+
+
+def _native(container: Any, stream: Any, start_ms: int) -> Iterator[FloatArray]:
+    """Mono blocks of about a second at the file's own rate, from `start_ms` on."""
+    rate = stream.codec_context.sample_rate
+    if start_ms > 5000:
+        container.seek(max(0, start_ms - 1000) * 1000)
+    skip: int | None = None
+    converter = av.AudioResampler(format="fltp", rate=rate)
+    pending: list[FloatArray] = []
+    held = 0
+    for frame in _frames(container, stream):
+        if skip is None:
+            skip = _samples_before(frame, stream, start_ms, rate)
+        try:
+            samples = _mono(frame, converter)
+        except (FFmpegError, ValueError):  # the layout changed inside the stream
+            converter = av.AudioResampler(format="fltp", rate=rate)
+            samples = _mono(frame, converter)
+        if skip:
+            dropped = min(skip, len(samples))
+            samples, skip = samples[dropped:], skip - dropped
+        pending.append(samples)
+        held += len(samples)
+        if held >= rate:
+            yield np.concatenate(pending)
+            pending, held = [], 0
+    if held:
+        yield np.concatenate(pending)
+
+
+def _samples_before(frame: Any, stream: Any, start_ms: int, rate: int) -> int:
+    """How many samples lie between the first decoded frame and `start_ms`."""
+    first = float(frame.time or 0.0)
+    if stream.start_time and stream.time_base:
+        first -= float(stream.start_time * stream.time_base)
+    return max(0, round((start_ms / 1000 - max(0.0, first)) * rate))
+
+
+def stream(
+    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
+) -> Iterator[FloatArray]:
+    """The audio of a file as successive mono blocks of about a second, in constant memory.
+
+    Yields (samples,) float32 at `sample_rate` Hz, between start_ms and end_ms.
+    Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
+    """
+    with _opened(path) as (container, source):
+        rate = source.codec_context.sample_rate
+        left = None if end_ms is None else (end_ms - start_ms) * rate // 1000
+        resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+        for block in _native(container, source, start_ms):
+            if left is not None:
+                block, left = block[:left], max(0, left - len(block))
+            yield resampler.resample_chunk(block)
+            if left == 0:
+                break
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def decode(
+    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
+) -> FloatArray:
+    """The audio of a file, or of a stretch of it, whole: (samples,) mono float32.
+
+    Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
+    """
+    samples = np.concatenate(list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms)))
+    if not len(samples):
+        raise CorruptAudio("No sound could be decoded from the file.")
+    return samples
+
+
+def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
+    """What the file is, after making sure that it can be listened to.
+
+    Files up to ten minutes (and files that do not say how long they are) are decoded whole,
+    longer ones until something is heard; thorough=False always stops there.
+    Raises the AudioError that says what is wrong: unsupported, empty, corrupt, too short,
+    too long or silent.
+    """
+    with _opened(path) as (container, source):
+        rate = source.codec_context.sample_rate
+        channels = source.codec_context.channels
+        tags = _tags(container, source)
+        name = _format_name(container, source)
+        told_ms = _told_duration_ms(container, source)
+        if told_ms and told_ms > max_duration_ms:
+            raise TooLong(_too_long(told_ms, max_duration_ms))
+        whole = told_ms is None or (thorough and told_ms <= FULL_CHECK_MS)
+        samples, peak = 0, 0.0
+        for block in _native(container, source, 0):
+            samples += len(block)
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            if samples * 1000 > max_duration_ms * rate:
+                raise TooLong(_too_long(samples * 1000 // rate, max_duration_ms))
+            if not whole and peak > SILENCE_PEAK:
+                break
+        heard_ms = samples * 1000 // rate
+    _refuse_unusable(heard_ms, told_ms if whole else None, peak)
+    duration_ms = heard_ms if whole else max(told_ms or 0, heard_ms)
+    return AudioInfo(name, duration_ms, rate, channels, tags)
+
+
+def _refuse_unusable(heard_ms: int, told_ms: int | None, peak: float) -> None:
+    if heard_ms == 0:
+        raise CorruptAudio("The file is damaged: no sound could be decoded from it.")
+    if told_ms and told_ms > 1000 and heard_ms < told_ms * MIN_DECODED_SHARE:
+        raise CorruptAudio(
+            f"The file is damaged: only {heard_ms / 1000:.1f} s of {told_ms / 1000:.1f} s decode."
+        )
+    if heard_ms < MIN_DURATION_MS:
+        raise TooShort(f"The audio lasts {heard_ms} ms; at least {MIN_DURATION_MS} ms are needed.")
+    if peak <= SILENCE_PEAK:
+        raise SilentAudio("The audio is silent from beginning to end.")
+
+
+def _too_long(duration_ms: int, max_duration_ms: int) -> str:
+    return (
+        f"The audio lasts over {duration_ms // 1000} s; the limit is {max_duration_ms // 1000} s."
+    )
+
+
+def _told_duration_ms(container: Any, source: Any) -> int | None:
+    """What the header says the duration is, in ms; None when it does not say."""
+    if source.duration and source.time_base:
+        return max(0, int(source.duration * source.time_base * 1000))
+    if container.duration:
+        return max(0, int(container.duration / 1000))
+    return None
+
+
+def _format_name(container: Any, source: Any) -> str:
+    codec = source.codec_context.codec.canonical_name
+    by_demuxer = {"wav": "WAV", "aiff": "AIFF", "flac": "FLAC", "mp3": "MP3", "aac": "AAC"}
+    demuxer = container.format.name.split(",")[0]
+    if demuxer in by_demuxer:
+        return by_demuxer[demuxer]
+    if demuxer == "ogg":
+        return {"vorbis": "Ogg Vorbis", "opus": "Opus"}.get(codec, f"Ogg {codec}")
+    if demuxer == "matroska":
+        return f"WebM {codec}"
+    return "MP4" if container.streams.video else f"M4A {codec}"
+
+
+def _tags(container: Any, source: Any) -> dict[str, str]:
+    """The file's own title, artist, album, comment … in lower-case keys, without NUL bytes."""
+    merged = {**container.metadata, **source.metadata}
+    return {
+        key.lower(): value.replace("\x00", "").strip()
+        for key, value in merged.items()
+        if value.strip("\x00 \n")
+    }
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of audio: samples (n,) float32 that begin at sample `start`."""
+
+    start: int
+    samples: FloatArray
+
+
+def cut_windows(blocks: Iterable[FloatArray], window: int, hop: int) -> Iterator[Window]:
+    """Windows of `window` samples every `hop`, and one more that ends with the audio.
+
+    Audio no longer than a window comes as one window, as long as it is; nothing is padded.
+    """
+    buffer = np.zeros(0, np.float32)
+    dropped = buffer
+    start = 0
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        while len(buffer) >= window:
+            yield Window(start, buffer[:window])
+            dropped, buffer = buffer[:hop], buffer[hop:]
+            start += hop
+    if start == 0 and len(buffer):
+        yield Window(0, buffer)
+    elif start and len(buffer) > window - hop:
+        missing = window - len(buffer)
+        tail = np.concatenate([dropped[len(dropped) - missing :], buffer])
+        yield Window(start - missing, tail)
+
+
+class PeakMeter:
+    """The waveform in at most 1,000 absolute peaks, one byte each, measured as the audio passes."""
+
+    def __init__(self, expected_samples: int) -> None:
+        self._per_bucket = max(1, -(-expected_samples // PEAK_BUCKETS))
+        self._buckets = np.zeros(PEAK_BUCKETS, np.float32)
+        self._seen = 0
+
+    def pass_through(self, blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        """Yield the blocks unchanged while measuring them."""
+        for block in blocks:
+            index = (self._seen + np.arange(len(block))) // self._per_bucket
+            np.maximum.at(self._buckets, np.minimum(index, PEAK_BUCKETS - 1), np.abs(block))
+            self._seen += len(block)
+            yield block
+
+    def peaks(self) -> bytes:
+        """One byte per bucket: 0 is silence, 255 the loudest sample of this audio."""
+        used = min(PEAK_BUCKETS, -(-self._seen // self._per_bucket))
+        values = self._buckets[:used]
+        loudest = float(values.max(initial=0.0))
+        return (values * (255 / loudest if loudest else 0)).round().astype(np.uint8).tobytes()
