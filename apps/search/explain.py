@@ -1,0 +1,87 @@
+"""Why a search found nothing: which filter took what away."""
+
+from dataclasses import replace
+from typing import Any
+
+from apps.catalog.models import Collection, Listening, State
+from apps.catalog.vector_index import get_index
+from apps.search.results import Explanation, SearchSettings
+from audiosearch.engine.errors import SpaceMissing
+from audiosearch.engine.index import Filter
+
+_FIELDS = (
+    "collection_ids",
+    "tags",
+    "kinds",
+    "min_duration_ms",
+    "max_duration_ms",
+    "added_from",
+    "added_to",
+)
+
+
+def explain(space: str, asked: SearchSettings, where: Filter) -> Explanation:
+    """Count what is searchable, then what each filter leaves, one after the other."""
+    steps: list[dict[str, Any]] = []
+    narrowed = Filter(exclude_track_ids=where.exclude_track_ids)
+    searchable = left = _count(space, narrowed)
+    for field in _FIELDS:
+        value = getattr(where, field)
+        if value in (None, ()):
+            continue
+        narrowed = replace(narrowed, **{field: value})
+        before, left = left, _count(space, narrowed)
+        alone = _count(
+            space, replace(Filter(exclude_track_ids=where.exclude_track_ids), **{field: value})
+        )
+        steps.append(
+            {
+                "filter": _words(field, value, asked),
+                "leaves": left,
+                "takes": before - left,
+                "alone": alone,
+            }
+        )
+    return Explanation(searchable, steps, _message(space, searchable, steps))
+
+
+def _count(space: str, where: Filter) -> int:
+    try:
+        return get_index().count_tracks(space, where)
+    except SpaceMissing:
+        return 0
+
+
+def _words(field: str, value: Any, asked: SearchSettings) -> str:
+    if field == "collection_ids":
+        names = Collection.objects.filter(pk__in=value).values_list("name", flat=True)
+        return "collection: " + (", ".join(names) or "one that does not exist")
+    if field == "tags":
+        return "tags: " + ", ".join(value)
+    if field == "kinds":
+        return "kind: " + ", ".join(value)
+    if field == "min_duration_ms":
+        return f"at least {value / 1000:g} s long"
+    if field == "max_duration_ms":
+        return f"at most {value / 1000:g} s long"
+    date = asked.added_from if field == "added_from" else asked.added_to
+    word = "added from" if field == "added_from" else "added until"
+    return f"{word} {date:%Y-%m-%d %H:%M}"
+
+
+def _message(space: str, searchable: int, steps: list[dict[str, Any]]) -> str:
+    if searchable == 0:
+        waiting = Listening.objects.filter(
+            space__name=space, state__in=(State.QUEUED, State.LISTENING)
+        ).count()
+        if waiting:
+            return f"Nothing can be searched yet: {waiting} recordings are still being listened to."
+        return "There is nothing else in the catalogue to find yet. Add some recordings first."
+    for step in steps:
+        if step["leaves"] == 0:
+            return (
+                f"{searchable} recordings could be searched, but the filter “{step['filter']}” "
+                f"took the last {step['takes']} away"
+                + (f" (alone it would leave {step['alone']})." if step["alone"] else ".")
+            )
+    return "The recordings that matched have just been deleted; search again."

@@ -1,0 +1,28 @@
+"""Recent searches, kept so that a result page has an address to share and reload."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Search(models.Model):
+    """One search of one user: the clip or track, the settings, and the hits as they were found."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="searches"
+    )
+    clip = models.FileField(max_length=200, blank=True)
+    clip_name = models.CharField(max_length=255, blank=True)
+    track = models.ForeignKey("catalog.Track", models.SET_NULL, null=True, blank=True)
+    settings = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name_plural = "searches"
+
+    def __str__(self) -> str:
+        return self.clip_name or str(self.track or self.pk)

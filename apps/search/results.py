@@ -1,0 +1,118 @@
+"""What a search asks and what it answers; the same for the page and the API."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from apps.catalog.id_map import TrackCard
+from audiosearch.engine.index import Filter
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """top_k 1 to 100; start_ms and end_ms choose a stretch of the query; the rest filters tracks.
+
+    Tags must all be there, any of the kinds and collections will do, ranges include both ends.
+    """
+
+    top_k: int = 10
+    start_ms: int | None = None
+    end_ms: int | None = None
+    collections: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    min_duration_ms: int | None = None
+    max_duration_ms: int | None = None
+    added_from: datetime | None = None
+    added_to: datetime | None = None
+
+    def as_filter(self, exclude_track_ids: tuple[int, ...] = ()) -> Filter:
+        """The part that the index applies."""
+        return Filter(
+            collection_ids=self.collections,
+            tags=self.tags,
+            kinds=self.kinds,
+            min_duration_ms=self.min_duration_ms,
+            max_duration_ms=self.max_duration_ms,
+            added_from=int(self.added_from.timestamp()) if self.added_from else None,
+            added_to=int(self.added_to.timestamp()) if self.added_to else None,
+            exclude_track_ids=exclude_track_ids,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Only what was asked for, in JSON's types."""
+        values = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        for key in ("added_from", "added_to"):
+            if key in values:
+                values[key] = values[key].isoformat()
+        return values
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A track, its cosine distance (0 same to 2 opposite), and the moment that matched, in ms."""
+
+    track: TrackCard
+    distance: float
+    start_ms: int
+    end_ms: int
+
+    @property
+    def similarity(self) -> float:
+        """Cosine similarity in percent, 0 to 100, one decimal."""
+        return round(100 * min(1.0, max(0.0, 1 - self.distance)), 1)
+
+    def as_json(self) -> dict[str, Any]:
+        track = asdict(self.track)
+        del track["path"]
+        track["audio"] = f"/api/v1/tracks/{self.track.id}/audio"
+        return {
+            "track": track,
+            "distance": round(self.distance, 6),
+            "similarity": self.similarity,
+            "start_ms": self.start_ms,
+            "end_ms": self.end_ms,
+        }
+
+
+@dataclass
+class Took:
+    """Milliseconds spent in each stage of a search."""
+
+    decode: float = 0.0
+    encode: float = 0.0
+    index: float = 0.0
+    total: float = 0.0
+
+    def as_json(self) -> dict[str, float]:
+        return {key: round(value, 2) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why nothing was found: tracks before any filter, what each filter in turn left, a sentence."""
+
+    searchable: int
+    filters: list[dict[str, Any]]
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """query: what was searched with; hits: best first; explanation: only when there are none."""
+
+    query: dict[str, Any]
+    hits: list[Hit]
+    took: Took = field(default_factory=Took)
+    explanation: Explanation | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "query": self.query,
+            "hits": [hit.as_json() for hit in self.hits],
+            "explanation": self.explanation.as_json() if self.explanation else None,
+            "took_ms": self.took.as_json(),
+        }
