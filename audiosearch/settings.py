@@ -121,6 +121,7 @@ MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+PREFERRED_ENCODERS = ("panns_cnn14", "spectral")  # the first that is ready serves a new catalogue
 ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
 
 # --- People -------------------------------------------------------------------------------------
@@ -199,10 +200,10 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["apps.catalog.permissions.MaySearch"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "audiosearch.api.Pages",
+    "DEFAULT_PAGINATION_CLASS": "audiosearch.paging.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "audiosearch.api.Schema",
-    "EXCEPTION_HANDLER": "audiosearch.api.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "audiosearch.schema.Schema",
+    "EXCEPTION_HANDLER": "audiosearch.api_errors.exception_handler",
     "PAGE_SIZE": 50,
 }
 SPECTACULAR_SETTINGS = {

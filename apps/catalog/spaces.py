@@ -14,7 +14,6 @@ from audiosearch.engine.encoders import ENCODERS, encoder_class, encoder_spec
 from audiosearch.engine.encoders.base import EncoderSpec
 from audiosearch.engine.errors import ModelUnavailable
 
-PREFERRED_ENCODERS = ("panns_cnn14", "spectral")
 _CACHE_KEY = "default-space"
 _CACHE_S = 60
 
@@ -63,7 +62,7 @@ def current_space() -> Space:
 
 @transaction.atomic
 def _first_space() -> Space:
-    ready = [name for name in PREFERRED_ENCODERS if encoder_state(name) == "ready"]
+    ready = [name for name in settings.PREFERRED_ENCODERS if encoder_state(name) == "ready"]
     spec = encoder_spec(ready[0])
     space, _ = Space.objects.get_or_create(
         name=spec.space, defaults={"encoder": spec.name, "dimension": spec.dimension}

@@ -1,0 +1,181 @@
+"""The REST API of the catalogue; thin, the services do the work."""
+
+from pathlib import Path
+from typing import Any
+
+import django_filters
+from django.db.models import Count, Q, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import mixins, status, viewsets
+from rest_framework.exceptions import NotFound
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.catalog import serializers as faces
+from apps.catalog.adding import TEXT_FIELDS, add_track
+from apps.catalog.editing import delete_tracks, edit_track, edit_tracks
+from apps.catalog.models import Collection, Kind, Space, Speaker, State, Tag, Track
+from apps.catalog.permissions import CuratorOrReadOnly, TrackPermission
+from apps.catalog.streaming import audio_response
+
+
+class TrackFilter(django_filters.FilterSet):
+    q = django_filters.CharFilter(method="words", label="Words in title, artist, album, tags …")
+    collection = django_filters.ModelChoiceFilter(queryset=Collection.objects.all())
+    tag = django_filters.CharFilter("tags__name", "iexact", label="One tag")
+    kind = django_filters.ChoiceFilter(choices=Kind.choices)
+    state = django_filters.ChoiceFilter(choices=State.choices, method="in_state")
+    added_from = django_filters.IsoDateTimeFilter("added_at", "gte")
+    added_to = django_filters.IsoDateTimeFilter("added_at", "lte")
+    sha256 = django_filters.CharFilter("sha256", "iexact")
+    ordering = django_filters.OrderingFilter(
+        fields=[("added_at", "added_at"), ("title", "title"), ("duration_ms", "duration_ms")]
+    )
+
+    class Meta:
+        model = Track
+        fields = ["kind"]
+
+    def words(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
+        return with_words(tracks, value)
+
+    def in_state(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
+        return tracks.filter(listenings__space__is_default=True, listenings__state=value)
+
+
+def with_words(tracks: QuerySet[Track], text: str) -> QuerySet[Track]:
+    """The tracks in whose texts or tags each of the words is found."""
+    for word in text.replace("\x00", "").split()[:10]:
+        by_text = Q(original_name__icontains=word)
+        for field in TEXT_FIELDS:
+            by_text |= Q(**{f"{field}__icontains": word})
+        tagged = Track.tags.through.objects.filter(tag__name__icontains=word)
+        tracks = tracks.filter(by_text | Q(pk__in=tagged.values("track_id")))
+    return tracks
+
+
+def listed_tracks() -> QuerySet[Track]:
+    """Tracks with all that a list shows, in a fixed number of queries."""
+    return Track.objects.select_related("collection", "added_by").prefetch_related(
+        "tags", "listenings__space"
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List tracks"),
+    retrieve=extend_schema(summary="One track"),
+)
+class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """The recordings of the catalogue."""
+
+    queryset = Track.objects.none()
+    serializer_class = faces.TrackSerializer
+    permission_classes = [TrackPermission]
+    parser_classes = [MultiPartParser, FormParser, JSONParser]
+    filterset_class = TrackFilter
+    lookup_value_regex = r"\d+"
+
+    def get_queryset(self) -> QuerySet[Track]:
+        return listed_tracks()
+
+    @extend_schema(
+        summary="Add a track",
+        request={"multipart/form-data": faces.TrackCreateSerializer},
+        responses={
+            201: faces.TrackSerializer,
+            200: OpenApiResponse(faces.TrackSerializer, "The same bytes were there already"),
+        },
+    )
+    def create(self, request: Request) -> Response:
+        form = faces.TrackCreateSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = form.validated_data
+        upload = data["file"]
+        added = add_track(
+            source=Path(upload.temporary_file_path()),
+            name=upload.name,
+            added_by=request.user if request.user.is_authenticated else None,
+            fields={key: data[key] for key in TEXT_FIELDS if key in data},
+            kind=data.get("kind", ""),
+            collection=data.get("collection"),
+            tags=data.get("tags", ()),
+        )
+        code = status.HTTP_201_CREATED if added.created else status.HTTP_200_OK
+        return self._answer(added.track, code)
+
+    @extend_schema(
+        summary="Change a track",
+        request=faces.TrackPatchSerializer,
+        responses=faces.TrackSerializer,
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        track = self.get_object()
+        form = faces.TrackPatchSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        changes = dict(form.validated_data)
+        tags = changes.pop("tags", None)
+        return self._answer(edit_track(track=track, changes=changes, tags=tags))
+
+    @extend_schema(summary="Delete a track", responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        delete_tracks([self.get_object().pk])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        operation_id="tracks_audio",
+        summary="The audio itself",
+        description="Answers range requests.",
+        responses={(200, "audio/*"): OpenApiTypes.BINARY, (206, "audio/*"): OpenApiTypes.BINARY},
+    )
+    def audio(self, request: Request, pk: str) -> Any:
+        track = self.get_object()
+        download_as = track.original_name if "download" in request.query_params else ""
+        try:
+            return audio_response(request, track.file.name, download_as)
+        except FileNotFoundError as error:
+            raise NotFound("The file of this track is gone from the storage.") from error
+
+    @extend_schema(summary="The waveform", responses=faces.PeaksSerializer)
+    def peaks(self, request: Request, pk: str) -> Response:
+        track = self.get_object()
+        return Response({"peaks": list(bytes(track.peaks)), "duration_ms": track.duration_ms})
+
+    def _answer(self, track: Track, code: int = status.HTTP_200_OK) -> Response:
+        return Response(faces.TrackSerializer(listed_tracks().get(pk=track.pk)).data, code)
+
+
+class CollectionViewSet(viewsets.ModelViewSet):
+    """The groupings of tracks; deleting one keeps its tracks."""
+
+    queryset = Collection.objects.annotate(track_count=Count("tracks"))
+    serializer_class = faces.CollectionSerializer
+    permission_classes = [CuratorOrReadOnly]
+    http_method_names = ["get", "post", "patch", "delete"]
+
+    def perform_destroy(self, collection: Collection) -> None:
+        track_ids = list(collection.tracks.values_list("pk", flat=True))
+        edit_tracks(track_ids=track_ids, changes={"collection": None})
+        collection.delete()
+
+
+class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """The free tags in use, with the number of tracks that carry each."""
+
+    queryset = Tag.objects.annotate(track_count=Count("tracks")).filter(track_count__gt=0)
+    serializer_class = faces.TagSerializer
+
+
+class SpeakerViewSet(viewsets.ReadOnlyModelViewSet):
+    """The people whose voices the catalogue knows."""
+
+    queryset = Speaker.objects.annotate(track_count=Count("tracks"))
+    serializer_class = faces.SpeakerSerializer
+
+
+class SpaceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """The spaces, which encoder fills each, and how far each is."""
+
+    queryset = Space.objects.all()
+    serializer_class = faces.SpaceSerializer

@@ -1,0 +1,172 @@
+"""The API's face of the catalogue."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.catalog.models import Collection, Kind, Listening, Space, Speaker, State, Tag, Track
+from apps.catalog.spaces import progress_of
+
+
+class ListeningSerializer(serializers.ModelSerializer):
+    space = serializers.CharField(source="space.name")
+
+    class Meta:
+        model = Listening
+        fields = ["space", "state", "reason", "windows"]
+
+
+class AutoTagSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    probability = serializers.FloatField()
+
+
+class TrackSerializer(serializers.ModelSerializer):
+    """A track as it is read."""
+
+    collection = serializers.IntegerField(source="collection_id", allow_null=True)
+    collection_name = serializers.CharField(source="collection.name", default="")
+    speaker = serializers.IntegerField(source="speaker_id", allow_null=True)
+    tags = serializers.SlugRelatedField("name", many=True, read_only=True)
+    auto_tags = AutoTagSerializer(many=True)
+    added_by = serializers.CharField(source="added_by.username", default=None)
+    state = serializers.SerializerMethodField()
+    reason = serializers.SerializerMethodField()
+    spaces = ListeningSerializer(source="listenings", many=True)
+    audio = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Track
+        fields = [
+            "id",
+            "title",
+            "artist",
+            "album",
+            "description",
+            "kind",
+            "collection",
+            "collection_name",
+            "tags",
+            "auto_tags",
+            "speaker",
+            "state",
+            "reason",
+            "spaces",
+            "duration_ms",
+            "sample_rate",
+            "channels",
+            "format",
+            "size_bytes",
+            "sha256",
+            "original_name",
+            "audio",
+            "added_by",
+            "added_at",
+            "updated_at",
+        ]
+        read_only_fields = fields
+
+    def _serving(self, track: Track) -> Listening | None:
+        """The listening in the default space, from what was prefetched."""
+        listenings = list(track.listenings.all())
+        return next((row for row in listenings if row.space.is_default), None)
+
+    @extend_schema_field(serializers.ChoiceField(State.choices))
+    def get_state(self, track: Track) -> str:
+        listening = self._serving(track)
+        return listening.state if listening else State.QUEUED
+
+    def get_reason(self, track: Track) -> str:
+        listening = self._serving(track)
+        return listening.reason if listening else ""
+
+    def get_audio(self, track: Track) -> str:
+        return f"/api/v1/tracks/{track.pk}/audio"
+
+
+class TagList(serializers.ListField):
+    """Tags as a JSON list, or in a form as repeated fields or one comma-separated field."""
+
+    child = serializers.CharField(max_length=100)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        values = super().to_internal_value(data)
+        return [part for value in values for part in value.split(",") if part.strip()]
+
+
+class TrackFieldsSerializer(serializers.Serializer):
+    """What a person may set on a track."""
+
+    title = serializers.CharField(max_length=300, required=False)
+    artist = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    album = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    description = serializers.CharField(max_length=20000, required=False, allow_blank=True)
+    kind = serializers.ChoiceField(Kind.choices, required=False)
+    collection = serializers.PrimaryKeyRelatedField(
+        queryset=Collection.objects.all(), required=False, allow_null=True
+    )
+    tags = TagList(required=False)
+
+
+class TrackCreateSerializer(TrackFieldsSerializer):
+    file = serializers.FileField(help_text="The audio file", allow_empty_file=True)
+
+
+class TrackPatchSerializer(TrackFieldsSerializer):
+    speaker = serializers.PrimaryKeyRelatedField(
+        queryset=Speaker.objects.all(), required=False, allow_null=True
+    )
+
+
+class PeaksSerializer(serializers.Serializer):
+    peaks = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=255),
+        help_text="Up to 1,000 absolute peaks over the whole recording; empty until listened to",
+    )
+    duration_ms = serializers.IntegerField()
+
+
+class CollectionSerializer(serializers.ModelSerializer):
+    tracks = serializers.IntegerField(read_only=True, source="track_count", default=0)
+
+    class Meta:
+        model = Collection
+        fields = ["id", "name", "description", "tracks", "created_at"]
+        read_only_fields = ["created_at"]
+
+
+class TagSerializer(serializers.ModelSerializer):
+    tracks = serializers.IntegerField(source="track_count")
+
+    class Meta:
+        model = Tag
+        fields = ["name", "tracks"]
+
+
+class SpeakerSerializer(serializers.ModelSerializer):
+    tracks = serializers.IntegerField(source="track_count")
+
+    class Meta:
+        model = Speaker
+        fields = ["id", "name", "external_id", "notes", "tracks", "created_at"]
+
+
+class ProgressSerializer(serializers.Serializer):
+    queued = serializers.IntegerField()
+    listening = serializers.IntegerField()
+    ready = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    percent = serializers.IntegerField()
+
+
+class SpaceSerializer(serializers.ModelSerializer):
+    progress = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Space
+        fields = ["name", "encoder", "dimension", "state", "is_default", "progress"]
+
+    @extend_schema_field(ProgressSerializer)
+    def get_progress(self, space: Space) -> dict[str, int]:
+        return dict(ProgressSerializer(progress_of(space)).data)

@@ -1,0 +1,120 @@
+"""The API's face of the search: what may be asked, and what is answered."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.catalog.models import Kind
+from apps.catalog.serializers import TagList
+from apps.search.results import SearchSettings
+
+
+class IntegerList(serializers.ListField):
+    child = serializers.IntegerField(min_value=1)
+
+
+class KindList(serializers.ListField):
+    child = serializers.ChoiceField(Kind.choices)
+
+
+class SearchSettingsSerializer(serializers.Serializer):
+    """top_k, a stretch of the query, and filters that are combined with "and"."""
+
+    top_k = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    start_ms = serializers.IntegerField(min_value=0, required=False)
+    end_ms = serializers.IntegerField(min_value=1, required=False)
+    collection = IntegerList(required=False, help_text="Any of these collections")
+    tags = TagList(required=False, help_text="All of these tags")
+    kind = KindList(required=False, help_text="Any of these kinds")
+    min_duration_ms = serializers.IntegerField(min_value=0, required=False)
+    max_duration_ms = serializers.IntegerField(min_value=0, required=False)
+    added_from = serializers.DateTimeField(required=False)
+    added_to = serializers.DateTimeField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        start_ms, end_ms = attrs.get("start_ms", 0), attrs.get("end_ms")
+        if end_ms is not None and end_ms <= start_ms:
+            raise serializers.ValidationError({"end_ms": "It must be greater than start_ms."})
+        return attrs
+
+    def settings(self) -> SearchSettings:
+        """The validated values as the services take them."""
+        values = dict(self.validated_data)
+        for name in ("file", "track"):
+            values.pop(name, None)
+        collections, kinds = values.pop("collection", ()), values.pop("kind", ())
+        tags = tuple(tag.strip().lower() for tag in values.pop("tags", ()))
+        return SearchSettings(
+            collections=tuple(collections), kinds=tuple(kinds), tags=tags, **values
+        )
+
+
+class SearchRequestSerializer(SearchSettingsSerializer):
+    """Either `file` (multipart) or `track` (an id), never both."""
+
+    file = serializers.FileField(required=False, allow_empty_file=True)
+    track = serializers.IntegerField(min_value=1, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("file" in attrs) == ("track" in attrs):
+            raise serializers.ValidationError("Send either a file or a track, and not both.")
+        return super().validate(attrs)
+
+
+class SearchByTrackSerializer(SearchSettingsSerializer):
+    track = serializers.IntegerField(min_value=1)
+
+
+class SearchByClipSerializer(SearchSettingsSerializer):
+    file = serializers.FileField()
+
+
+class HitTrackSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    title = serializers.CharField()
+    artist = serializers.CharField()
+    album = serializers.CharField()
+    kind = serializers.CharField()
+    collection = serializers.CharField(help_text="Name of the collection, or empty")
+    tags = serializers.ListField(child=serializers.CharField())
+    auto_tags = serializers.ListField(child=serializers.CharField())
+    duration_ms = serializers.IntegerField()
+    format = serializers.CharField()
+    audio = serializers.CharField(help_text="Address of the audio")
+
+
+class HitSerializer(serializers.Serializer):
+    track = HitTrackSerializer()
+    distance = serializers.FloatField(help_text="Cosine distance: 0 same, 2 opposite")
+    similarity = serializers.FloatField(help_text="Percent")
+    start_ms = serializers.IntegerField(help_text="Where the moment that matched begins")
+    end_ms = serializers.IntegerField()
+
+
+class TookSerializer(serializers.Serializer):
+    decode = serializers.FloatField()
+    encode = serializers.FloatField()
+    index = serializers.FloatField()
+    total = serializers.FloatField()
+
+
+class FilterStepSerializer(serializers.Serializer):
+    filter = serializers.CharField()
+    leaves = serializers.IntegerField(help_text="Tracks left after this and the filters before it")
+    takes = serializers.IntegerField()
+    alone = serializers.IntegerField(help_text="Tracks this filter would leave by itself")
+
+
+class ExplanationSerializer(serializers.Serializer):
+    searchable = serializers.IntegerField()
+    filters = FilterStepSerializer(many=True)
+    message = serializers.CharField()
+
+
+class SearchResultSerializer(serializers.Serializer):
+    query = serializers.DictField()
+    hits = HitSerializer(many=True)
+    explanation = ExplanationSerializer(
+        allow_null=True, help_text="Only when nothing was found: which filter took what away"
+    )
+    took_ms = TookSerializer()

@@ -1,0 +1,80 @@
+"""One shape for every error of the API."""
+
+import logging
+from typing import Any
+
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+
+from audiosearch.engine.errors import (
+    AudioError,
+    Busy,
+    EngineError,
+    TooLarge,
+    UnsupportedAudio,
+)
+
+log = logging.getLogger(__name__)
+RETRY_AFTER_S = 5
+
+
+def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    """The body of every error."""
+    return {"error": {"code": code, "message": message, "details": details or {}}}
+
+
+def status_of(error: EngineError) -> int:
+    """The HTTP status that says what an engine error means to the caller."""
+    if isinstance(error, TooLarge):
+        return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    if isinstance(error, UnsupportedAudio):
+        return status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    if isinstance(error, AudioError):
+        return status.HTTP_409_CONFLICT if error.retryable else 422
+    return status.HTTP_503_SERVICE_UNAVAILABLE
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn the errors of the engine and of REST framework into the one shape."""
+    if isinstance(exc, EngineError):
+        code = status_of(exc)
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if code == 503 else {}
+        if code == 503 and not isinstance(exc, Busy):
+            log.warning("%s: %s", exc.code, exc)
+        return Response(error_body(exc.code, str(exc)), code, headers=headers)
+    response = drf_exception_handler(exc, context)
+    if response is None:
+        return None
+    if isinstance(exc, ValidationError):
+        fields = exc.detail if isinstance(exc.detail, dict) else {"non_field_errors": exc.detail}
+        response.data = error_body("invalid", _first_sentence(fields), fields)
+    elif isinstance(exc, Http404):
+        response.data = error_body("not_found", "There is no such thing here.")
+    else:
+        detail = getattr(exc, "detail", "You may not do this.")
+        code = getattr(detail, "code", "permission_denied")
+        response.data = error_body(str(code), str(detail))
+    return response
+
+
+def _first_sentence(data: Any, field: str = "") -> str:
+    if isinstance(data, dict):
+        name, value = next(iter(data.items()))
+        return _first_sentence(value, "" if name == "non_field_errors" else str(name))
+    if isinstance(data, list):
+        return _first_sentence(data[0], field) if data else "The request is not valid."
+    return f"{field}: {data}" if field else str(data)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """An address below /api/ that leads nowhere."""
+    return JsonResponse(error_body("not_found", "There is nothing at this address."), status=404)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """A fault of ours below /api/."""
+    message = "Something broke on our side; the log says what."
+    return JsonResponse(error_body("server_error", message), status=500)

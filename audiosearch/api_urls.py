@@ -1,0 +1,32 @@
+"""Addresses below /api/."""
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from apps.catalog import api as catalog
+from apps.search import api as search
+from audiosearch.api_errors import not_found
+
+router = SimpleRouter()
+router.register("collections", catalog.CollectionViewSet)
+router.register("tags", catalog.TagViewSet)
+router.register("speakers", catalog.SpeakerViewSet)
+router.register("spaces", catalog.SpaceViewSet)
+router.register("tracks", catalog.TrackViewSet, basename="track")
+
+track_audio = catalog.TrackViewSet.as_view({"get": "audio"})
+track_peaks = catalog.TrackViewSet.as_view({"get": "peaks"})
+
+urlpatterns = [
+    path("v1/tracks/<int:pk>/audio", track_audio, name="api-track-audio"),
+    path("v1/tracks/<int:pk>/peaks", track_peaks, name="api-track-peaks"),
+    path("v1/tracks/<int:pk>/similar", search.SimilarView.as_view(), name="api-track-similar"),
+    path("v1/search/", search.SearchView.as_view(), name="api-search"),
+    path("v1/live/", search.LiveView.as_view(), name="api-live"),
+    path("v1/ready/", search.ReadyView.as_view(), name="api-ready"),
+    path("v1/", include(router.urls)),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    re_path(r"^.*$", not_found),
+]

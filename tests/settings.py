@@ -1,0 +1,17 @@
+"""Settings of the tests: no servers, a throw-away folder, the exact twin and the fake encoder."""
+
+import os
+import tempfile
+
+os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="audiosearch-tests-")
+
+from audiosearch.settings import *  # noqa: E402, F403
+from audiosearch.settings import DATABASES, STORAGES  # noqa: E402
+
+MILVUS_URI = "memory:"
+PREFERRED_ENCODERS = ("fake",)
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = STORAGES | {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+}
+DATABASES["default"]["TEST"] = {"NAME": os.environ["DATA_DIR"] + "/test.sqlite3"}
