@@ -1,0 +1,308 @@
+"""The vector index on Milvus: the same code against Milvus Lite and the Milvus server."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.errors import EngineError, SpaceMissing
+from audiosearch.engine.filters import to_expression, tracks_expression
+from audiosearch.engine.index import Filter, Match, TrackWindows
+from audiosearch.engine.milvus_connection import MilvusConnection, NotLoaded
+from audiosearch.engine.milvus_schema import (
+    alias_of,
+    chunks_of,
+    create_index_params,
+    create_schema,
+    decode_space,
+    revision_of,
+)
+
+T = TypeVar("T")
+
+MAX_WINDOWS = 16_384
+"""The most rows Milvus gives for one query vector, or in one page of a query."""
+WINDOWS_PER_TRACK = 4
+IDS_PER_DELETE = 1_000
+BUILD_TIMEOUT_S = 600.0
+DRAIN_S = 1.0
+"""How long a replaced collection is kept for the searches already under way in it."""
+ATTEMPTS = 4
+
+
+class MilvusIndex:
+    """VectorIndex on the Milvus at `uri` (`http://host:port`); connects at the first call.
+
+    Each space is a collection `{prefix}_{space}_r{n}` behind an alias `{prefix}_{space}`. Writes
+    wait until they can be seen, so that searches need not: with the server's strong consistency
+    every search would take a 200 ms tick of its clock.
+    """
+
+    def __init__(
+        self, uri: str, *, token: str = "", prefix: str = "audiosearch", timeout_s: float = 10.0
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
+            raise ValueError("A Milvus prefix is made of letters, digits and underscores.")
+        self._prefix = prefix
+        self._timeout_s = timeout_s
+        self._connection = MilvusConnection(uri, token=token, timeout_s=timeout_s)
+
+    def ping(self) -> None:
+        self._connection.call(lambda client: client.get_server_version(timeout=self._timeout_s))
+
+    def spaces(self) -> list[str]:
+        answer = self._connection.call(lambda client: client.list_aliases(timeout=self._timeout_s))
+        start = f"{self._prefix}_"
+        names = (a.removeprefix(start) for a in answer["aliases"] if a.startswith(start))
+        return sorted(space for name in names if (space := decode_space(name)) is not None)
+
+    def create_space(self, space: str, dimension: int) -> None:
+        for attempt in range(ATTEMPTS):
+            if self._current(space) is not None:
+                return
+            try:
+                self._point_alias(space, self._build(space, dimension, ()), new=True)
+            except EngineError as problem:  # another process may be creating the same space
+                if problem.retryable or attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.2)
+
+    def drop_space(self, space: str) -> None:
+        alias = alias_of(self._prefix, space)
+        self._connection.call(lambda client: client.drop_alias(alias, timeout=self._timeout_s))
+        self._drop_revisions(space, keep=None)
+
+    def upsert(self, space: str, tracks: Sequence[TrackWindows]) -> None:
+        self._write(space, alias_of(self._prefix, space), tracks)
+        self._wait_until_visible(space)
+
+    def delete_tracks(self, space: str, track_ids: Sequence[int]) -> None:
+        alias = alias_of(self._prefix, space)
+        for start in range(0, len(track_ids), IDS_PER_DELETE):
+            chosen = tracks_expression(track_ids[start : start + IDS_PER_DELETE])
+            self._on(
+                space,
+                lambda client, chosen=chosen: client.delete(
+                    alias, filter=chosen, timeout=self._timeout_s
+                ),
+            )
+        self._wait_until_visible(space)
+
+    def search(self, space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
+        """See VectorIndex.search.
+
+        Milvus ranks windows, and one long recording can fill any number of ranks. So ask for more
+        windows than tracks; a track is settled when no window unseen can be nearer than its best
+        one. Until `top_k` are settled, ask again without them, and for more. Milvus's own grouping
+        gives fewer tracks than asked for when one of them crowds the ranks.
+        """
+        if top_k < 1 or not len(queries):
+            self._require(space)
+            return []
+        settled: dict[int, Match] = {}
+        limit = min(max(top_k * WINDOWS_PER_TRACK, 16), MAX_WINDOWS)
+        while True:
+            known = (*where.exclude_track_ids, *settled)
+            lists = self._nearest(space, queries, limit, replace(where, exclude_track_ids=known))
+            frontier = min(
+                (hits[-1].distance for hits in lists if len(hits) >= limit), default=np.inf
+            )
+            for match in _best_per_track(lists):
+                if match.distance <= frontier:
+                    settled[match.track_id] = match
+            if len(settled) >= top_k or frontier == np.inf:
+                return sorted(settled.values(), key=_rank)[:top_k]
+            limit = min(limit * 4, MAX_WINDOWS)
+
+    def count_tracks(self, space: str, where: Filter) -> int:
+        # Every track has exactly one window that starts at zero.
+        expression = " and ".join(filter(None, ("start_ms == 0", to_expression(where))))
+        rows = self._query(space, expression, "count(*)")
+        return int(rows[0]["count(*)"])
+
+    def window_counts(self, space: str) -> dict[int, int]:
+        alias = alias_of(self._prefix, space)
+
+        def read(client: Any) -> dict[int, int]:
+            counts: Counter[int] = Counter()
+            pages = client.query_iterator(
+                alias,
+                filter="",
+                batch_size=MAX_WINDOWS,
+                output_fields=["track_id"],
+                consistency_level="Strong",
+                timeout=self._timeout_s,
+            )
+            while page := pages.next():
+                counts.update(row["track_id"] for row in page)
+            pages.close()
+            return dict(counts)
+
+        return self._on(space, read)
+
+    def rebuild(self, space: str, dimension: int, tracks: Iterable[TrackWindows]) -> None:
+        """See VectorIndex.rebuild. One rebuild of a space at a time: it drops what it finds of
+        half-built ones."""
+        old = self._current(space)
+        self._drop_revisions(space, keep=old)
+        fresh = self._build(space, dimension, tracks)
+        self._point_alias(space, fresh, new=old is None)
+        time.sleep(DRAIN_S)
+        self._drop_revisions(space, keep=fresh)
+
+    def _build(self, space: str, dimension: int, tracks: Iterable[TrackWindows]) -> str:
+        """A new physical collection, filled, indexed and loaded; no alias points to it yet."""
+        numbers = [revision_of(self._prefix, space, name) or 0 for name in self._revisions(space)]
+        name = f"{alias_of(self._prefix, space)}_r{max(numbers, default=0) + 1}"
+
+        def create(client: Any) -> None:
+            client.create_collection(
+                name,
+                schema=create_schema(client, dimension),
+                index_params=create_index_params(client, lite=self._connection.lite),
+                timeout=BUILD_TIMEOUT_S,
+            )
+
+        self._connection.call(create)
+        if self._write(space, name, tracks):
+            self._connection.call(lambda client: client.flush(name, timeout=BUILD_TIMEOUT_S))
+            self._query(space, "id >= 0", "id", collection=name, limit=1)
+        return name
+
+    def _write(self, space: str, collection: str, tracks: Iterable[TrackWindows]) -> int:
+        written = 0
+        for rows in chunks_of(tracks):
+            self._on(
+                space,
+                lambda client, rows=rows: client.upsert(collection, rows, timeout=self._timeout_s),
+            )
+            written += len(rows)
+        return written
+
+    def _wait_until_visible(self, space: str) -> None:
+        """A strong read returns once everything written before it can be seen by every read."""
+        self._query(space, "id >= 0", "id", limit=1)
+
+    def _nearest(
+        self, space: str, queries: FloatArray, limit: int, where: Filter
+    ) -> list[list[Match]]:
+        """For each query vector its `limit` nearest windows, nearest first."""
+        alias = alias_of(self._prefix, space)
+        answer = self._on(
+            space,
+            lambda client: client.search(
+                alias,
+                data=list(np.asarray(queries, dtype=np.float32)),
+                filter=to_expression(where),
+                limit=limit,
+                output_fields=["track_id", "start_ms", "end_ms"],
+                search_params={"metric_type": "COSINE", "params": {"ef": max(limit, 64)}},
+                consistency_level="Eventually",
+                timeout=self._timeout_s,
+            ),
+        )
+        return [[_to_match(hit, number) for hit in hits] for number, hits in enumerate(answer)]
+
+    def _query(
+        self,
+        space: str,
+        expression: str,
+        field: str,
+        *,
+        collection: str | None = None,
+        limit: int | None = None,
+    ) -> Any:
+        name = collection or alias_of(self._prefix, space)
+        options = {} if limit is None else {"limit": limit}
+        return self._on(
+            space,
+            lambda client: client.query(
+                name,
+                filter=expression,
+                output_fields=[field],
+                consistency_level="Strong",
+                timeout=self._timeout_s,
+                **options,
+            ),
+        )
+
+    def _on(self, space: str, work: Callable[[Any], T]) -> T:
+        """Call, and again when the collection was just replaced, or is not in memory yet."""
+        alias = alias_of(self._prefix, space)
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self._connection.call(work)
+            except NotLoaded:
+                self._connection.call(
+                    lambda client: client.load_collection(alias, timeout=BUILD_TIMEOUT_S)
+                )
+            except SpaceMissing:
+                self._require(space)
+                time.sleep(0.05 * attempt)
+        return self._connection.call(work)
+
+    def _require(self, space: str) -> None:
+        if self._current(space) is None:
+            raise SpaceMissing(f'The vector index has no space "{space}".')
+
+    def _current(self, space: str) -> str | None:
+        """The physical collection the space's alias points to; None when there is no space."""
+        alias = alias_of(self._prefix, space)
+        try:
+            answer = self._connection.call(
+                lambda client: client.describe_alias(alias, timeout=self._timeout_s)
+            )
+        except SpaceMissing:
+            return None
+        return str(answer["collection_name"])
+
+    def _revisions(self, space: str) -> list[str]:
+        names = self._connection.call(
+            lambda client: client.list_collections(timeout=self._timeout_s)
+        )
+        return [n for n in names if revision_of(self._prefix, space, n) is not None]
+
+    def _drop_revisions(self, space: str, *, keep: str | None) -> None:
+        for name in self._revisions(space):
+            if name != keep:
+                self._connection.call(
+                    lambda client, name=name: client.drop_collection(name, timeout=BUILD_TIMEOUT_S)
+                )
+
+    def _point_alias(self, space: str, collection: str, *, new: bool) -> None:
+        alias = alias_of(self._prefix, space)
+        self._connection.call(
+            lambda client: (client.create_alias if new else client.alter_alias)(
+                collection, alias, timeout=self._timeout_s
+            )
+        )
+
+
+def _to_match(hit: Any, query_window: int) -> Match:
+    entity = hit["entity"]
+    return Match(
+        track_id=entity["track_id"],
+        distance=float(np.clip(1.0 - hit["distance"], 0.0, 2.0)),
+        start_ms=entity["start_ms"],
+        end_ms=entity["end_ms"],
+        query_window=query_window,
+    )
+
+
+def _best_per_track(lists: Iterable[Iterable[Match]]) -> Iterable[Match]:
+    best: dict[int, Match] = {}
+    for hits in lists:
+        for match in hits:
+            held = best.get(match.track_id)
+            if held is None or match.distance < held.distance:
+                best[match.track_id] = match
+    return best.values()
+
+
+def _rank(match: Match) -> tuple[float, int]:
+    return match.distance, match.track_id
