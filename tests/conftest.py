@@ -1,10 +1,14 @@
 """Real servers for the tests that need them, each started once, at first use."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
+from apps.catalog.vector_index import get_index
+from audiosearch.engine.encoders import ENCODERS
 from tests import servers
 
 
@@ -34,3 +38,15 @@ def postgres_url() -> Iterator[str]:
 
 def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
     return factory.mktemp(name) / "data"
+
+
+ENCODERS["fake"] = "tests.fake_encoder.Fake"
+ENCODERS["fake_two"] = "tests.fake_encoder.FakeTwo"
+
+
+@pytest.fixture(autouse=True)
+def fresh_index() -> Iterator[None]:
+    """No test sees the index or the files of another."""
+    yield
+    get_index.cache_clear()
+    shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)

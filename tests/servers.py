@@ -1,11 +1,10 @@
-"""The real servers, started as processes on free loopback ports and stopped with all their children.
+"""The real servers, as processes on free loopback ports, stopped with all their children.
 
 Each is a context manager that yields an address once the server answers.
 """
 
 import os
 import pwd
-import re
 import shutil
 import signal
 import socket
@@ -13,12 +12,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GRACE_S = 5
+MILVUS_PORTS = (
+    "etcd", "root-coord", "proxy", "proxy-internal", "query-coord", "query-node", "index-coord",
+    "index-node", "data-coord", "data-node",
+)  # fmt: skip
+ETCD = """\
+data-dir: {data}
+listen-client-urls: http://127.0.0.1:{client}
+advertise-client-urls: http://127.0.0.1:{client}
+listen-peer-urls: http://127.0.0.1:{peer}
+initial-advertise-peer-urls: http://127.0.0.1:{peer}
+initial-cluster: default=http://127.0.0.1:{peer}
+"""
 
 
 class ServerMissing(Exception):
@@ -57,27 +69,27 @@ def milvus_lite(data_dir: Path, *, port: int = 0) -> Iterator[str]:
 def milvus_server(data_dir: Path) -> Iterator[str]:
     """The real Milvus standalone server on `data_dir`; yields its URI.
 
-    It looks for free ports by itself, upwards from those it is given, so where it ended is read
-    from the configuration it writes.
+    Its embedded etcd listens on fixed ports unless told otherwise in a file of its own, so that
+    a second server on a machine would crash.
     """
     fallback = REPOSITORY / ".venv-milvus" / "bin" / "milvus-server"
-    program = Path(os.environ.get("MILVUS_SERVER") or fallback)
-    ports = [
-        f"--{name}-port={free_port()}"
-        for name in (
-            "etcd", "root-coord", "proxy", "proxy-internal", "query-coord", "query-node",
-            "index-coord", "index-node", "data-coord", "data-node",
-        )
-    ]  # fmt: skip
-    command = [_found(program, "milvus-server"), "--data", str(data_dir), *ports]
+    program = _found(Path(os.environ.get("MILVUS_SERVER") or fallback), "milvus-server")
+    data_dir.mkdir(parents=True, exist_ok=True)
+    ports = {name: free_port() for name in MILVUS_PORTS}
+    etcd = data_dir / "etcd.yaml"
+    etcd.write_text(
+        ETCD.format(client=ports["etcd"], peer=free_port(), data=data_dir / "data" / "etcd.data")
+    )
+    options = [f"--{name}-port={port}" for name, port in ports.items()]
     log = data_dir.with_suffix(".log")
-    # It unpacks 250 MB of programs into its data directory at first.
-    with _running(command, log, lambda: "Ctrl+C to exit" in log.read_text(), wait_s=180):
-        settings = (data_dir / "configs" / "milvus.yaml").read_text()
-        found = re.search(r"^proxy:\n\s+port: (\d+)", settings, re.MULTILINE)
-        if not found:
-            raise ServerFailed("milvus.yaml does not say which port the proxy listens on.")
-        yield f"http://127.0.0.1:{found.group(1)}"
+    with _running(
+        [program, "--data", str(data_dir), *options],
+        log,
+        lambda: "Ctrl+C to exit" in log.read_text(),
+        wait_s=180,  # it unpacks 250 MB of programs into its data directory first
+        environment={"ETCD_CONFIG_PATH": str(etcd), "PYTHONUNBUFFERED": "1"},
+    ):
+        yield f"http://127.0.0.1:{ports['proxy']}"
 
 
 @contextmanager
@@ -96,7 +108,7 @@ def redis_server() -> Iterator[str]:
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """PostgreSQL with one empty database; yields its URL. Runs as user postgres when we are root."""
+    """PostgreSQL with one empty database; yields its URL. Run by root, it becomes postgres."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     binaries = programs[-1] if programs else Path("/usr/lib/postgresql")
     initdb = _found(binaries / "initdb", "PostgreSQL")
@@ -124,11 +136,21 @@ def postgres_server() -> Iterator[str]:
 
 @contextmanager
 def _running(
-    command: Sequence[str], log: Path, ready: Callable[[], bool], *, wait_s: float
+    command: Sequence[str],
+    log: Path,
+    ready: Callable[[], bool],
+    *,
+    wait_s: float,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[None]:
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=log.parent
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=log.parent,
+            env={**os.environ, **environment},
         )
     try:
         deadline = time.monotonic() + wait_s

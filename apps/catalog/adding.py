@@ -17,7 +17,7 @@ from apps.catalog.models import Collection, Kind, Listening, Tag, Track
 from apps.catalog.spaces import spaces_to_fill
 from apps.catalog.tasks import nudge
 from audiosearch.engine.audio import AudioInfo, inspect
-from audiosearch.engine.errors import TooLarge
+from audiosearch.engine.errors import AudioError, TooLarge
 
 TEXT_FIELDS = ("title", "artist", "album", "description")
 MAX_TAGS = 64
@@ -51,23 +51,28 @@ def add_track(
     size = source.stat().st_size
     if size > settings.MAX_FILE_BYTES:
         limit = settings.MAX_FILE_BYTES // 2**20
-        raise TooLarge(f"The file has {size / 2**20:.1f} MB; the limit is {limit} MB.")
+        raise TooLarge(
+            f"{shown_name(name)}: The file has {size / 2**20:.1f} MB; the limit is {limit} MB."
+        )
     digest = _sha256(source)
     existing = Track.objects.filter(sha256=digest).first()
     if existing:
         return Added(existing, created=False)
-    info = inspect(source, max_duration_ms=settings.MAX_DURATION_S * 1000)
+    try:
+        info = inspect(source, max_duration_ms=settings.MAX_DURATION_S * 1000)
+    except AudioError as error:
+        raise type(error)(f"{shown_name(name)}: {error}") from error
     track = _new_track(digest, size, name, info, dict(fields or {}), kind)
     track.collection = collection
     track.added_by = added_by
     stored = _store(source, digest, name)
     try:
         return _write(track, stored, clean_tags(tags), enqueue)
-    except IntegrityError:  # somebody added the same bytes a moment earlier
+    except BaseException as error:
         default_storage.delete(stored)
-        return Added(Track.objects.get(sha256=digest), created=False)
-    except BaseException:
-        default_storage.delete(stored)
+        existing = Track.objects.filter(sha256=digest).first()
+        if isinstance(error, IntegrityError) and existing:  # somebody was a moment earlier
+            return Added(existing, created=False)
         raise
 
 
@@ -86,13 +91,12 @@ def tags_named(names: Iterable[str]) -> list[Tag]:
 
 @transaction.atomic
 def _write(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
+    spaces = spaces_to_fill()
     track.file.name = stored
     track.save(force_insert=True)
     if tags:
         track.tags.set(tags_named(tags))
-    Listening.objects.bulk_create(
-        [Listening(track=track, space=space) for space in spaces_to_fill()]
-    )
+    Listening.objects.bulk_create([Listening(track=track, space=space) for space in spaces])
     if enqueue:
         transaction.on_commit(nudge)
     return Added(track, created=True)
@@ -101,7 +105,7 @@ def _write(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
 def _new_track(
     digest: str, size: int, name: str, info: AudioInfo, fields: dict[str, str], kind: str
 ) -> Track:
-    original_name = Path(name.replace("\\", "/")).name.replace("\x00", "")[:255] or "recording"
+    original_name = shown_name(name)
     written = {key: fields[key].strip() for key in TEXT_FIELDS if fields.get(key, "").strip()}
     own = {key: info.tags.get(key, "") for key in ("title", "artist", "album")}
     own["title"] = own["title"] or _title_from(original_name)
@@ -121,6 +125,11 @@ def _new_track(
     for key, value in texts.items():
         setattr(track, key, value.replace("\x00", "")[:300])
     return track
+
+
+def shown_name(name: str) -> str:
+    """The last part of a file's name as its owner gave it, safe to show; never used as a path."""
+    return Path(name.replace("\\", "/")).name.replace("\x00", "")[:255] or "recording"
 
 
 def _title_from(original_name: str) -> str:

@@ -90,7 +90,7 @@ def rebuild_lost_spaces() -> list[str]:
     return [space.name for space in lost]
 
 
-def reindex(space: Space, progress: Iterable[int] | None = None) -> None:
+def reindex(space: Space) -> None:
     """Build a space anew from the kept vectors, beside the old one, and switch to it."""
     get_index().rebuild(space.name, space.dimension, _kept_windows(space))
     repair([drift for drift in _index_drifts(space) if drift.kind in INDEX_KINDS])

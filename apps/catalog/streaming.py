@@ -29,7 +29,7 @@ CONTENT_TYPES = {
 
 
 def audio_response(request: HttpRequest, name: str, download_as: str = "") -> HttpResponseBase:
-    """The stored file `name`, whole (200) or the one range asked for (206, or 416 if it is not there).
+    """The stored file `name`: whole (200), or the one range asked for (206, or 416 past its end).
 
     Raises FileNotFoundError when the storage does not have it.
     """

@@ -2,13 +2,14 @@
 
 import logging
 
-from celery import shared_task
 from kombu.exceptions import OperationalError
+
+from audiosearch.celery import app
 
 log = logging.getLogger(__name__)
 
 
-@shared_task(name="catalog.listen")
+@app.task(name="catalog.listen")
 def listen() -> None:
     """Listen to whatever is queued."""
     from apps.catalog.listening import work
@@ -16,7 +17,7 @@ def listen() -> None:
     work()
 
 
-@shared_task(name="catalog.mend")
+@app.task(name="catalog.mend")
 def mend() -> None:
     """Finish what crashes and outages left unfinished."""
     from apps.catalog.mending import mend as mend_everything

@@ -18,7 +18,7 @@ class VectorsMissing(Exception):
 
 @dataclass(frozen=True)
 class Vectors:
-    """embeddings: (n, dimension) float32 of unit length; spans: (n, 2) int64, start and end in ms."""
+    """embeddings: (n, dimension) float32 of unit length; spans: (n, 2) int64, start, end in ms."""
 
     embeddings: FloatArray
     spans: NDArray[np.int64]

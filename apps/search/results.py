@@ -90,7 +90,7 @@ class Took:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why nothing was found: tracks before any filter, what each filter in turn left, a sentence."""
+    """Why nothing was found: tracks before any filter, what each filter in turn left, in words."""
 
     searchable: int
     filters: list[dict[str, Any]]

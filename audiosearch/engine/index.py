@@ -10,7 +10,7 @@ MAX_WINDOWS_PER_TRACK = 1 << 20
 
 
 def window_id(track_id: int, number: int) -> int:
-    """Primary key of a track's window: the same window always has the same id, so an upsert repairs."""
+    """Primary key of a track's window: always the same for the same window, so an upsert repairs."""
     return track_id * MAX_WINDOWS_PER_TRACK + number
 
 
@@ -18,7 +18,7 @@ def window_id(track_id: int, number: int) -> int:
 class TrackFields:
     """What a search can filter by; copied onto every window of the track.
 
-    duration_ms in milliseconds, added_at in whole seconds since 1970 UTC; collection_id 0 is "none".
+    added_at in whole seconds since 1970 UTC; collection_id 0 means none.
     """
 
     track_id: int
@@ -31,7 +31,10 @@ class TrackFields:
 
 @dataclass(frozen=True)
 class TrackWindows:
-    """All windows of one track: embeddings (n, dimension) float32 of unit length, spans n pairs of ms."""
+    """All windows of one track.
+
+    embeddings: (n, dimension) float32 of unit length; spans: n pairs of start and end in ms.
+    """
 
     fields: TrackFields
     embeddings: FloatArray
@@ -57,7 +60,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Match:
-    """A track found: cosine distance (0 same, 2 opposite) of its best window, and where that window is."""
+    """A track found: the cosine distance (0 same, 2 opposite) of its best window, and its place."""
 
     track_id: int
     distance: float
@@ -87,7 +90,7 @@ class VectorIndex(Protocol):
         next search. A track whose window count shrank must be deleted first."""
 
     def delete_tracks(self, space: str, track_ids: Sequence[int]) -> None:
-        """Remove every window of these tracks; unknown ids are ignored. Visible to the next search."""
+        """Remove every window of these tracks, visible to the next search; unknown ids are ignored."""
 
     def search(self, space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
         """The `top_k` nearest tracks, best first, at most one match per track.
@@ -100,7 +103,7 @@ class VectorIndex(Protocol):
         """How many tracks satisfy the filter."""
 
     def window_counts(self, space: str) -> dict[int, int]:
-        """Track id to number of windows, for everything in the space, read with strong consistency."""
+        """Track id to number of windows for the whole space, read with strong consistency."""
 
     def rebuild(self, space: str, dimension: int, tracks: Iterable[TrackWindows]) -> None:
         """Build the space anew beside the old one from `tracks` and switch in one step; searches

@@ -1,0 +1,152 @@
+"""Keeps a few child processes alive, and takes all of them down together."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+RESTART_LIMIT = 5
+RESTART_WINDOW_S = 60
+STOP_GRACE_S = 10
+PR_SET_PDEATHSIG = 1
+
+
+class ChildFailed(Exception):
+    """A child could not be started, or keeps dying."""
+
+
+@dataclass
+class Child:
+    """One process: what it runs, and how one knows that it is up.
+
+    A one-shot child is not restarted; its end, good or bad, ends nothing else.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: dict[str, str] = field(default_factory=dict)
+    is_up: Callable[[], bool] | None = None
+    up_within_s: float = 60
+    one_shot: bool = False
+    process: subprocess.Popen[str] | None = None
+    deaths: list[float] = field(default_factory=list)
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
+
+
+class Supervisor:
+    """Start children in order, restart those that die, stop all of them at the end."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.children: list[Child] = []
+        self.stopping = threading.Event()
+
+    def start(self, child: Child) -> None:
+        """Start a child and wait until it is up; raises ChildFailed, with its last words."""
+        self.children.append(child)
+        self._spawn(child)
+        if child.is_up is None:
+            return
+        deadline = time.monotonic() + child.up_within_s
+        while not child.is_up():
+            if child.process is not None and child.process.poll() is not None:
+                raise ChildFailed(self._epitaph(child))
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"{child.name} was not up within {child.up_within_s:g} s.")
+            if self.stopping.wait(0.1):
+                return
+
+    def run(self) -> None:
+        """Watch until asked to stop; raises ChildFailed when a child keeps dying."""
+        while not self.stopping.wait(0.2):
+            for child in list(self.children):
+                self._look_after(child)
+
+    def stop(self) -> None:
+        """End every child, last started first; politely, then not."""
+        self.stopping.set()
+        for child in reversed(self.children):
+            self._signal(child, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_GRACE_S
+        for child in reversed(self.children):
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.say(f"{child.name} does not stop; killing it")
+            self._signal(child, signal.SIGKILL)
+            child.process.wait()
+
+    def stop_on_signals(self) -> None:
+        """Let Ctrl-C and SIGTERM end `run`."""
+
+        def handler(number: int, frame: FrameType | None) -> None:
+            self.stopping.set()
+
+        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGTERM, handler)
+
+    def _look_after(self, child: Child) -> None:
+        if child.process is None or child.process.poll() is None:
+            return
+        if child.one_shot:
+            self.children.remove(child)
+            return
+        now = time.monotonic()
+        child.deaths = [death for death in child.deaths if now - death < RESTART_WINDOW_S] + [now]
+        if len(child.deaths) >= RESTART_LIMIT:
+            raise ChildFailed(f"{self._epitaph(child)}\nIt died {RESTART_LIMIT} times in a minute.")
+        self.say(f"{child.name} ended with code {child.process.returncode}; starting it again")
+        self._signal(child, signal.SIGKILL)  # what it may have left of its own children
+        self.stopping.wait(0.5 * len(child.deaths))
+        self._spawn(child)
+
+    def _spawn(self, child: Child) -> None:
+        child.process = subprocess.Popen(
+            child.argv,
+            env={**os.environ, **child.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+        threading.Thread(target=self._relay, args=(child, child.process), daemon=True).start()
+
+    def _relay(self, child: Child, process: subprocess.Popen[str]) -> None:
+        """Pass on a child's lines, named, and keep the last ones."""
+        for line in process.stdout or ():
+            if line.strip():
+                child.last_lines.append(line.rstrip())
+                self.say(line.rstrip() if child.one_shot else f"[{child.name}] {line.rstrip()}")
+
+    def _signal(self, child: Child, number: signal.Signals) -> None:
+        """Signal the whole process group of a child; a no-op when it is gone."""
+        if child.process is None:
+            return
+        try:
+            os.killpg(child.process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+    def _epitaph(self, child: Child) -> str:
+        code = child.process.returncode if child.process else "?"
+        time.sleep(0.2)  # let the relay read the last lines
+        return f"{child.name} ended with code {code}. Its last words:\n" + "\n".join(
+            child.last_lines
+        )
+
+
+def _end_with_parent() -> None:
+    """In a new child: end when the supervisor does, even if it is killed (Linux, prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
