@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import server_error as page_of_server_error
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
@@ -74,7 +75,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
     return JsonResponse(error_body("not_found", "There is nothing at this address."), status=404)
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
-    """A fault of ours below /api/."""
+def server_error(request: HttpRequest) -> HttpResponse:
+    """A fault of ours: JSON below /api/, a page elsewhere."""
+    if not request.path.startswith("/api/"):
+        return page_of_server_error(request)
     message = "Something broke on our side; the log says what."
     return JsonResponse(error_body("server_error", message), status=500)

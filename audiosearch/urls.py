@@ -5,8 +5,11 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 urlpatterns = [
-    path("admin/", admin.site.urls),
+    path("", include("apps.search.urls")),
+    path("", include("apps.catalog.urls")),
     path("login/", auth.LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
     path("api/", include("audiosearch.api_urls")),
 ]
+handler500 = "audiosearch.api_errors.server_error"

@@ -1,0 +1,23 @@
+"""How the pages write what is measured."""
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def clock(milliseconds: int | None) -> str:
+    """Milliseconds as m:ss.t, and from an hour on as h:mm:ss."""
+    tenths = round((milliseconds or 0) / 100)
+    seconds, tenth = divmod(tenths, 10)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{minutes}:{seconds:02d}.{tenth}"
+
+
+@register.filter
+def unlocalized(value: object) -> str:
+    """A number as HTML attributes want it, with a point."""
+    return str(value).replace(",", ".")

@@ -1,0 +1,230 @@
+"""The catalogue's pages."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from apps.catalog.adding import add_track
+from apps.catalog.api import listed_tracks, with_words
+from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten
+from apps.catalog.forms import AddForm, BulkForm, LibraryForm, TrackForm, split_tags
+from apps.catalog.models import Listening, State, Tag, Track
+from apps.catalog.permissions import may_add, may_edit, may_search
+from audiosearch.api_errors import status_of
+from audiosearch.engine.errors import AudioError
+
+View = Callable[..., HttpResponse]
+PAGE = 50
+PENDING = (State.QUEUED, State.LISTENING)
+
+
+def allowed(test: Callable[[Any], bool]) -> Callable[[View], View]:
+    """Let only those in who pass the test; anonymous visitors are sent to log in."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if test(request.user):
+                return view(request, *args, **kwargs)
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            raise PermissionDenied
+
+        return guarded
+
+    return decorate
+
+
+@require_safe
+@allowed(may_search)
+def library(request: HttpRequest) -> HttpResponse:
+    """All tracks, by words, filters and order; 50 a page."""
+    form = LibraryForm(request.GET)
+    tracks = _chosen(form) if form.is_valid() else Track.objects.none()
+    page = Paginator(tracks, PAGE).get_page(request.GET.get("page"))
+    asked = request.GET.copy()
+    asked.pop("page", None)
+    context = {
+        "form": form,
+        "page": page,
+        "rows": [_row(track, request.user) for track in page],
+        "bulk": BulkForm(),
+        "query": asked.urlencode(),
+        "filtered": any(value for key, value in asked.items() if key != "sort"),
+        "tag_names": Tag.objects.values_list("name", flat=True)[:500],
+        "pending": [track.pk for track in page if _serving(track).state in PENDING],
+    }
+    return render(request, "catalog/library.html", context)
+
+
+def _chosen(form: LibraryForm) -> QuerySet[Track]:
+    asked = form.cleaned_data
+    tracks = with_words(listed_tracks(), asked["q"])
+    if asked["collection"]:
+        tracks = tracks.filter(collection=asked["collection"])
+    if asked["kind"]:
+        tracks = tracks.filter(kind=asked["kind"])
+    if asked["tag"]:
+        tracks = tracks.filter(tags__name=asked["tag"].strip().lower())
+    if asked["state"]:
+        tracks = tracks.filter(listenings__space__is_default=True, listenings__state=asked["state"])
+    return tracks.order_by(asked["sort"] or "-added_at", "-id")
+
+
+def _serving(track: Track) -> Listening:
+    """The listening of a track in the default space, from what was prefetched."""
+    rows = [row for row in track.listenings.all() if row.space.is_default]
+    return rows[0] if rows else Listening(track=track, state=State.QUEUED)
+
+
+def _row(track: Track, user: Any) -> dict[str, Any]:
+    return {"track": track, "listening": _serving(track), "may_edit": may_edit(user, track)}
+
+
+@require_GET
+@allowed(may_search)
+def library_states(request: HttpRequest) -> HttpResponse:
+    """The states of tracks that were still being listened to, swapped into the page by htmx."""
+    ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isdecimal()]
+    tracks = listed_tracks().filter(pk__in=ids[:PAGE])
+    rows = [{"track": track, "listening": _serving(track)} for track in tracks]
+    pending = [row["track"].pk for row in rows if row["listening"].state in PENDING]
+    return render(request, "catalog/_states.html", {"rows": rows, "pending": pending})
+
+
+@require_POST
+@allowed(may_search)
+def library_bulk(request: HttpRequest) -> HttpResponse:
+    """Move, tag or delete the ticked tracks that this user may edit; deleting asks first."""
+    form = BulkForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Tick at least one recording and choose what to do with it.")
+        return redirect("library")
+    asked = form.cleaned_data
+    tracks = [track for track in asked["track"] if may_edit(request.user, track)]
+    ids = [track.pk for track in tracks]
+    if not ids:
+        raise PermissionDenied
+    if asked["action"] == "delete":
+        if not asked["confirmed"]:
+            return render(request, "catalog/confirm_delete.html", {"tracks": tracks})
+        messages.success(request, _count(delete_tracks(ids), "deleted"))
+    elif asked["action"] == "move":
+        changes = {"collection": asked["collection"]}
+        messages.success(request, _count(edit_tracks(track_ids=ids, changes=changes), "moved"))
+    else:
+        added = edit_tracks(track_ids=ids, add_tags=split_tags(asked["tags"]))
+        messages.success(request, _count(added, "tagged"))
+    return redirect("library")
+
+
+def _count(number: int, verb: str) -> str:
+    return f"{number} {'recording' if number == 1 else 'recordings'} {verb}."
+
+
+@allowed(may_add)
+def add(request: HttpRequest) -> HttpResponse:
+    """Add recordings: from the page's script one file a request, without it all in one form."""
+    form = AddForm(request.POST or None)
+    outcomes: list[dict[str, Any]] = []
+    status = 200
+    if request.method == "POST" and form.is_valid():
+        uploads = request.FILES.getlist("files")
+        outcomes = [_add_one(request, form, upload) for upload in uploads]
+        status = outcomes[0]["status"] if len(outcomes) == 1 else 200
+        if not outcomes:
+            form.add_error(None, "Choose at least one file.")
+    if "application/json" in request.headers.get("Accept", ""):
+        if outcomes:
+            return JsonResponse(outcomes[0], status=status)
+        return JsonResponse({"outcome": "refused", "message": "No file arrived."}, status=400)
+    context = {"form": form, "outcomes": outcomes}
+    return render(request, "catalog/add.html", context, status=status)
+
+
+def _add_one(request: HttpRequest, form: AddForm, upload: TemporaryUploadedFile) -> dict[str, Any]:
+    try:
+        outcome = add_track(
+            source=Path(upload.temporary_file_path()),
+            name=upload.name or "",
+            added_by=request.user if request.user.is_authenticated else None,
+            kind=form.cleaned_data["kind"],
+            collection=form.chosen_collection(),
+            tags=form.tag_list(),
+        )
+    except AudioError as error:
+        return {
+            "outcome": "refused",
+            "name": upload.name,
+            "message": str(error),
+            "status": status_of(error),
+        }
+    return {
+        "outcome": "added" if outcome.created else "already there",
+        "name": upload.name,
+        "title": outcome.track.title,
+        "url": reverse("track", args=[outcome.track.pk]),
+        "message": "",
+        "status": 201 if outcome.created else 200,
+    }
+
+
+@allowed(may_search)
+def track(request: HttpRequest, pk: int) -> HttpResponse:
+    """One track: player, metadata, states; a form for those who may edit it."""
+    found = get_object_or_404(listed_tracks(), pk=pk)
+    editable = may_edit(request.user, found)
+    form = TrackForm.of(found, request.POST or None)
+    if request.method == "POST":
+        if not editable:
+            raise PermissionDenied
+        if form.is_valid():
+            edit_track(track=found, changes=form.changes(), tags=form.tag_list())
+            messages.success(request, "Saved.")
+            return redirect("track", pk=pk)
+    context = {
+        "track": found,
+        "listening": _serving(found),
+        "may_edit": editable,
+        "form": form,
+        "pending": [found.pk] if _serving(found).state in PENDING else [],
+        "tag_names": Tag.objects.values_list("name", flat=True)[:500],
+    }
+    return render(request, "catalog/track.html", context)
+
+
+@require_POST
+@allowed(may_search)
+def track_relisten(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hear a track again from its file."""
+    found = get_object_or_404(Track, pk=pk)
+    if not may_edit(request.user, found):
+        raise PermissionDenied
+    relisten([pk])
+    messages.success(request, "It will be listened to again.")
+    return redirect("track", pk=pk)
+
+
+@allowed(may_search)
+def track_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then delete a track with its vectors and file."""
+    found = get_object_or_404(Track, pk=pk)
+    if not may_edit(request.user, found):
+        raise PermissionDenied
+    if request.method == "POST":
+        delete_tracks([pk])
+        messages.success(request, f"“{found.title}” deleted.")
+        return redirect("library")
+    return render(request, "catalog/confirm_delete.html", {"tracks": [found]})

@@ -1,0 +1,81 @@
+"""The search form: a clip, how many hits, a stretch, and filters."""
+
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django import forms
+
+from apps.catalog.forms import split_tags
+from apps.catalog.models import Collection, Kind
+from apps.search.results import SearchSettings
+
+
+def _date() -> forms.DateField:
+    return forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+
+def _seconds(label: str) -> forms.FloatField:
+    widget = forms.NumberInput(attrs={"min": 0, "step": "0.1", "inputmode": "decimal"})
+    return forms.FloatField(required=False, min_value=0, label=label, widget=widget)
+
+
+class SettingsForm(forms.Form):
+    """Times are in seconds here, and in milliseconds everywhere else."""
+
+    top_k = forms.IntegerField(min_value=1, max_value=100, initial=10, label="How many")
+    start_s = _seconds("From second")
+    end_s = _seconds("To second")
+    collections = forms.ModelMultipleChoiceField(
+        Collection.objects.all(), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    kinds = forms.MultipleChoiceField(
+        choices=Kind.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Kind"
+    )
+    tags = forms.CharField(
+        required=False,
+        help_text="All of these, separated by commas",
+        widget=forms.TextInput(attrs={"list": "all-tags"}),
+    )
+    min_s = _seconds("At least, in seconds")
+    max_s = _seconds("At most, in seconds")
+    added_from = _date()
+    added_to = _date()
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        start, end = data.get("start_s"), data.get("end_s")
+        if end is not None and end <= (start or 0):
+            self.add_error("end_s", "The stretch must end after it begins.")
+        return data
+
+    def settings(self) -> SearchSettings:
+        """The validated form as the services take it."""
+        data = self.cleaned_data
+        return SearchSettings(
+            top_k=data["top_k"],
+            start_ms=_ms(data["start_s"]),
+            end_ms=_ms(data["end_s"]),
+            collections=tuple(collection.pk for collection in data["collections"]),
+            kinds=tuple(data["kinds"]),
+            tags=tuple(tag.strip().lower() for tag in split_tags(data["tags"])),
+            min_duration_ms=_ms(data["min_s"]),
+            max_duration_ms=_ms(data["max_s"]),
+            added_from=_at(data["added_from"], time.min),
+            added_to=_at(data["added_to"], time.max),
+        )
+
+    def kept(self) -> dict[str, Any]:
+        """What was asked, as the form shows it again."""
+        data = dict(self.cleaned_data)
+        data["collections"] = [collection.pk for collection in data["collections"]]
+        for name in ("added_from", "added_to"):
+            data[name] = data[name].isoformat() if data[name] else None
+        return {name: value for name, value in data.items() if value not in (None, "", [])}
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+def _at(date: Any, moment: time) -> datetime | None:
+    return datetime.combine(date, moment, UTC) if date else None
