@@ -1,0 +1,42 @@
+// Registers the custom elements and the few things that pages do with keys.
+import { AudioPlayer } from "./audio-player.js";
+import { ClipRecorder } from "./clip-recorder.js";
+import { DropZone } from "./drop-zone.js";
+import { UploadList } from "./upload-list.js";
+
+customElements.define("audio-player", AudioPlayer);
+customElements.define("clip-recorder", ClipRecorder);
+customElements.define("drop-zone", DropZone);
+customElements.define("upload-list", UploadList);
+
+document.documentElement.classList.add("scripted");
+
+const tickAll = document.querySelector(".tick-all");
+tickAll?.addEventListener("change", () => {
+  for (const box of document.querySelectorAll("input[name=track]")) box.checked = tickAll.checked;
+});
+
+const searchForm = document.getElementById("search-form");
+searchForm?.addEventListener("submit", () => {
+  searchForm.querySelector(".working").hidden = false;
+  searchForm.querySelector("button.primary").disabled = true;
+});
+window.addEventListener("pageshow", () => {
+  if (!searchForm) return;
+  searchForm.querySelector(".working").hidden = true;
+  searchForm.querySelector("button.primary").disabled = false;
+});
+
+// j and k walk through the hits, Enter plays the one that is focused.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, button, a, summary, [role=slider]")) return;
+  const hits = [...document.querySelectorAll(".hit")];
+  if (!hits.length) return;
+  const at = hits.indexOf(document.activeElement.closest(".hit"));
+  if (event.key === "j") hits[Math.min(at + 1, hits.length - 1)].focus();
+  else if (event.key === "k") hits[Math.max(at - 1, 0)].focus();
+  else if ((event.key === "Enter" || event.key === " ") && at >= 0) hits[at].querySelector("audio-player").toggle();
+  else return;
+  event.preventDefault();
+});
