@@ -231,5 +231,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"pymilvus": {"level": "CRITICAL"}, "libav": {"level": "ERROR"}},
+    "loggers": {
+        "pymilvus": {"level": "CRITICAL"},
+        "libav": {"level": "ERROR"},
+        "kombu.connection": {"level": "ERROR"},
+    },
 }

@@ -26,7 +26,8 @@ class ChildFailed(Exception):
 class Child:
     """One process: what it runs, and how one knows that it is up.
 
-    A one-shot child is not restarted; its end, good or bad, ends nothing else.
+    A one-shot child is not restarted; its end, good or bad, ends nothing else. The lines of a
+    quiet child are shown only when it fails.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Child:
     is_up: Callable[[], bool] | None = None
     up_within_s: float = 60
     one_shot: bool = False
+    quiet: bool = False
     process: subprocess.Popen[str] | None = None
     deaths: list[float] = field(default_factory=list)
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
@@ -128,6 +130,8 @@ class Supervisor:
         for line in process.stdout or ():
             if line.strip():
                 child.last_lines.append(line.rstrip())
+                if child.quiet:
+                    continue
                 self.say(line.rstrip() if child.one_shot else f"[{child.name}] {line.rstrip()}")
 
     def _signal(self, child: Child, number: signal.Signals) -> None:

@@ -109,7 +109,7 @@ class Command(BaseCommand):
         argv = [str(_script("milvus-lite")), "server", "--data-dir", str(folder)]
         argv += ["--host", "127.0.0.1", "--port", str(port)]
         is_up = partial(_reachable, "127.0.0.1", port)
-        supervisor.start(Child("index", argv, is_up=is_up, up_within_s=120))
+        supervisor.start(Child("index", argv, is_up=is_up, up_within_s=120, quiet=True))
 
     def _welcome(self, credentials: Credentials) -> None:
         lines = ["", f"audiosearch is at {_address()}", ""]
@@ -142,8 +142,8 @@ def _address() -> str:
 
 def _worker() -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "-A", "audiosearch", "worker", "--beat"),
-        *("--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING", "--quiet"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "worker", "--beat"),
+        *("--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
 
@@ -152,7 +152,7 @@ def _web() -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "audiosearch.wsgi:application"),
         *("--host", settings.HOST, "--port", str(settings.PORT), "--workers", "1"),
-        *("--blocking-threads", "16", "--log-level", "warning", "--respawn-failed-workers"),
+        *("--blocking-threads", "16", "--log-level", "error", "--respawn-failed-workers"),
     ]
 
 
