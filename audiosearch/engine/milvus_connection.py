@@ -49,7 +49,7 @@ class MilvusConnection:
         Raises IndexUnavailable when the server is not there or too slow, SpaceMissing when it has
         no such collection, NotLoaded, and EngineError when it refuses.
         """
-        import grpc
+        import grpc  # type: ignore[import-untyped]
         from pymilvus.exceptions import MilvusException
 
         client = None

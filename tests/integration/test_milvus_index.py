@@ -1,0 +1,149 @@
+"""The contract against Milvus Lite and the Milvus server; then what only a server can do: die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiosearch.engine.errors import IndexUnavailable
+from audiosearch.engine.index import Filter
+from audiosearch.engine.milvus_index import MilvusIndex
+from audiosearch.engine.milvus_schema import alias_of
+from tests import servers
+from tests.index_contract import DIMENSION, IndexContract, random_unit, track, unit
+
+
+class TestMilvusLite(IndexContract):
+    @pytest.fixture
+    def index(self, milvus_lite_uri: str) -> MilvusIndex:
+        return MilvusIndex(milvus_lite_uri, prefix="contract")
+
+
+class TestMilvusServer(IndexContract):
+    @pytest.fixture
+    def index(self, milvus_server_uri: str) -> MilvusIndex:
+        return MilvusIndex(milvus_server_uri, prefix="contract")
+
+
+@pytest.fixture(params=["lite", "server"])
+def any_uri(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"milvus_{request.param}_uri"))
+
+
+@pytest.fixture
+def vector() -> np.ndarray:
+    return random_unit(np.random.default_rng(1), 1)
+
+
+def test_another_client_sees_a_write_at_once(any_uri: str, vector: np.ndarray) -> None:
+    writer, reader = (MilvusIndex(any_uri, prefix="two") for _ in range(2))
+    writer.create_space("s", DIMENSION)
+    reader.search("s", vector, 1, Filter())
+    for number in range(1, 6):
+        writer.upsert("s", [track(number, vector)])
+        assert len(reader.search("s", vector, 9, Filter())) == number
+        assert reader.count_tracks("s", Filter()) == number
+    writer.drop_space("s")
+
+
+def test_more_windows_than_one_page(milvus_server_uri: str) -> None:
+    index = MilvusIndex(milvus_server_uri, prefix="pages")
+    index.create_space("s", 4)
+    windows = unit(np.ones((1000, 4), dtype=np.float32))
+    index.upsert("s", [track(number, windows) for number in range(1, 21)])
+    assert index.window_counts("s") == dict.fromkeys(range(1, 21), 1000)
+    assert len(index.search("s", windows[:1], 20, Filter())) == 20
+    index.delete_tracks("s", range(1, 11))
+    assert index.count_tracks("s", Filter()) == 10
+    index.drop_space("s")
+
+
+def test_a_half_built_revision_is_dropped_by_the_next_rebuild(
+    any_uri: str, vector: np.ndarray
+) -> None:
+    index = MilvusIndex(any_uri, prefix="half")
+    index.rebuild("s", DIMENSION, [track(1, vector)])
+
+    def breaks() -> Iterator[object]:
+        yield track(2, vector)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.rebuild("s", DIMENSION, breaks())  # type: ignore[arg-type]
+    assert index.window_counts("s") == {1: 1}
+    index.rebuild("s", DIMENSION, [track(3, vector)])
+    collections = index._connection.call(lambda client: client.list_collections())
+    assert len([name for name in collections if name.startswith(alias_of("half", "s"))]) == 1
+    index.drop_space("s")
+
+
+def test_usable_after_fork(any_uri: str) -> None:
+    """In a process of its own: a fork of the test runner would inherit all its threads."""
+    program = """
+import os, sys
+import numpy as np
+from audiosearch.engine.index import Filter
+from audiosearch.engine.milvus_index import MilvusIndex
+index = MilvusIndex(sys.argv[1], prefix="fork")
+index.create_space("s", 4)
+children = []
+for number in range(3):
+    child = os.fork()
+    if child == 0:
+        index.search("s", np.ones((1, 4), dtype="f4"), 1, Filter())
+        os._exit(0)
+    children.append(child)
+index.search("s", np.ones((1, 4), dtype="f4"), 1, Filter())
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+index.drop_space("s")
+"""
+    subprocess.run([sys.executable, "-c", program, any_uri], check=True, timeout=60)
+
+
+def test_a_server_that_dies_and_comes_back(tmp_path: Path, vector: np.ndarray) -> None:
+    port = servers.free_port()
+    index = MilvusIndex(f"http://127.0.0.1:{port}", timeout_s=5)
+    with pytest.raises(IndexUnavailable):
+        index.ping()
+    with servers.milvus_lite(tmp_path / "lite", port=port):
+        index.create_space("s", DIMENSION)
+        index.upsert("s", [track(1, vector)])
+    for attempt in range(3):
+        started = time.monotonic()
+        with pytest.raises(IndexUnavailable, match="cannot be reached"):
+            index.search("s", vector, 1, Filter())
+        assert time.monotonic() - started < (6 if attempt == 0 else 1)
+    with servers.milvus_lite(tmp_path / "lite", port=port):
+        assert [m.track_id for m in index.search("s", vector, 1, Filter())] == [1]
+        index.upsert("s", [track(2, vector)])
+        assert index.count_tracks("s", Filter()) == 2
+
+
+def test_a_server_that_hangs(tmp_path: Path, vector: np.ndarray) -> None:
+    with servers.milvus_lite(tmp_path / "lite") as uri:
+        index = MilvusIndex(uri, timeout_s=1)
+        index.create_space("s", DIMENSION)
+        (pid,) = pids_listening_on(int(uri.rpartition(":")[2]))
+        os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(IndexUnavailable, match="in time"):
+            index.search("s", vector, 1, Filter())
+        assert time.monotonic() - started < 3
+        os.kill(pid, signal.SIGCONT)
+        assert index.search("s", vector, 1, Filter()) == []
+
+
+def pids_listening_on(port: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (entry / "cmdline").exists():
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"--port" in words and str(port).encode() in words:
+                found.append(int(entry.name))
+    return found

@@ -1,0 +1,10 @@
+import pytest
+
+from audiosearch.engine.exact_index import ExactIndex
+from tests.index_contract import IndexContract
+
+
+class TestExactIndex(IndexContract):
+    @pytest.fixture
+    def index(self) -> ExactIndex:
+        return ExactIndex()
