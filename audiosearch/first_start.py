@@ -78,7 +78,7 @@ def embedded_port(path: Path) -> int:
 
 
 def first_administrator(path: Path) -> Credentials:
-    """The administrator kept in `path`; made, with a random password and token, if there is none."""
+    """The administrator kept in `path`; made, with random password and token, if there is none."""
     from django.contrib.auth import get_user_model
     from rest_framework.authtoken.models import Token
 

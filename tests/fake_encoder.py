@@ -1,5 +1,6 @@
 """A small deterministic encoder for tests: how loud each of 32 frequency bands is."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,7 @@ class Fake(Encoder):
         frames = usable.reshape(len(windows), -1, 1024) * np.hanning(1024)
         power = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=1)
         edges = np.linspace(0, power.shape[1], BANDS + 1).astype(int)
-        bands = np.stack(
-            [power[:, a:b].sum(axis=1) for a, b in zip(edges, edges[1:], strict=False)], 1
-        )
+        bands = np.stack([power[:, a:b].sum(axis=1) for a, b in pairwise(edges)], 1)
         bands = np.sqrt(bands) + 1e-9
         embeddings = bands / np.linalg.norm(bands, axis=1, keepdims=True)
         quarters = bands.reshape(len(bands), 4, -1).sum(axis=2)

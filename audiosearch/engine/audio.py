@@ -28,7 +28,22 @@ MIN_DECODED_SHARE = 0.5
 PEAK_BUCKETS = 1000
 FORMATS = "WAV, FLAC, MP3, Ogg Vorbis, Opus, M4A/AAC, AIFF, WebM or MP4"
 SUFFIXES = frozenset(
-    [".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".aifc", ".webm", ".mp4"]
+    [
+        ".wav",
+        ".wave",
+        ".flac",
+        ".mp3",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".m4a",
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".webm",
+        ".mp4",
+    ]
 )
 
 

@@ -10,7 +10,7 @@ MAX_WINDOWS_PER_TRACK = 1 << 20
 
 
 def window_id(track_id: int, number: int) -> int:
-    """Primary key of a track's window: always the same for the same window, so an upsert repairs."""
+    """Primary key of a track's window: the same for the same window, so an upsert repairs."""
     return track_id * MAX_WINDOWS_PER_TRACK + number
 
 
@@ -90,7 +90,7 @@ class VectorIndex(Protocol):
         next search. A track whose window count shrank must be deleted first."""
 
     def delete_tracks(self, space: str, track_ids: Sequence[int]) -> None:
-        """Remove every window of these tracks, visible to the next search; unknown ids are ignored."""
+        """Remove these tracks' windows, visible to the next search; unknown ids are ignored."""
 
     def search(self, space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
         """The `top_k` nearest tracks, best first, at most one match per track.

@@ -69,7 +69,8 @@ class Command(BaseCommand):
         rate = total / seconds if seconds else 0.0
         self.stdout.write(
             f"{summary.added} added, {summary.already_there} already there, "
-            f"{len(summary.refused)} refused; {total} files in {seconds:.1f} s ({rate:.1f} a second)."
+            f"{len(summary.refused)} refused; "
+            f"{total} files in {seconds:.1f} s ({rate:.1f} a second)."
         )
         for _, reason in summary.refused[:SHOWN_REFUSALS]:
             self.stdout.write(f"  refused: {reason}")

@@ -107,7 +107,8 @@ class Command(BaseCommand):
         folder.mkdir(exist_ok=True)
         self._say("Starting the vector index …")
         argv = [str(_script("milvus-lite")), "server", "--data-dir", str(folder)]
-        argv += ["--host", "127.0.0.1", "--port", str(port)]
+        # One worker: Milvus Lite guards neither its buffer nor its log against two writers.
+        argv += ["--host", "127.0.0.1", "--port", str(port), "--max-workers", "1"]
         is_up = partial(_reachable, "127.0.0.1", port)
         supervisor.start(Child("index", argv, is_up=is_up, up_within_s=120, quiet=True))
 

@@ -1,0 +1,169 @@
+"""Weight files: fetched with resume, checked by size and digest, and put in place in one step."""
+
+import fcntl
+import hashlib
+import http.client
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audiosearch.engine.encoders.base import EncoderSpec, Progress, WeightFile
+from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
+
+TIMEOUT_S = 15
+CHUNK = 1 << 20
+MANIFEST = "manifest.json"
+
+
+def pull(spec: EncoderSpec, models_dir: Path, progress: Progress, *, base_url: str = "") -> None:
+    """Fetch the weight files of an encoder that are not there yet.
+
+    What a cut leaves is kept, and the next call goes on from there. `base_url` is a mirror that
+    has the files by name. Raises DownloadFailed, saying what to do, and ModelUnavailable when
+    what arrived is not the published file.
+    """
+    folder = models_dir / spec.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        for file in spec.weights:
+            if not (folder / file.name).exists():
+                _fetch(spec, file, folder, progress, base_url)
+
+
+def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool = False) -> None:
+    """Take a weight file that was fetched by hand.
+
+    `trust` accepts another file under the published one's name (your own training, say) and
+    notes it as unverified. Raises ModelUnavailable when it is not a file of this encoder.
+    """
+    file = _file_named(spec, path)
+    folder = models_dir / spec.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        part = folder / f"{file.name}.part"
+        shutil.copyfile(path, part)
+        digest = _sha256(part)
+        if digest != file.sha256 and not trust:
+            part.unlink()
+            raise ModelUnavailable(
+                f"{path.name} is not the published {file.name}: its SHA-256 is {digest}, and "
+                f"should be {file.sha256}. If you know it is good, add --trust."
+            )
+        part.replace(folder / file.name)
+        _note(folder, file.name, digest, verified=digest == file.sha256)
+
+
+def unverified_files(spec: EncoderSpec, models_dir: Path) -> list[str]:
+    """Names of the files in place that are not the published ones."""
+    notes = _notes(models_dir / spec.name)
+    return sorted(name for name, note in notes.items() if not note["verified"])
+
+
+def size_on_disk(spec: EncoderSpec, models_dir: Path) -> int:
+    """Bytes that the files of an encoder take, parts of downloads included."""
+    folder = models_dir / spec.name
+    return sum(path.stat().st_size for path in folder.glob("*")) if folder.exists() else 0
+
+
+def _fetch(
+    spec: EncoderSpec, file: WeightFile, folder: Path, progress: Progress, base_url: str
+) -> None:
+    url = f"{base_url.rstrip('/')}/{file.name}" if base_url else file.url
+    part = folder / f"{file.name}.part"
+    have = part.stat().st_size if part.exists() else 0
+    if have > file.size:
+        part.unlink()
+        have = 0
+    free = shutil.disk_usage(folder).free
+    if free < file.size - have:
+        raise DownloadFailed(
+            f"{file.name} needs {(file.size - have) >> 20} MB; {folder} has {free >> 20} MB free."
+        )
+    if have < file.size:
+        try:
+            _download(url, part, file, have, progress)
+        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+            raise DownloadFailed(_advice(spec, file, url, error)) from error
+    digest = _sha256(part)
+    if part.stat().st_size != file.size or digest != file.sha256:
+        size = part.stat().st_size
+        part.unlink()
+        raise ModelUnavailable(
+            f"What came from {url} is not {file.name}: {size} bytes with SHA-256 {digest}, where "
+            f"{file.size} bytes with {file.sha256} are published. It was thrown away."
+        )
+    part.replace(folder / file.name)
+    _note(folder, file.name, digest, verified=True)
+
+
+def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progress) -> None:
+    """Append what is missing to `part`; begin anew when the server does not know ranges."""
+    request = urllib.request.Request(url, headers={"User-Agent": "audiosearch"})  # noqa: S310
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        resumed = answer.status == 206
+        done = have if resumed else 0
+        with part.open("ab" if resumed else "wb") as out:
+            while chunk := answer.read(CHUNK):
+                out.write(chunk)
+                done += len(chunk)
+                progress(file.name, done, file.size)
+                if done > file.size:
+                    break
+    if done < file.size:
+        raise OSError(f"the connection ended after {done} of {file.size} bytes")
+
+
+def _advice(spec: EncoderSpec, file: WeightFile, url: str, error: Exception) -> str:
+    return (
+        f"{file.name} could not be fetched from {url} ({getattr(error, 'reason', error)}). "
+        f"Try again to go on from there; without a network here, fetch it elsewhere, copy it "
+        f'over, and run: ./manage models pull {spec.name} --from "{file.name}"'
+    )
+
+
+def _file_named(spec: EncoderSpec, path: Path) -> WeightFile:
+    """Which of the encoder's files this is: by its name, else by its size, else by its ending."""
+    for same in (
+        lambda file: file.name == path.name,
+        lambda file: file.size == path.stat().st_size,
+        lambda file: Path(file.name).suffix == path.suffix,
+    ):
+        for file in spec.weights:
+            if same(file):
+                return file
+    wanted = ", ".join(file.name for file in spec.weights) or "none"
+    raise ModelUnavailable(f"{path.name} is no file of {spec.name}. Its files: {wanted}.")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One pull at a time; raises ModelUnavailable when another is at work."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ModelUnavailable("Another pull of this model is at work; wait for it.") from error
+        yield
+
+
+def _notes(folder: Path) -> dict[str, dict[str, object]]:
+    path = folder / MANIFEST
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _note(folder: Path, name: str, digest: str, *, verified: bool) -> None:
+    notes = _notes(folder) | {name: {"sha256": digest, "verified": verified}}
+    draft = folder / f"{MANIFEST}.part"
+    draft.write_text(json.dumps(notes, indent=2))
+    draft.replace(folder / MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
