@@ -5,8 +5,8 @@ import tempfile
 
 os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="audiosearch-tests-")
 
-from audiosearch.settings import *  # noqa: E402, F403
-from audiosearch.settings import DATABASES, STORAGES  # noqa: E402
+from audiosearch.settings import *  # noqa: F403
+from audiosearch.settings import DATABASES, STORAGES
 
 MILVUS_URI = "memory:"
 PREFERRED_ENCODERS = ("fake",)

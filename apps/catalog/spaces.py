@@ -10,6 +10,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from apps.catalog.models import Listening, Space, SpaceState, State, Track
+from apps.catalog.tasks import nudge
 from audiosearch.engine.encoders import ENCODERS, encoder_class, encoder_spec
 from audiosearch.engine.encoders.base import EncoderSpec
 from audiosearch.engine.errors import ModelUnavailable
@@ -115,6 +116,7 @@ def use_encoder(name: str) -> Space:
             space.state = SpaceState.BUILDING
             space.save(update_fields=["state"])
             _queue_missing(space)
+            transaction.on_commit(nudge)
     switch_when_complete()
     return space
 

@@ -79,7 +79,13 @@ class MilvusConnection:
         if address.scheme in ("http", "https", "tcp"):
             port = address.port or (443 if address.scheme == "https" else 19530)
             socket.create_connection((address.hostname or "localhost", port), patience).close()
-        client = MilvusClient(self._uri, token=self._token, timeout=patience, dedicated=True)
+        client = MilvusClient(
+            self._uri,
+            token=self._token,
+            timeout=patience,
+            dedicated=True,
+            grpc_options={"grpc.keepalive_permit_without_calls": False},
+        )
         self.lite = "lite" in client.get_server_type() or client.get_server_version(
             timeout=patience
         ).startswith("milvus_lite")

@@ -1,4 +1,4 @@
-import { clock, drawWaveform } from "./waveform.js";
+import { clock, drawWaveform, peaksOfFile } from "./waveform.js";
 
 // A play button and a waveform to seek in; one player sounds at a time on a page.
 // data-src, data-peaks (address of JSON, or empty), data-label, data-duration-ms,
@@ -66,13 +66,29 @@ export class AudioPlayer extends HTMLElement {
   watch() {
     new ResizeObserver(() => this.show()).observe(this.canvas);
     const seen = new IntersectionObserver(async (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting) || !this.dataset.peaks) return;
+      if (!entries.some((entry) => entry.isIntersecting)) return;
       seen.disconnect();
-      const answer = await fetch(this.dataset.peaks);
-      if (answer.ok) this.peaks = (await answer.json()).peaks;
+      await this.loadPeaks();
       this.show();
     });
     seen.observe(this);
+  }
+
+  // A clip without kept peaks is measured here, when the browser can decode it.
+  async loadPeaks() {
+    const answer = await fetch(this.dataset.peaks || this.dataset.src);
+    if (!answer.ok) return;
+    if (this.dataset.peaks) {
+      this.peaks = (await answer.json()).peaks;
+      return;
+    }
+    try {
+      const { peaks, seconds } = await peaksOfFile(await answer.blob());
+      this.peaks = peaks;
+      this.dataset.durationMs = String(seconds * 1000);
+    } catch {
+      this.peaks = [];
+    }
   }
 
   async toggle() {
