@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from apps.catalog import serializers as faces
 from apps.catalog.adding import TEXT_FIELDS, add_track
 from apps.catalog.editing import delete_tracks, edit_track, edit_tracks
+from apps.catalog.id_map import forget
 from apps.catalog.models import Collection, Kind, Space, Speaker, State, Tag, Track
 from apps.catalog.permissions import CuratorOrReadOnly, TrackPermission
 from apps.catalog.streaming import audio_response
@@ -149,10 +150,14 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
 class CollectionViewSet(viewsets.ModelViewSet):
     """The groupings of tracks; deleting one keeps its tracks."""
 
-    queryset = Collection.objects.annotate(track_count=Count("tracks"))
+    queryset = Collection.objects.annotate(track_count=Count("tracks")).order_by("name")
     serializer_class = faces.CollectionSerializer
     permission_classes = [CuratorOrReadOnly]
     http_method_names = ["get", "post", "patch", "delete"]
+
+    def perform_update(self, serializer: Any) -> None:
+        collection = serializer.save()
+        forget(collection.tracks.values_list("pk", flat=True))
 
     def perform_destroy(self, collection: Collection) -> None:
         track_ids = list(collection.tracks.values_list("pk", flat=True))
@@ -163,14 +168,16 @@ class CollectionViewSet(viewsets.ModelViewSet):
 class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     """The free tags in use, with the number of tracks that carry each."""
 
-    queryset = Tag.objects.annotate(track_count=Count("tracks")).filter(track_count__gt=0)
+    queryset = (
+        Tag.objects.annotate(track_count=Count("tracks")).filter(track_count__gt=0).order_by("name")
+    )
     serializer_class = faces.TagSerializer
 
 
 class SpeakerViewSet(viewsets.ReadOnlyModelViewSet):
     """The people whose voices the catalogue knows."""
 
-    queryset = Speaker.objects.annotate(track_count=Count("tracks"))
+    queryset = Speaker.objects.annotate(track_count=Count("tracks")).order_by("name")
     serializer_class = faces.SpeakerSerializer
 
 

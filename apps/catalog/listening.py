@@ -102,7 +102,14 @@ def _listen(listening: Listening) -> None:
         except FileNotFoundError:
             _fail(listening, "The file of this track is gone from the storage.")
             return
-    _index(listening, vectors)
+    if _index(listening, vectors):
+        _finish(listening, vectors)
+    else:  # it was deleted while we listened
+        delete_vectors(space, track.pk)
+
+
+def _finish(listening: Listening, vectors: Vectors) -> None:
+    space, track_id = listening.space.name, listening.track_id
     done = _mine(listening).update(
         state=State.READY,
         windows=len(vectors.embeddings),
@@ -110,10 +117,10 @@ def _listen(listening: Listening) -> None:
         claimed_by="",
         finished_at=timezone.now(),
     )
-    id_map.forget([track.pk])
-    if not done and not Track.objects.filter(pk=track.pk).exists():
-        get_index().delete_tracks(space, [track.pk])
-        delete_vectors(space, track.pk)
+    id_map.forget([track_id])
+    if not done and not Track.objects.filter(pk=track_id).exists():
+        get_index().delete_tracks(space, [track_id])
+        delete_vectors(space, track_id)
 
 
 def _hear(listening: Listening) -> Vectors:
@@ -194,9 +201,12 @@ def auto_tags(names: tuple[str, ...], probabilities: FloatArray) -> list[dict[st
     ]
 
 
-def _index(listening: Listening, vectors: Vectors) -> None:
-    index, space, track = get_index(), listening.space, listening.track
-    track.refresh_from_db(fields=["kind", "collection_id", "duration_ms"])
+def _index(listening: Listening, vectors: Vectors) -> bool:
+    """Write the windows, with the track's fields as they are now; False when it is gone."""
+    index, space = get_index(), listening.space
+    track = Track.objects.filter(pk=listening.track_id).first()
+    if track is None:
+        return False
     windows = TrackWindows(
         index_fields(track),
         vectors.embeddings,
@@ -209,6 +219,7 @@ def _index(listening: Listening, vectors: Vectors) -> None:
     except SpaceMissing:
         index.create_space(space.name, space.dimension)
         index.upsert(space.name, [windows])
+    return True
 
 
 def _mine(listening: Listening):  # type: ignore[no-untyped-def]

@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
-from audiosearch.engine.exact_index import ExactIndex
-from audiosearch.engine.milvus_index import MilvusIndex
 from django.conf import settings
 
 from apps.catalog.models import Track
+from audiosearch.engine.exact_index import ExactIndex
 from audiosearch.engine.index import TrackFields, VectorIndex
+from audiosearch.engine.milvus_index import MilvusIndex
 
 
 @lru_cache(maxsize=1)

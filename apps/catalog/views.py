@@ -137,7 +137,7 @@ def _count(number: int, verb: str) -> str:
 @allowed(may_add)
 def add(request: HttpRequest) -> HttpResponse:
     """Add recordings: from the page's script one file a request, without it all in one form."""
-    form = AddForm(request.POST or None)
+    form = AddForm(request.POST if request.method == "POST" else None)
     outcomes: list[dict[str, Any]] = []
     status = 200
     if request.method == "POST" and form.is_valid():
@@ -186,7 +186,7 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
     """One track: player, metadata, states; a form for those who may edit it."""
     found = get_object_or_404(listed_tracks(), pk=pk)
     editable = may_edit(request.user, found)
-    form = TrackForm.of(found, request.POST or None)
+    form = TrackForm.of(found, request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if not editable:
             raise PermissionDenied

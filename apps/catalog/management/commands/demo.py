@@ -4,12 +4,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from audiosearch.engine.synth import demo_sounds, write_flac
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from apps.catalog.adding import add_track
 from apps.catalog.models import Collection
+from audiosearch.engine.synth import demo_sounds, write_flac
 
 COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
 

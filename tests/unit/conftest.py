@@ -1,0 +1,35 @@
+"""What most unit tests begin with: a way to add sounds and have them listened to."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.catalog.adding import Added, add_track
+from apps.catalog.listening import work
+from apps.catalog.models import Track
+from tests.audio_files import tone, write_audio
+
+AddTone = Callable[..., Track]
+
+
+@pytest.fixture
+def add_tone(tmp_path: Path, transactional_db: None) -> AddTone:
+    """add_tone(hz, seconds=2, listen=True, **add_track's own): a track that holds one tone."""
+
+    def add(hz: float, seconds: float = 2, *, listen: bool = True, **options: Any) -> Track:
+        name = options.pop("name", f"{hz:g}.wav")
+        path = write_audio(tmp_path / f"{hz:g}-{seconds:g}.wav", tone(seconds, hz))
+        added: Added = add_track(source=path, name=name, **options)
+        if listen:
+            work()
+        return added.track
+
+    return add
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Callable[[float, float], Path]:
+    """clip(hz, seconds): a file to search with."""
+    return lambda hz, seconds=2: write_audio(tmp_path / f"clip-{hz:g}.wav", tone(seconds, hz))

@@ -1,0 +1,111 @@
+"""The decoder: every format, every kind of bad input, stretches, windows and peaks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiosearch.engine import audio, errors
+from tests.audio_files import ENCODINGS, noise, tone, write_audio
+
+LIMIT_MS = 60 * 60 * 1000
+
+
+@pytest.mark.parametrize("suffix", ENCODINGS)
+def test_every_format_decodes_to_the_same_sound(tmp_path: Path, suffix: str) -> None:
+    path = write_audio(tmp_path / f"a{suffix}", tone(3, 440), tags={"title": "T", "artist": "A"})
+    info = audio.inspect(path, max_duration_ms=LIMIT_MS)
+    assert abs(info.duration_ms - 3000) < 120
+    samples = audio.decode(path, 16000)
+    spectrum = np.abs(np.fft.rfft(samples[8000:24000]))
+    assert spectrum.argmax() == 440
+    if suffix != ".webm":
+        assert info.tags["title"] == "T"
+
+
+def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.flac", tone(1))
+    renamed = path.rename(tmp_path / "a.mp3")
+    assert audio.inspect(renamed, max_duration_ms=LIMIT_MS).format == "FLAC"
+
+
+BAD = {
+    "empty": (b"", errors.EmptyAudio),
+    "text": (b"#EXTM3U\nfile:///etc/passwd\n", errors.UnsupportedAudio),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(200), errors.UnsupportedAudio),
+    "only a header": (b"RIFF\x24\x00\x00\x00WAVE", errors.CorruptAudio),
+    "flac of zeros": (b"fLaC" + bytes(4000), errors.CorruptAudio),
+    "ogg of noise": (b"OggS" + np.random.default_rng(0).bytes(4000), errors.CorruptAudio),
+    "mp3 of zeros": (b"ID3" + bytes(4000), errors.CorruptAudio),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_files_get_the_error_that_says_why(tmp_path: Path, kind: str) -> None:
+    content, expected = BAD[kind]
+    path = tmp_path / "bad"
+    path.write_bytes(content)
+    with pytest.raises(expected):
+        audio.inspect(path, max_duration_ms=LIMIT_MS)
+
+
+def test_silent_short_long_and_truncated_are_refused(tmp_path: Path) -> None:
+    silent = write_audio(tmp_path / "s.wav", tone(1, level=0.0))
+    short = write_audio(tmp_path / "t.wav", tone(0.05))
+    long = write_audio(tmp_path / "l.wav", tone(3))
+    whole = write_audio(tmp_path / "w.flac", noise(5)).read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 5])
+    for path, limit, expected in (
+        (silent, LIMIT_MS, errors.SilentAudio),
+        (short, LIMIT_MS, errors.TooShort),
+        (long, 2000, errors.TooLong),
+        (tmp_path / "cut.flac", LIMIT_MS, errors.CorruptAudio),
+    ):
+        with pytest.raises(expected):
+            audio.inspect(path, max_duration_ms=limit)
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"RIFF????WAVE", b"fLaC", b"OggS", b"ID3", b"\xff\xfb"]),
+)
+def test_garbage_is_refused_and_never_crashes(body: bytes, magic: bytes) -> None:
+    path = Path(f"/tmp/audiosearch-garbage-{len(body)}")  # noqa: S108
+    path.write_bytes(magic + body)
+    try:
+        with pytest.raises(errors.AudioError):
+            audio.inspect(path, max_duration_ms=LIMIT_MS)
+    finally:
+        path.unlink()
+
+
+def test_a_stretch_is_the_same_as_that_part_of_the_whole(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "n.flac", noise(20), 32000)
+    whole = audio.decode(path, 32000)
+    part = audio.decode(path, 32000, start_ms=12_000, end_ms=13_000)
+    assert len(part) == 32000
+    assert np.abs(part - whole[12 * 32000 : 13 * 32000]).max() < 1e-3
+
+
+def test_windows_cover_everything_and_pad_nothing() -> None:
+    samples = np.arange(2350, dtype=np.float32)
+    blocks = [samples[:700], samples[700:701], samples[701:]]
+    windows = list(audio.cut_windows(blocks, 1000, 500))
+    assert [w.start for w in windows] == [0, 500, 1000, 1350]
+    assert all((w.samples == samples[w.start : w.start + 1000]).all() for w in windows)
+    short = list(audio.cut_windows([samples[:30]], 1000, 500))
+    assert [(w.start, len(w.samples)) for w in short] == [(0, 30)]
+    exact = list(audio.cut_windows([samples[:1500]], 1000, 500))
+    assert [w.start for w in exact] == [0, 500]
+
+
+def test_peaks_follow_loudness() -> None:
+    samples = np.concatenate([tone(1, level=0.1), tone(1, level=1.0)])
+    meter = audio.PeakMeter(len(samples))
+    assert sum(len(block) for block in meter.pass_through([samples])) == len(samples)
+    peaks = meter.peaks()
+    assert len(peaks) <= 1000
+    assert max(peaks[:450]) < 40
+    assert min(peaks[550:900]) > 200

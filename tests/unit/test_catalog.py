@@ -1,0 +1,227 @@
+"""The life of a recording: added once, heard, edited, deleted, and mended after a crash."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from apps.catalog import listening
+from apps.catalog.adding import add_track
+from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten, sync_index
+from apps.catalog.mending import find_drift, mend, release_dead, repair
+from apps.catalog.models import Collection, Listening, Removal, Space, State, Tag, Track
+from apps.catalog.spaces import current_space, use_encoder
+from apps.catalog.vector_index import get_index
+from apps.catalog.vectors import (
+    Vectors,
+    delete_vectors,
+    load_vectors,
+    save_vectors,
+    vectors_name,
+)
+from apps.search.results import SearchSettings
+from apps.search.services import similar_to_track
+from audiosearch.engine.errors import AudioError, SpaceMissing
+from tests.audio_files import noise, tone, write_audio
+from tests.unit.conftest import AddTone
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_track_knows_what_its_file_says(tmp_path: Path) -> None:
+    tags = {"title": "Song", "artist": "Band", "album": "Record"}
+    path = write_audio(tmp_path / "x.mp3", tone(2), tags=tags)
+    track = add_track(source=path, name="folder/track 01.mp3").track
+    assert (track.title, track.artist, track.album, track.kind) == (
+        "Song",
+        "Band",
+        "Record",
+        "music",
+    )
+    assert track.original_name == "track 01.mp3"
+    assert (track.format, track.sample_rate, track.channels) == ("MP3", 32000, 1)
+    assert track.edited_fields == []
+    assert default_storage.exists(track.file.name)
+
+
+def test_what_a_person_wrote_wins_over_the_file(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "x.flac", tone(1), tags={"title": "Song"})
+    track = add_track(
+        source=path, name="x.flac", fields={"title": "Mine"}, tags=["A  b", "a b"]
+    ).track
+    assert track.title == "Mine"
+    assert track.edited_fields == ["title"]
+    assert [tag.name for tag in track.tags.all()] == ["a b"]
+
+
+def test_the_same_bytes_are_one_track(tmp_path: Path, add_tone: AddTone) -> None:
+    first = add_tone(440)
+    path = write_audio(tmp_path / "again.wav", tone(2, 440))
+    again = add_track(source=path, name="other name.wav")
+    assert again.track == first
+    assert not again.created
+    assert listening.work() == 0
+    assert len(list(Path(default_storage.path("tracks")).rglob("*.wav"))) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\x00\x00\x00\x00WAVE"])
+def test_what_is_refused_leaves_nothing(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"bad\.wav"):
+        add_track(source=path, name="bad.wav")
+    assert not Track.objects.exists()
+    assert not default_storage.exists("tracks")
+
+
+def test_listening_keeps_vectors_windows_peaks_and_tags(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "long.wav", noise(23))
+    track = add_track(source=path, name="long.wav").track
+    assert listening.work() == 1
+    track.refresh_from_db()
+    row = Listening.objects.get()
+    assert (row.state, row.windows, row.attempts) == (State.READY, 4, 0)
+    spans = load_vectors("fake-v1", track.pk).spans.tolist()
+    assert spans == [[0, 10000], [5000, 15000], [10000, 20000], [13000, 23000]]
+    assert get_index().window_counts("fake-v1") == {track.pk: 4}
+    assert len(track.peaks) > 900
+    assert track.auto_tags[0]["name"] in ("Low", "Middle", "High", "Highest")
+
+
+def test_a_file_that_breaks_later_fails_in_words(tmp_path: Path, add_tone: AddTone) -> None:
+    track = add_tone(440, listen=False)
+    Path(default_storage.path(track.file.name)).write_bytes(b"RIFF0000WAVE")
+    listening.work()
+    row = Listening.objects.get()
+    assert row.state == State.FAILED
+    assert "damaged" in row.reason
+
+
+def test_editing_changes_what_filters_find_at_once(add_tone: AddTone) -> None:
+    one, two = add_tone(440), add_tone(450)
+    collection = Collection.objects.create(name="C")
+    asked = SearchSettings(tags=("bell",), collections=(collection.pk,))
+    assert not similar_to_track(track_id=one.pk, asked=asked).hits
+    edit_track(track=two, changes={"collection": collection, "title": "Two"}, tags=["Bell"])
+    hits = similar_to_track(track_id=one.pk, asked=asked).hits
+    assert [hit.track.title for hit in hits] == ["Two"]
+    edit_tracks(track_ids=[two.pk], remove_tags=["bell"])
+    assert not similar_to_track(track_id=one.pk, asked=asked).hits
+    assert not Listening.objects.filter(index_stale=True).exists()
+
+
+def test_deleting_leaves_nothing_anywhere(add_tone: AddTone) -> None:
+    one, two = add_tone(440), add_tone(4000)
+    assert delete_tracks([one.pk]) == 1
+    assert get_index().window_counts("fake-v1") == {two.pk: 1}
+    assert not default_storage.exists(one.file.name)
+    assert not default_storage.exists(f"vectors/fake-v1/000000/{one.pk}.npz")
+    assert not Removal.objects.exists()
+    assert find_drift() == []
+
+
+def test_a_delete_while_listening_leaves_nothing(add_tone: AddTone) -> None:
+    track = add_tone(440, listen=False)
+    claimed = listening.claim()
+    assert claimed is not None
+    delete_tracks([track.pk])
+    listening._listen(claimed)
+    save_vectors("fake-v1", track.pk, Vectors(*_vectors()))
+    listening._listen(claimed)
+    assert get_index().spaces() == []
+    assert not default_storage.exists(vectors_name("fake-v1", track.pk))
+
+
+def _vectors():  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    return np.eye(1, 32, dtype=np.float32), np.array([[0, 2000]])
+
+
+def test_the_work_of_a_dead_worker_is_done_once_more(add_tone: AddTone) -> None:
+    add_tone(440, listen=False)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    row = listening.claim()
+    assert row is not None
+    assert listening.claim() is None
+    host = row.claimed_by.rpartition(":")[0]
+    Listening.objects.update(claimed_by=f"{host}:{dead.pid}")
+    mend()
+    assert Listening.objects.get().state == State.QUEUED
+    assert listening.work() == 1
+
+
+def test_a_worker_without_heartbeat_loses_its_claim(add_tone: AddTone) -> None:
+    add_tone(440, listen=False)
+    listening.claim()
+    assert release_dead() == 0
+    Listening.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    assert release_dead() == 1
+
+
+def test_what_breaks_off_three_times_is_set_aside(add_tone: AddTone) -> None:
+    track = add_tone(440, listen=False)
+    for _ in range(3):
+        listening.claim()
+        Listening.objects.update(
+            claimed_by="elsewhere:1", heartbeat_at=timezone.now() - timedelta(1)
+        )
+        release_dead()
+    assert Listening.objects.get().state == State.FAILED
+    relisten([track.pk])
+    assert listening.work() == 1
+
+
+def test_drift_is_found_and_mended(add_tone: AddTone) -> None:
+    one, two, three = add_tone(440), add_tone(880), add_tone(1760)
+    get_index().delete_tracks("fake-v1", [one.pk])
+    delete_vectors("fake-v1", two.pk)
+    fields = listening.index_fields(three)
+    ghost = fields.__class__(**{**fields.__dict__, "track_id": 999})
+    get_index().upsert("fake-v1", [listening.TrackWindows(ghost, _vectors()[0], [(0, 1)])])
+    drifts = find_drift()
+    assert sorted(drift.kind for drift in drifts) == [
+        "missing in index",
+        "unknown to database",
+        "vectors missing",
+    ]
+    repair(drifts)
+    listening.work()
+    assert find_drift() == []
+
+
+def test_a_lost_index_is_rebuilt_from_the_kept_vectors(add_tone: AddTone) -> None:
+    one, two = add_tone(440), add_tone(450)
+    get_index().drop_space("fake-v1")
+    with pytest.raises(SpaceMissing):
+        get_index().window_counts("fake-v1")
+    mend()
+    assert get_index().window_counts("fake-v1") == {one.pk: 1, two.pk: 1}
+
+
+def test_a_new_encoder_takes_over_in_one_step(add_tone: AddTone) -> None:
+    one = add_tone(440)
+    add_tone(450)
+    space = use_encoder("fake_two")
+    assert not space.is_default
+    assert current_space().name == "fake-v1"
+    late = add_tone(460, listen=False)
+    assert late.listenings.count() == 2
+    assert similar_to_track(track_id=one.pk, asked=SearchSettings()).query["space"] == "fake-v1"
+    listening.work()
+    assert current_space().name == "fake_two-v1"
+    found = similar_to_track(track_id=one.pk, asked=SearchSettings())
+    assert found.query["space"] == "fake_two-v1"
+    assert len(found.hits) == 2
+    assert Space.objects.filter(is_default=True).count() == 1
+
+
+def test_sync_index_without_changes_does_nothing(add_tone: AddTone) -> None:
+    add_tone(440)
+    assert sync_index() == 0
+    assert not Tag.objects.exists()
