@@ -6,7 +6,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.defaults import server_error as page_of_server_error
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
@@ -55,7 +55,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     elif isinstance(exc, Http404):
         response.data = error_body("not_found", "There is no such thing here.")
     else:
-        detail = getattr(exc, "detail", "You may not do this.")
+        detail = exc.detail if isinstance(exc, APIException) else "You may not do this."
         code = getattr(detail, "code", "permission_denied")
         response.data = error_body(str(code), str(detail))
     return response

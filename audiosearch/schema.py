@@ -21,7 +21,7 @@ class ErrorSerializer(Serializer):
 class Schema(AutoSchema):
     """Adds the error shape to every operation."""
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         body = self._get_response_for_code(ErrorSerializer, "default")
         body["description"] = "Any error"

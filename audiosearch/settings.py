@@ -77,7 +77,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {"mend": {"task": "catalog.mend", "schedule": 15.0}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 if REDIS_URL:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
+        "socket_timeout": 2,
+        "socket_connect_timeout": 2,
+    }
 else:
     _QUEUE_DIR = str(DATA_DIR / "queue")
     CELERY_BROKER_TRANSPORT_OPTIONS = {

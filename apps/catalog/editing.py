@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -121,7 +122,7 @@ def relisten(track_ids: Iterable[int]) -> int:
     ids = list(track_ids)
     rows = Listening.objects.filter(track_id__in=ids).exclude(state=State.LISTENING)
     for space, track_id in rows.values_list("space__name", "track_id"):
-        transaction.on_commit(lambda s=space, t=track_id: delete_vectors(s, t))
+        transaction.on_commit(partial(delete_vectors, space, track_id))
     rows.update(state=State.QUEUED, reason="", attempts=0, claimed_by="")
     transaction.on_commit(nudge)
     return len(ids)
@@ -131,7 +132,7 @@ def delete_tracks(track_ids: Iterable[int]) -> int:
     """Delete tracks with their vectors, id map entries and files; returns how many there were."""
     with transaction.atomic():
         tracks = Track.objects.filter(pk__in=list(track_ids))
-        removals = [Removal(track_id=track.pk, file_name=track.file.name) for track in tracks]
+        removals = [Removal(track_id=track.pk, file_name=str(track.file.name)) for track in tracks]
         Removal.objects.bulk_create(removals)
         tracks.delete()
     if not removals:

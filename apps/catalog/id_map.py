@@ -83,7 +83,7 @@ def _refill(track_ids: list[int]) -> dict[int, TrackCard]:
     return cards
 
 
-def _parse(track_id: int, value: bytes | None) -> TrackCard | None:
+def _parse(track_id: int, value: bytes | str | None) -> TrackCard | None:
     """The card in a Redis value; None when it is cold or not what it should be."""
     if value is None:
         return None
@@ -113,7 +113,7 @@ def _card(track: Track) -> TrackCard:
         auto_tags=[tag["name"] for tag in track.auto_tags[:3]],
         duration_ms=track.duration_ms,
         format=track.format,
-        path=track.file.name,
+        path=track.file.name or "",
     )
 
 

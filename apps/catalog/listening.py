@@ -129,7 +129,7 @@ def _hear(listening: Listening) -> Vectors:
     encoder = load_encoder(spec.name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
     meter = PeakMeter(track.duration_ms * spec.sample_rate // 1000)
     blocks = meter.pass_through(
-        stream(Path(default_storage.path(track.file.name)), spec.sample_rate)
+        stream(Path(default_storage.path(str(track.file.name))), spec.sample_rate)
     )
     windows = cut_windows(
         blocks,
@@ -141,7 +141,7 @@ def _hear(listening: Listening) -> Vectors:
         raise CorruptAudio("The file is damaged: no sound could be decoded from it.")
     vectors = Vectors(np.concatenate(embeddings), np.array(spans, np.int64))
     save_vectors(listening.space.name, track.pk, vectors)
-    learnt = {"peaks": meter.peaks()}
+    learnt: dict[str, object] = {"peaks": meter.peaks()}
     if encoder.tag_names:
         learnt["auto_tags"] = auto_tags(encoder.tag_names, likeliest)
     Track.objects.filter(pk=track.pk).update(**learnt)

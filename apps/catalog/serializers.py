@@ -28,7 +28,7 @@ class TrackSerializer(serializers.ModelSerializer):
     collection = serializers.IntegerField(source="collection_id", allow_null=True)
     collection_name = serializers.CharField(source="collection.name", default="")
     speaker = serializers.IntegerField(source="speaker_id", allow_null=True)
-    tags = serializers.SlugRelatedField("name", many=True, read_only=True)
+    tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     auto_tags = AutoTagSerializer(many=True)
     added_by = serializers.CharField(source="added_by.username", default=None)
     state = serializers.SerializerMethodField()

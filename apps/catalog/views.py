@@ -8,10 +8,10 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
@@ -25,7 +25,7 @@ from apps.catalog.permissions import may_add, may_edit, may_search
 from audiosearch.api_errors import status_of
 from audiosearch.engine.errors import AudioError
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 PAGE = 50
 PENDING = (State.QUEUED, State.LISTENING)
 
@@ -35,7 +35,7 @@ def allowed(test: Callable[[Any], bool]) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if test(request.user):
                 return view(request, *args, **kwargs)
             if not request.user.is_authenticated:
@@ -100,7 +100,7 @@ def library_states(request: HttpRequest) -> HttpResponse:
     ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isdecimal()]
     tracks = listed_tracks().filter(pk__in=ids[:PAGE])
     rows = [{"track": track, "listening": _serving(track)} for track in tracks]
-    pending = [row["track"].pk for row in rows if row["listening"].state in PENDING]
+    pending = [track.pk for track in tracks if _serving(track).state in PENDING]
     return render(request, "catalog/_states.html", {"rows": rows, "pending": pending})
 
 
@@ -154,7 +154,7 @@ def add(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/add.html", context, status=status)
 
 
-def _add_one(request: HttpRequest, form: AddForm, upload: TemporaryUploadedFile) -> dict[str, Any]:
+def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]:
     try:
         outcome = add_track(
             source=Path(upload.temporary_file_path()),

@@ -76,7 +76,7 @@ def similar_to_track(*, track_id: int, asked: SearchSettings) -> SearchResult:
         track = Track.objects.get(pk=track_id)
         with _slot():
             with _timed(took, "decode"):
-                path = Path(default_storage.path(track.file.name))
+                path = Path(default_storage.path(str(track.file.name)))
                 samples = _decode_query(path, encoder_name, asked)
             with _timed(took, "encode"):
                 queries = _encode_query(samples, encoder_name)

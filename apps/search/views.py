@@ -86,7 +86,7 @@ def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             again = search_by_clip(
-                clip=Path(default_storage.path(kept.clip.name)),
+                clip=Path(default_storage.path(str(kept.clip.name))),
                 name=kept.clip_name,
                 asked=form.settings(),
             )
@@ -97,7 +97,7 @@ def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         else:
             new = keep_search(
                 user=request.user,
-                clip=kept.clip.name,
+                clip=str(kept.clip.name),
                 clip_name=kept.clip_name,
                 settings=form.kept(),
                 result=again,
@@ -120,7 +120,7 @@ def _visible(request: HttpRequest, pk: uuid.UUID) -> Search:
 def clip(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     """The sound that was searched with."""
     try:
-        return audio_response(request, _visible(request, pk).clip.name)
+        return audio_response(request, str(_visible(request, pk).clip.name))
     except FileNotFoundError as error:
         raise Http404 from error
 

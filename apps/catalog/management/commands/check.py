@@ -1,10 +1,9 @@
 """manage.py check: Django's own checks, then what differs between database, files and index."""
 
-from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.check import Command as DjangoCheck
 
 from apps.catalog.mending import find_drift, mend, repair
@@ -16,7 +15,7 @@ SHOWN = 20
 class Command(DjangoCheck):
     help = "Check the settings, and compare the database, the files and the index."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--repair", action="store_true", help="mend what differs")
         parser.add_argument(
