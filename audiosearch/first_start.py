@@ -101,6 +101,16 @@ def first_administrator(path: Path) -> Credentials:
     return Credentials(**kept, new=True)
 
 
+def redis_answers(url: str) -> bool:
+    """Whether a Redis server answers there."""
+    import redis
+
+    try:
+        return bool(redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2).ping())
+    except redis.RedisError:
+        return False
+
+
 def answers(url: str) -> bool:
     """Whether an HTTP server answers there, whatever it says."""
     try:

@@ -31,7 +31,7 @@ WINDOW = 10 * SAMPLE_RATE
 
 def load(folders: list[Path]) -> list[FloatArray]:
     """Every recording of the folders in windows of 10 s."""
-    windows = []
+    windows: list[FloatArray] = []
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in SUFFIXES:
@@ -99,7 +99,7 @@ def main() -> None:
     shape = constants["projection"].shape
     print(f"{len(windows)} windows, {shape[0]} statistics, {shape[1]} dimensions")
     if options.write:
-        np.savez_compressed(CONSTANTS, **constants)
+        np.savez_compressed(CONSTANTS, allow_pickle=False, **constants)
         print(f"written: {CONSTANTS} ({CONSTANTS.stat().st_size} bytes)")
 
 

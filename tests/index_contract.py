@@ -213,6 +213,11 @@ class IndexContract:
             (Filter(added_from=1 << 33, added_to=1 << 33), {4}),
             (Filter(added_from=-5, added_to=-1), set()),
             (Filter(exclude_track_ids=(1, 3, 77)), {2, 4}),
+            (Filter(exclude_track_ids=(1, 1 << 90)), {2, 3, 4}),
+            (Filter(collection_ids=(7, 1 << 63)), {2, 4}),
+            (Filter(collection_ids=(1 << 63,)), set()),
+            (Filter(min_duration_ms=-(1 << 63), max_duration_ms=1 << 90), {1, 2, 3, 4}),
+            (Filter(min_duration_ms=1 << 90), set()),
             (Filter(collection_ids=(7,), kinds=("song",), tags=("c",), min_duration_ms=0), {4}),
         ):
             assert {m.track_id for m in index.search(space, vector, 10, where)} == want, where

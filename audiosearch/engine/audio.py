@@ -104,7 +104,6 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             stream = container.streams.audio[0]
             if not stream.codec_context.sample_rate or not stream.codec_context.channels:
                 raise CorruptAudio("The file is damaged: it does not say how it was sampled.")
-            stream.thread_type = "SLICE"
             yield container, stream
 
 

@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 from audiosearch.engine.index import Filter, TrackFields
 
+LARGEST = 2**63 - 1
+"""Of a Milvus INT64; its parser refuses what is beyond, and the smallest, -(2**63), too."""
+
 
 def encode_text(text: str) -> str:
     """Spell any text in `A-Z a-z 0-9 _ . - ~ %` (percent-encoded UTF-8, RFC 3986); one to one.
@@ -38,7 +41,7 @@ def to_expression(where: Filter) -> str:
         ("added_at", "<=", where.added_to),
     ):
         if bound is not None:
-            parts.append(f"{field} {operator} {int(bound)}")
+            parts.append(f"{field} {operator} {max(-LARGEST, min(int(bound), LARGEST))}")
     if where.exclude_track_ids:
         parts.append(f"track_id not in {_numbers(where.exclude_track_ids)}")
     return " and ".join(parts)
@@ -62,7 +65,8 @@ def matches(fields: TrackFields, where: Filter) -> bool:
 
 
 def _numbers(values: Iterable[int]) -> str:
-    return "[" + ", ".join(str(int(value)) for value in values) + "]"
+    """A list without the numbers that no row can hold."""
+    return "[" + ", ".join(str(int(v)) for v in values if -LARGEST <= v <= LARGEST) + "]"
 
 
 def _texts(values: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from audiosearch.engine.errors import EngineError, IndexUnavailable, SpaceMissin
 
 T = TypeVar("T")
 
-CONNECT_S = 3.0
+CONNECT_S = 2.0
 MISSING = frozenset({4, 100, 1600})
 """Collection or alias not found (4: Lite's older number for it)."""
 NOT_LOADED = 101
@@ -49,7 +49,7 @@ class MilvusConnection:
         Raises IndexUnavailable when the server is not there or too slow, SpaceMissing when it has
         no such collection, NotLoaded, and EngineError when it refuses.
         """
-        import grpc  # type: ignore[import-untyped]
+        import grpc
         from pymilvus.exceptions import MilvusException
 
         client = None
@@ -63,11 +63,19 @@ class MilvusConnection:
             raise problem from error
 
     def _connected(self) -> Any:
-        with self._lock:
+        """The client; while one thread waits for a server that is mute, others soon give up."""
+        client = self._client
+        if client is not None and self._pid == os.getpid():
+            return client
+        if not self._lock.acquire(timeout=min(CONNECT_S, self._timeout_s)):
+            raise TimeoutError("Another thread is still connecting.")
+        try:
             if self._client is None or self._pid != os.getpid():
                 self._client = self._open()
                 self._pid = os.getpid()
             return self._client
+        finally:
+            self._lock.release()
 
     def _open(self) -> Any:
         """A new client; fails at once, rather than at the deadline, where nobody listens."""

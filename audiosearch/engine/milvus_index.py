@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 MAX_WINDOWS = 16_384
 """The most rows Milvus gives for one query vector, or in one page of a query."""
+MAX_HITS = 16_384
+"""The most rows asked for in one request, all query vectors together."""
 WINDOWS_PER_TRACK = 4
 IDS_PER_DELETE = 1_000
 BUILD_TIMEOUT_S = 600.0
@@ -101,7 +103,8 @@ class MilvusIndex:
             return []
         collection = alias = alias_of(self._prefix, space)
         settled: dict[int, Match] = {}
-        limit = min(max(top_k * WINDOWS_PER_TRACK, 16), MAX_WINDOWS)
+        most = max(MAX_HITS // len(queries), 1)
+        limit = min(max(top_k * WINDOWS_PER_TRACK, 16), most)
         while True:
             known = replace(where, exclude_track_ids=(*where.exclude_track_ids, *settled))
             lists = self._nearest(space, collection, queries, limit, known)
@@ -112,7 +115,7 @@ class MilvusIndex:
                     settled[match.track_id] = match
             if len(settled) >= top_k or not cut:
                 return sorted(settled.values(), key=_rank)[:top_k]
-            limit = min(limit * 4, MAX_WINDOWS)
+            limit = min(limit * 4, most)
             if collection == alias:  # further rounds must not see another revision
                 collection = self._current(space) or alias
                 settled.clear()

@@ -4,8 +4,10 @@ import fcntl
 import hashlib
 import http.client
 import json
+import os
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
 TIMEOUT_S = 15
 CHUNK = 1 << 20
 MANIFEST = "manifest.json"
+RANGE_REFUSED = 416
 
 
 def pull(spec: EncoderSpec, models_dir: Path, progress: Progress, *, base_url: str = "") -> None:
@@ -44,8 +47,10 @@ def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool
     folder = models_dir / spec.name
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
+        _require_space(folder, file.name, path.stat().st_size)
         part = folder / f"{file.name}.part"
-        shutil.copyfile(path, part)
+        if path.resolve() != part.resolve():
+            shutil.copyfile(path, part)
         digest = _sha256(part)
         if digest != file.sha256 and not trust:
             part.unlink()
@@ -53,8 +58,7 @@ def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool
                 f"{path.name} is not the published {file.name}: its SHA-256 is {digest}, and "
                 f"should be {file.sha256}. If you know it is good, add --trust."
             )
-        part.replace(folder / file.name)
-        _note(folder, file.name, digest, verified=digest == file.sha256)
+        _put_in_place(part, folder / file.name, digest, verified=digest == file.sha256)
 
 
 def unverified_files(spec: EncoderSpec, models_dir: Path) -> list[str]:
@@ -72,21 +76,19 @@ def size_on_disk(spec: EncoderSpec, models_dir: Path) -> int:
 def _fetch(
     spec: EncoderSpec, file: WeightFile, folder: Path, progress: Progress, base_url: str
 ) -> None:
-    url = f"{base_url.rstrip('/')}/{file.name}" if base_url else file.url
+    url = f"{base_url.rstrip('/')}/{urllib.parse.quote(file.name)}" if base_url else file.url
     part = folder / f"{file.name}.part"
     have = part.stat().st_size if part.exists() else 0
     if have > file.size:
         part.unlink()
         have = 0
-    free = shutil.disk_usage(folder).free
-    if free < file.size - have:
-        raise DownloadFailed(
-            f"{file.name} needs {(file.size - have) >> 20} MB; {folder} has {free >> 20} MB free."
-        )
+    _require_space(folder, file.name, file.size - have)
     if have < file.size:
         try:
             _download(url, part, file, have, progress)
-        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code == RANGE_REFUSED:
+                part.unlink(missing_ok=True)
             raise DownloadFailed(_advice(spec, file, url, error)) from error
     digest = _sha256(part)
     if part.stat().st_size != file.size or digest != file.sha256:
@@ -96,8 +98,7 @@ def _fetch(
             f"What came from {url} is not {file.name}: {size} bytes with SHA-256 {digest}, where "
             f"{file.size} bytes with {file.sha256} are published. It was thrown away."
         )
-    part.replace(folder / file.name)
-    _note(folder, file.name, digest, verified=True)
+    _put_in_place(part, folder / file.name, digest, verified=True)
 
 
 def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progress) -> None:
@@ -106,8 +107,13 @@ def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progr
     if have:
         request.add_header("Range", f"bytes={have}-")
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-        resumed = answer.status == 206
+        resumed = answer.status == http.client.PARTIAL_CONTENT
+        if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise OSError("the server sent another part than the one asked for")
         done = have if resumed else 0
+        if answer.length is not None and done + answer.length != file.size:
+            # A login page or an error page: it must not be mistaken for the start of the file.
+            raise OSError(f"it offers {done + answer.length} bytes, not {file.size}")
         with part.open("ab" if resumed else "wb") as out:
             while chunk := answer.read(CHUNK):
                 out.write(chunk)
@@ -117,6 +123,23 @@ def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progr
                     break
     if done < file.size:
         raise OSError(f"the connection ended after {done} of {file.size} bytes")
+
+
+def _require_space(folder: Path, name: str, needed: int) -> None:
+    """Raise DownloadFailed when the disk is too full."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DownloadFailed(
+            f"{name} needs {needed >> 20} MB more, and only {free >> 20} MB are free in {folder}."
+        )
+
+
+def _put_in_place(part: Path, final: Path, digest: str, *, verified: bool) -> None:
+    """Rename the whole, checked file to its name once the disk has it, and note its digest."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(final)
+    _note(final.parent, final.name, digest, verified=verified)
 
 
 def _advice(spec: EncoderSpec, file: WeightFile, url: str, error: Exception) -> str:

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -137,6 +139,27 @@ def test_a_server_that_hangs(tmp_path: Path, vector: np.ndarray) -> None:
         assert time.monotonic() - started < 3
         os.kill(pid, signal.SIGCONT)
         assert index.search("s", vector, 1, Filter()) == []
+
+
+def test_a_server_that_never_says_a_word() -> None:
+    """Threads do not queue up behind one another's attempts to connect."""
+    took: list[float] = []
+
+    def ping(index: MilvusIndex) -> None:
+        started = time.monotonic()
+        with pytest.raises(IndexUnavailable):
+            index.ping()
+        took.append(time.monotonic() - started)
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        index = MilvusIndex(f"http://127.0.0.1:{mute.getsockname()[1]}")
+        threads = [Thread(target=ping, args=(index,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(took) == 8
+    assert max(took) < 6
 
 
 def pids_listening_on(port: int) -> list[int]:

@@ -1,16 +1,17 @@
 """Fetching weights from a real server that cuts, lies, ignores ranges, or is not there."""
 
+import fcntl
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audiosearch.engine.encoders.base import EncoderSpec, WeightFile
 from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
-from audiosearch.engine.model_store import install_file, pull, unverified_files
+from audiosearch.engine.model_store import install_file, pull, size_on_disk, unverified_files
+from tests.download_host import Host, serving
 from tests.fake_encoder import Fake
 
 CONTENT = bytes(range(256)) * 8192
@@ -18,52 +19,10 @@ WEIGHTS = WeightFile("w.bin", "", len(CONTENT), hashlib.sha256(CONTENT).hexdiges
 SPEC = EncoderSpec(**{**Fake.spec.__dict__, "weights": (WEIGHTS,)})
 
 
-class Host(ThreadingHTTPServer):
-    """A download host whose faults can be set; it notes the ranges it is asked for."""
-
-    cut_after: int | None = None
-    knows_ranges = True
-    content = CONTENT
-    missing = False
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.ranges: list[str | None] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Host
-
-    def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.server.ranges.append(asked)
-        if self.server.missing:
-            self.send_error(404)
-            return
-        start = 0
-        if asked and self.server.knows_ranges:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        body = self.server.content[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: self.server.cut_after])
-        if self.server.cut_after is not None:
-            self.connection.close()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Be quiet."""
-
-
 @pytest.fixture
 def host() -> Iterator[Host]:
-    server = Host()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(CONTENT) as server:
+        yield server
 
 
 def ignore(what: str, done: int, total: int) -> None:
@@ -98,12 +57,68 @@ def test_a_server_without_ranges_begins_anew(host: Host, tmp_path: Path) -> None
     assert (tmp_path / "fake" / "w.bin").read_bytes() == CONTENT
 
 
+def test_a_server_that_sends_another_part_is_not_believed(host: Host, tmp_path: Path) -> None:
+    host.cut_after = 1000
+    with pytest.raises(DownloadFailed):
+        pull(SPEC, tmp_path, ignore, base_url=host.url)
+    host.cut_after, host.sends_part_from = None, 0
+    with pytest.raises(DownloadFailed, match="another part"):
+        pull(SPEC, tmp_path, ignore, base_url=host.url)
+    host.sends_part_from = None
+    pull(SPEC, tmp_path, ignore, base_url=host.url)
+    assert (tmp_path / "fake" / "w.bin").read_bytes() == CONTENT
+
+
 def test_wrong_bytes_are_thrown_away(host: Host, tmp_path: Path) -> None:
+    host.declares_length = False
     for wrong in (CONTENT[:-1] + b"x", CONTENT + b"more"):
         host.content = wrong
         with pytest.raises(ModelUnavailable, match="thrown away"):
             pull(SPEC, tmp_path, ignore, base_url=host.url)
-        assert sorted(path.name for path in (tmp_path / "fake").iterdir()) == [".lock"]
+        assert _files(tmp_path) == [".lock"]
+
+
+def test_a_login_page_is_not_the_start_of_the_file(host: Host, tmp_path: Path) -> None:
+    host.content = b"<html>Please sign in</html>"
+    with pytest.raises(DownloadFailed, match=f"offers 27 bytes, not {len(CONTENT)}"):
+        pull(SPEC, tmp_path, ignore, base_url=host.url)
+    assert _files(tmp_path) == [".lock"]
+
+
+def test_a_part_longer_than_what_is_served_is_dropped(host: Host, tmp_path: Path) -> None:
+    host.cut_after = 1_000_000
+    with pytest.raises(DownloadFailed):
+        pull(SPEC, tmp_path, ignore, base_url=host.url)
+    host.cut_after, host.content = None, CONTENT[:10]
+    with pytest.raises(DownloadFailed, match="Range"):
+        pull(SPEC, tmp_path, ignore, base_url=host.url)
+    assert _files(tmp_path) == [".lock"]
+
+
+def test_nothing_has_the_final_name_before_it_is_checked(host: Host, tmp_path: Path) -> None:
+    final = tmp_path / "fake" / "w.bin"
+    there: list[bool] = []
+    pull(SPEC, tmp_path, lambda *_: there.append(final.exists()), base_url=host.url)
+    assert there
+    assert not any(there)
+    assert final.exists()
+
+
+def test_two_pulls_do_not_collide(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "fake").mkdir()
+    with (tmp_path / "fake" / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ModelUnavailable, match="Another pull"):
+            pull(SPEC, tmp_path, ignore, base_url=host.url)
+    assert host.ranges == []
+    pull(SPEC, tmp_path, ignore, base_url=host.url)
+
+
+def test_a_full_disk_is_seen_before_the_download(host: Host, tmp_path: Path) -> None:
+    huge = replace(SPEC, weights=(replace(WEIGHTS, size=1 << 60),))
+    with pytest.raises(DownloadFailed, match="MB are free"):
+        pull(huge, tmp_path, ignore, base_url=host.url)
+    assert host.ranges == []
 
 
 def test_no_network_and_no_file_say_what_to_do(host: Host, tmp_path: Path) -> None:
@@ -132,3 +147,8 @@ def test_a_file_fetched_by_hand_is_checked(tmp_path: Path) -> None:
     other.write_text("x")
     with pytest.raises(ModelUnavailable, match="no file of fake"):
         install_file(SPEC, models, other)
+    assert size_on_disk(SPEC, models) > 0
+
+
+def _files(models: Path) -> list[str]:
+    return sorted(path.name for path in (models / "fake").iterdir())

@@ -22,7 +22,7 @@ def encoder_class(name: str) -> type[Encoder]:
         known = ", ".join(sorted(ENCODERS))
         raise ModelUnavailable(f'There is no encoder "{name}". Known encoders: {known}.')
     module, _, attribute = ENCODERS[name].rpartition(".")
-    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    return getattr(import_module(module), attribute)
 
 
 def encoder_spec(name: str) -> EncoderSpec:

@@ -86,9 +86,7 @@ class Command(BaseCommand):
         if encoder.state(settings.MODELS_DIR) != "ready" or options["files"]:
             self.stdout.write(f"Preparing {spec.title}; this is done once …")
             for name, value in encoder.prepare(settings.MODELS_DIR, _ignore).items():
-                self.stdout.write(
-                    f"  {name}: {value:.3g}" if value < 0.5 else f"  {name}: {value:.7f}"
-                )
+                self.stdout.write(f"  {name}: {value:.8g}")
         self.stdout.write(f"{spec.title} is ready.")
         if options["use"]:
             self._use(spec.name, wait=False)
@@ -118,6 +116,7 @@ class _Bar:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet or not sys.stderr.isatty()
+        self.name = ""
         self.bar: Any = None
 
     def __enter__(self) -> "_Bar":
@@ -128,12 +127,14 @@ class _Bar:
             self.bar.close()
 
     def show(self, name: str, done: int, total: int) -> None:
-        if self.bar is None or self.bar.desc != f"{name}: ":
+        if self.quiet:
+            return
+        if self.name != name:
             if self.bar is not None:
                 self.bar.close()
-            self.bar = tqdm(desc=name, total=total, unit="B", unit_scale=True, disable=self.quiet)
-        self.bar.n = done
-        self.bar.refresh()
+            self.name = name
+            self.bar = tqdm(desc=name, total=total, initial=done, unit="B", unit_scale=True)
+        self.bar.update(done - self.bar.n)
 
 
 def _ignore(what: str, done: int, total: int) -> None:

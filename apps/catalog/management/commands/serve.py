@@ -21,6 +21,7 @@ from audiosearch.first_start import (
     answers,
     embedded_port,
     first_administrator,
+    redis_answers,
     require_port,
     take_lock,
 )
@@ -67,6 +68,11 @@ class Command(BaseCommand):
                 f"The database at DATABASE_URL does not answer ({str(error).strip()}). "
                 "Start it, or leave DATABASE_URL out to use the embedded one."
             ) from error
+        if settings.REDIS_URL and not redis_answers(settings.REDIS_URL):
+            raise CannotStart(
+                "Redis at REDIS_URL does not answer. Start it, or leave REDIS_URL out to do "
+                "without."
+            )
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
         return first_administrator(settings.DATA_DIR / "credentials.json")

@@ -1,0 +1,104 @@
+"""What people do: add, search with a file and the microphone, play, look for more, delete."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.audio_files import noise, tone, write_audio
+from tests.service import Service
+
+pytestmark = pytest.mark.slow
+
+
+def test_add_and_see_it_become_ready(page: Page, service: Service, sounds: Path) -> None:
+    files = [write_audio(sounds / f"{hz}.flac", tone(3, hz)) for hz in (300, 320, 3000)]
+    files.append(write_audio(sounds / "noise.mp3", noise(12)))
+    broken = sounds / "broken.wav"
+    broken.write_bytes(b"nonsense")
+    page.goto(service.url + "/add/")
+    page.fill("#id_tags", "mine")
+    page.set_input_files("#id_files", [*files, broken])
+    expect(page.locator(".summary")).to_have_text("4 added, 1 refused")
+    expect(page.locator(".uploads .refused")).to_contain_text("not audio we can read")
+    page.goto(service.url + "/library/")
+    expect(page.locator(".state.ready")).to_have_count(4, timeout=30_000)
+    assert page.locator(".tag", has_text="mine").count() == 4
+
+
+def test_search_with_a_file_and_play_the_moment(page: Page, service: Service, sounds: Path) -> None:
+    page.goto(service.url)
+    page.set_input_files("#id_clip", sounds / "3000.flac")
+    expect(page.locator("canvas.stretch")).to_be_visible()
+    page.click("#search-form button.primary")
+    hits = page.locator(".hit")
+    expect(hits.first).to_contain_text("3000")
+    expect(hits.first).to_contain_text("100 %")
+    assert "/searches/" in page.url
+    hits.nth(0).locator(".playing-button").click()
+    expect(page.locator("audio-player.sounding")).to_have_count(1)
+    hits.nth(1).locator(".playing-button").click()
+    expect(hits.nth(1).locator("audio-player.sounding")).to_have_count(1)
+    expect(page.locator("audio-player.sounding")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".hit").first).to_contain_text("3000")
+
+
+def test_keys_walk_through_the_hits_and_play(page: Page) -> None:
+    page.locator("body").press("j")
+    page.keyboard.press("j")
+    expect(page.locator(".hit").nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hit").nth(0).locator("audio-player.sounding")).to_have_count(1)
+
+
+def test_more_like_this_leaves_itself_out(page: Page) -> None:
+    first = page.locator(".hit .title").first.inner_text()
+    page.locator(".hit").first.get_by_text("More like this").click()
+    expect(page.locator("h1")).to_contain_text(f"More like {first}")
+    expect(page.locator(".hit")).to_have_count(3)
+    assert first not in page.locator(".hit .title").all_inner_texts()
+
+
+def test_a_search_that_finds_nothing_says_which_filter_took_it(page: Page) -> None:
+    page.get_by_text("Change the search").click()
+    page.get_by_text("Only some recordings").click()
+    page.get_by_label("Speech").check()
+    page.get_by_role("button", name="Search again").click()
+    expect(page.locator(".empty")).to_contain_text("kind: speech")
+
+
+def test_search_with_the_microphone(page: Page, service: Service) -> None:
+    page.goto(service.url)
+    record = page.locator("clip-recorder button")
+    record.click()
+    expect(record).to_have_text("Stop")
+    page.wait_for_timeout(2000)
+    record.click()
+    expect(page.locator(".preview")).to_contain_text("recording.webm")
+    page.click("#search-form button.primary")
+    expect(page.locator(".hit")).to_have_count(4)
+    expect(page.locator("h1")).to_contain_text("recording.webm")
+
+
+def test_a_recording_is_edited_and_deleted(page: Page, service: Service) -> None:
+    page.goto(service.url + "/library/?q=noise")
+    page.locator(".tracks .title").first.click()
+    page.fill("#id_title", "White noise")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("h1")).to_have_text("White noise")
+    expect(page.locator(".hit")).to_have_count(3)
+    page.get_by_text("Delete …").click()
+    expect(page.locator("main")).to_contain_text("cannot be undone")
+    page.get_by_role("button", name="Delete 1 recording").click()
+    expect(page.locator(".message")).to_contain_text("deleted")
+    expect(page.locator(".tracks .title")).to_have_count(3)
+    assert "agree" in service.manage("check").stdout
+
+
+def test_pages_fit_a_phone(page: Page, service: Service) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in ("/", "/library/", "/add/", "/tracks/1/", "/tracks/1/similar/"):
+        page.goto(service.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path

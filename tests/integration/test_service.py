@@ -1,0 +1,172 @@
+"""The whole service on real processes: embedded, and with PostgreSQL, Redis and Milvus."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.audio_files import noise, tone, write_audio
+from tests.service import ROOT, Service, free_port, running
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sounds")
+    for hz in (300, 320, 3000, 3100):
+        below = folder / ("low" if hz < 1000 else "high")
+        below.mkdir(exist_ok=True)
+        write_audio(below / f"{hz}.flac", tone(2, hz) + noise(2, seed=hz, level=0.01))
+    (folder / "low" / "broken.wav").write_bytes(b"nonsense")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("embedded") / "data") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def distributed(
+    tmp_path_factory: pytest.TempPathFactory,
+    milvus_server_uri: str,
+    redis_url: str,
+    postgres_url: str,
+) -> Iterator[Service]:
+    with running(
+        tmp_path_factory.mktemp("distributed") / "data",
+        MILVUS_URI=milvus_server_uri,
+        REDIS_URL=redis_url,
+        DATABASE_URL=postgres_url,
+    ) as service:
+        yield service
+
+
+@pytest.fixture(params=["embedded", "distributed"])
+def service(request: pytest.FixtureRequest) -> Service:
+    chosen: Service = request.getfixturevalue(request.param)
+    return chosen
+
+
+def test_import_search_edit_delete_check(service: Service, sounds: Path) -> None:
+    done = service.manage("import", str(sounds), "--collection", "All", "--folder-tags", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert "4 added, 0 already there, 1 refused" in done.stdout
+    assert "broken.wav: This is not audio" in done.stdout
+    again = service.manage("import", str(sounds))
+    assert "0 added, 4 already there, 1 refused" in again.stdout
+    assert service.states()["ready"] == 4
+
+    status, found = service.call(
+        "POST", "/api/v1/search/", {"top_k": 2}, sounds / "high" / "3100.flac"
+    )
+    assert status == 200
+    assert [hit["track"]["title"] for hit in found["hits"]] == ["3100", "3000"]
+    best = found["hits"][0]["track"]["id"]
+    _, filtered = service.call("GET", f"/api/v1/tracks/{best}/similar?tags=low")
+    assert {hit["track"]["title"] for hit in filtered["hits"]} == {"300", "320"}
+
+    _, nearest = service.call("GET", f"/api/v1/tracks/{best}/similar?top_k=1")
+    other = nearest["hits"][0]["track"]["id"]
+    service.call("PATCH", f"/api/v1/tracks/{other}/", {"title": "Renamed", "tags": ["new"]})
+    _, tagged = service.call("GET", f"/api/v1/tracks/{best}/similar?tags=new")
+    assert [hit["track"]["title"] for hit in tagged["hits"]] == ["Renamed"]
+
+    assert service.call("DELETE", f"/api/v1/tracks/{other}/")[0] == 204
+    _, after = service.call("GET", f"/api/v1/tracks/{best}/similar?tags=new")
+    assert after["hits"] == []
+    assert "tags: new" in after["explanation"]["message"]
+    checked = service.manage("check")
+    assert "Database, files and index agree" in checked.stdout, checked.stdout + checked.stderr
+
+
+def test_everything_is_ready(service: Service) -> None:
+    status, body = service.call("GET", "/api/v1/ready/")
+    assert status == 200
+    assert all(part["ok"] for part in body["dependencies"].values())
+
+
+def test_the_id_map_is_refilled_when_cold_wrong_or_gone(
+    distributed: Service, redis_url: str
+) -> None:
+    tracks = distributed.call("GET", "/api/v1/tracks/")[1]["results"]
+    similar = f"/api/v1/tracks/{tracks[0]['id']}/similar"
+    expected = distributed.call("GET", similar)[1]["hits"]
+    client = redis.Redis.from_url(redis_url)
+    keys = list(client.scan_iter("audiosearch:track:*"))
+    assert keys
+    for key in keys:
+        client.set(key, b'{"id": 1, "title": "somebody else"}')
+    assert distributed.call("GET", similar)[1]["hits"] == expected
+    client.flushall()
+    assert distributed.call("GET", similar)[1]["hits"] == expected
+    assert list(client.scan_iter("audiosearch:track:*"))
+
+
+def test_a_lost_index_comes_back_without_listening(embedded: Service) -> None:
+    done = embedded.manage("reindex")
+    assert "tracks indexed anew" in done.stdout, done.stderr
+    assert "agree" in embedded.manage("check").stdout
+
+
+def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> None:
+    before = embedded.states()["ready"]
+    for seed in range(6):
+        path = write_audio(tmp_path / f"{seed}.flac", noise(30, seed))
+        assert embedded.call("POST", "/api/v1/tracks/", {}, path)[0] == 201
+    for _ in range(2):
+        os.killpg(embedded.children()["celery"], signal.SIGKILL)
+        embedded.wait_for(lambda: "celery" in embedded.children())
+    embedded.wait_for(lambda: embedded.states()["ready"] == before + 6, 90)
+    assert "agree" in embedded.manage("check").stdout
+
+
+def test_a_second_start_keeps_everything_and_strangers_out(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data", free_port(), {})
+    service.start()
+    credentials = service.credentials
+    assert credentials["password"] in service.said()
+    assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
+    second = service.manage("serve", "--no-demo", "--no-pull")
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    other = Service(tmp_path / "other", 0, {})
+    other.environment["PORT"] = service.url.rpartition(":")[2]
+    taken = other.manage("serve", "--no-demo", "--no-pull")
+    assert "is taken by another program" in taken.stderr
+    children = service.children()
+    assert set(children) == {"celery", "granian", "milvus-lite"}
+    assert service.stop() == 0
+    assert "Stopped" in service.said()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children.values())
+    service.start()
+    assert service.credentials == credentials
+    assert credentials["password"] not in service.said()
+    assert service.call("GET", "/api/v1/tracks/")[0] == 200
+    service.stop(signal.SIGTERM)
+
+
+def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for name, value, word in (
+        ("MILVUS_URI", "http://127.0.0.1:9", "vector index"),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:9/x", "database"),
+        ("REDIS_URL", "redis://127.0.0.1:9/0", "Redis"),
+        ("PORT", "eighty", "PORT"),
+    ):
+        environment = {**os.environ, "DATA_DIR": str(tmp_path / name), name: value}
+        environment.pop("DJANGO_SETTINGS_MODULE", None)
+        done = subprocess.run(
+            [sys.executable, "manage.py", "serve", "--no-demo", "--no-pull"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode != 0
+        assert word in done.stderr, done.stderr

@@ -1,0 +1,145 @@
+"""The whole service as its users start it, on a free port and a folder of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+KEPT = ("DATABASE_URL", "MILVUS_URI", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "DATA_DIR")
+
+
+class Service:
+    """A running service: its address, credentials, process and what it printed."""
+
+    def __init__(self, data_dir: Path, port: int, environment: dict[str, str]) -> None:
+        self.data_dir = data_dir
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = data_dir / "output.txt"
+        base = {key: value for key, value in os.environ.items() if key not in KEPT}
+        self.environment = {**base, **environment, "DATA_DIR": str(data_dir), "PORT": str(port)}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str) -> None:
+        """Start and wait until it says where it is."""
+        self.data_dir.mkdir(exist_ok=True)
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve", "--no-demo", "--no-pull", *options],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.wait_for(lambda: "Ctrl-C stops everything" in self.said(), 90)
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def wait_for(self, test: Any, seconds: float = 30) -> Any:
+        """The first true value of `test`; fails with what the service printed."""
+        deadline = time.monotonic() + seconds
+        while not (value := test()):
+            assert self.process is None or self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+        return value
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Ask it to stop; its exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return dict(json.loads((self.data_dir / "credentials.json").read_text()))
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command on the same data; with the index where the service has it."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def call(self, method: str, path: str, body: Any = None, file: Path | None = None) -> Any:
+        """The JSON answer of the API as (status, body)."""
+        headers = {"Authorization": f"Token {self.credentials['token']}"}
+        data = None
+        if file is not None:
+            data, headers["Content-Type"] = _multipart(file, body or {})
+        elif body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def states(self) -> dict[str, int]:
+        """How many tracks are in each state, in the default space."""
+        spaces = self.call("GET", "/api/v1/spaces/")[1]["results"]
+        return next(dict(space["progress"]) for space in spaces if space["is_default"])
+
+    def children(self) -> dict[str, int]:
+        """Process ids of the direct children, by a word of their command line."""
+        assert self.process is not None
+        found = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = stat.read_text().rpartition(")")[2].split()[1]
+                command = (stat.parent / "cmdline").read_bytes().decode()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(parent) == self.process.pid:
+                for word in ("celery", "granian", "milvus-lite"):
+                    if word in command:
+                        found[word] = int(stat.parent.name)
+        return found
+
+
+def _multipart(file: Path, fields: dict[str, Any]) -> tuple[bytes, str]:
+    boundary = "audiosearch-boundary"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\n'
+    )
+    parts += [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", file.read_bytes()]
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    return b"".join(parts), f"multipart/form-data; boundary={boundary}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(data_dir: Path, **environment: str) -> Iterator[Service]:
+    """A service that is up; stopped at the end."""
+    service = Service(data_dir, free_port(), environment)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.stop()
