@@ -200,7 +200,7 @@ def compare(model: Any, path: Path) -> dict[str, Agreement]:
 
 
 def _sounds(rng: np.random.Generator, batch: int, samples: int) -> FloatArray:
-    """Tones in noise; without it most mel bands hold rounding errors, which no two programs share."""
+    """Tones in noise; in a tone alone, most mel bands hold rounding errors, which never agree."""
     hz = rng.uniform(100, 4000, (batch, 1))
     tones = 0.3 * np.sin(2 * np.pi * hz * np.arange(samples) / RATE)
     return (tones + rng.normal(0, 0.05, (batch, samples))).astype(np.float32)
