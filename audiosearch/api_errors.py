@@ -56,8 +56,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         response.data = error_body("not_found", "There is no such thing here.")
     else:
         detail = exc.detail if isinstance(exc, APIException) else "You may not do this."
-        code = getattr(detail, "code", None) or "permission_denied"
-        response.data = error_body(str(code), str(detail))
+        word = getattr(detail, "code", None) or "permission_denied"
+        response.data = error_body(str(word), str(detail))
     return response
 
 

@@ -122,6 +122,7 @@ MAX_DURATION_S = env.integer("MAX_DURATION_S", 4 * 3600, least=1)
 MAX_QUERY_DURATION_S = env.integer("MAX_QUERY_DURATION_S", 600, least=1)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
+WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 PREFERRED_ENCODERS = ("panns_cnn14", "spectral")  # the first that is ready serves a new catalogue

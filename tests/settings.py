@@ -9,6 +9,7 @@ from audiosearch.settings import *  # noqa: F403
 from audiosearch.settings import DATABASES, STORAGES
 
 MILVUS_URI = "memory:"
+WARM_UP = False
 PREFERRED_ENCODERS = ("fake",)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = STORAGES | {

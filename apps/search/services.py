@@ -1,5 +1,6 @@
 """Finding: by a clip, or by a track already there."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from threading import BoundedSemaphore
 import numpy as np
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db import DatabaseError, connection
 
 from apps.catalog.id_map import cards_of
-from apps.catalog.models import Listening, Space, State, Track
+from apps.catalog.models import Listening, State, Track
 from apps.catalog.spaces import default_space
 from apps.catalog.vector_index import get_index
 from apps.catalog.vectors import VectorsMissing, load_vectors
@@ -20,9 +22,18 @@ from apps.search.results import Hit, SearchResult, SearchSettings, Took
 from audiosearch.engine.audio import SILENCE_PEAK, cut_windows, decode, inspect
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.errors import AudioError, Busy, SilentAudio, SpaceMissing, TooLong, TooShort
+from audiosearch.engine.errors import (
+    AudioError,
+    Busy,
+    EngineError,
+    SilentAudio,
+    SpaceMissing,
+    TooLong,
+    TooShort,
+)
 from audiosearch.engine.index import Filter, Match
 
+log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16
 _slots = BoundedSemaphore(settings.MAX_CONCURRENT_QUERIES)
 
@@ -188,10 +199,15 @@ def _spread(count: int) -> list[int]:
 
 
 def warm_up() -> None:
-    """Load the default encoder and connect to the index before the first search needs them."""
-    _, encoder_name = _default_encoder()
-    load_encoder(encoder_name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
-    Space.objects.exists()
+    """Run the default encoder and ask the index once, before the first search needs them."""
+    try:
+        space, encoder_name = _default_encoder()
+        noise = np.random.default_rng(0).normal(0, 0.1, _rate(encoder_name)).astype(np.float32)
+        _matches(space, _encode_query(noise, encoder_name), 1, Filter())
+    except (EngineError, DatabaseError) as error:
+        log.warning("not warmed up: %s", error)
+    finally:
+        connection.close()
 
 
 @contextmanager
