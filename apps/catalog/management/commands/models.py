@@ -54,6 +54,9 @@ class Command(BaseCommand):
             else:
                 self._list()
         except EngineError as error:
+            if options.get("quiet"):
+                self.stdout.write(str(error))
+                sys.exit(1)
             raise CommandError(str(error)) from error
 
     def _list(self) -> None:
