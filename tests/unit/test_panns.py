@@ -235,7 +235,7 @@ def test_importing_it_is_light_and_silent(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_is_fetched_or_written_at_home(tmp_path: Path) -> None:
+def test_building_it_fetches_nothing_and_writes_nothing_at_home(tmp_path: Path) -> None:
     run_at_home(
         tmp_path,
         "from audiosearch.engine.encoders import panns_export\n"
@@ -246,14 +246,27 @@ def test_nothing_is_fetched_or_written_at_home(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
+def test_onnx_runtime_keeps_no_identifier_at_home(models_dir: Path, tmp_path: Path) -> None:
+    run_at_home(
+        tmp_path,
+        "import pathlib\n"
+        "from audiosearch.engine.encoders import load_encoder\n"
+        f"load_encoder('panns_cnn14', pathlib.Path({str(models_dir)!r}))\n"
+        "assert 'onnxruntime' in sys.modules\n",
+    )
+
+
 def run_at_home(tmp_path: Path, code: str, **environment: str) -> None:
     """Run code with an empty home folder, no programs, and no network; home stays empty."""
     home = tmp_path / "home"
     home.mkdir()
+    reporting = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI", "XDG_CACHE_HOME")
+    kept = {name: value for name, value in os.environ.items() if name not in reporting}
     done = subprocess.run(
         [sys.executable, "-c", FORBIDDING + code],
         cwd=ROOT,
-        env={**os.environ, **environment, "HOME": str(home), "PATH": ""},
+        env={**kept, **environment, "HOME": str(home), "PATH": ""},
         capture_output=True,
         text=True,
     )

@@ -1,5 +1,6 @@
 """The registry of encoders: one line each, imported on first use."""
 
+import os
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,10 @@ ENCODERS = {
     "spectral": "audiosearch.engine.encoders.spectral.Spectral",
     "panns_cnn14": "audiosearch.engine.encoders.panns.Cnn14",
 }
+
+# Since 1.29 ONNX Runtime reports to Microsoft which models are loaded, and keeps an identifier in
+# the home folder, unless this is set before its import. See Privacy.md in its package.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _loading = Lock()
 
