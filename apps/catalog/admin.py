@@ -1,0 +1,328 @@
+"""The admin console of the catalogue; every change goes through the services."""
+
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, Model, QuerySet
+from django.forms.widgets import Script
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.catalog import id_map
+from apps.catalog.adding import TEXT_FIELDS, add_track
+from apps.catalog.admin_status import SpaceAdmin  # noqa: F401 - registers itself
+from apps.catalog.api import listed_tracks
+from apps.catalog.editing import EDITABLE, delete_tracks, edit_track, edit_tracks, relisten
+from apps.catalog.forms import split_tags
+from apps.catalog.models import Collection, Kind, Listening, Speaker, State, Tag, Track
+from apps.catalog.templatetags.sound import clock
+from audiosearch.engine.errors import AudioError
+
+admin.site.site_header = "audiosearch"
+admin.site.site_title = "audiosearch"
+admin.site.index_title = "Curate the catalogue"
+
+
+class StateFilter(admin.SimpleListFilter):
+    """The state in the default space."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return list(State.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Track]) -> QuerySet[Track]:
+        if not self.value():
+            return queryset
+        rows = Listening.objects.filter(space__is_default=True, state=self.value())
+        return queryset.filter(pk__in=rows.values("track_id"))
+
+
+class NewTrackForm(forms.ModelForm):
+    """Adding: a file, and what is known of it."""
+
+    file = forms.FileField(help_text="Checked before it is added; the same bytes are added once")
+
+    class Meta:
+        model = Track
+        fields = ["file", "title", "artist", "album", "description", "kind", "collection", "tags"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["title"].required = False
+        self.fields["kind"] = forms.ChoiceField(
+            choices=[("", "Tell by the file's own tags"), *Kind.choices], required=False
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """Add the track here, where what is wrong with its file can still be shown."""
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        try:
+            self.added = add_track(
+                source=Path(data["file"].temporary_file_path()),
+                name=data["file"].name,
+                fields={key: data.get(key, "") for key in TEXT_FIELDS},
+                kind=data["kind"],
+                collection=data["collection"],
+                tags=[tag.name for tag in data["tags"]],
+            )
+        except AudioError as error:
+            raise forms.ValidationError({"file": str(error)}) from error
+        return data
+
+    def save(self, commit: bool = True) -> Track:
+        return self.added.track
+
+    def save_m2m(self) -> None:
+        """The tags are there already."""
+
+
+class MoveForm(forms.Form):
+    collection = forms.ModelChoiceField(
+        Collection.objects.all(), required=False, empty_label="No collection"
+    )
+
+
+class TagsForm(forms.Form):
+    tags = forms.CharField(help_text="Separated by commas")
+
+
+@admin.register(Track)
+class TrackAdmin(admin.ModelAdmin):
+    list_display = ["title", "player", "kind", "collection", "length", "tag_list", "state"]
+    list_filter = [StateFilter, "kind", "collection", "listenings__space", "tags"]
+    search_fields = [*TEXT_FIELDS, "original_name", "tags__name"]
+    list_per_page = 50
+    show_full_result_count = False
+    autocomplete_fields = ["collection", "tags", "speaker"]
+    actions = ["move", "add_tags", "remove_tags", "listen_again"]
+    fieldsets = [
+        (None, {"fields": ["large_player", *EDITABLE, "tags"]}),
+        ("Heard", {"fields": ["heard", "states"]}),
+        (
+            "File",
+            {
+                "fields": [
+                    "original_name",
+                    "format",
+                    "length",
+                    "sample_rate",
+                    "channels",
+                    "size_bytes",
+                    "sha256",
+                    "edited_fields",
+                    "added_by",
+                    "added_at",
+                ]
+            },
+        ),
+    ]
+
+    class Media:
+        css = {"all": ["css/pages.css", "css/admin.css"]}
+        js = [Script("js/main.js", type="module")]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Track]:
+        return listed_tracks()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (
+            super().get_fieldsets(request, obj)
+            if obj
+            else [(None, {"fields": NewTrackForm.Meta.fields})]
+        )
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
+    ) -> Any:
+        return super().get_form(request, obj, change, **kw) if obj else NewTrackForm
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        file_fields = list(self.fieldsets[2][1]["fields"])
+        return ["large_player", "heard", "states", *file_fields] if obj else []
+
+    @admin.display(description="Listen")
+    def player(self, track: Track) -> SafeString:
+        return render_to_string(
+            "_player.html",
+            {
+                "src": reverse("api-track-audio", args=[track.pk]),
+                "peaks": reverse("api-track-peaks", args=[track.pk]),
+                "label": track.title,
+                "duration_ms": track.duration_ms,
+            },
+        )
+
+    @admin.display(description="Listen")
+    def large_player(self, track: Track) -> SafeString:
+        return format_html('<div class="large">{}</div>', self.player(track))
+
+    @admin.display(ordering="duration_ms")
+    def length(self, track: Track) -> str:
+        return clock(track.duration_ms)
+
+    @admin.display(description="tags")
+    def tag_list(self, track: Track) -> str:
+        return ", ".join(tag.name for tag in track.tags.all())
+
+    @admin.display(description="state")
+    def state(self, track: Track) -> SafeString:
+        rows = [row for row in track.listenings.all() if row.space.is_default]
+        return _state(rows[0]) if rows else SafeString("")
+
+    @admin.display(description="states")
+    def states(self, track: Track) -> SafeString:
+        rows = track.listenings.all()
+        return format_html_join(
+            "", "<p>{}: {}</p>", ((row.space.name, _state(row)) for row in rows)
+        )
+
+    @admin.display(description="auto-tags")
+    def heard(self, track: Track) -> str:
+        return ", ".join(f"{tag['name']} ({tag['probability']:.2f})" for tag in track.auto_tags)
+
+    def save_model(self, request: HttpRequest, obj: Track, form: Any, change: bool) -> None:
+        if not change:
+            Track.objects.filter(pk=obj.pk, added_by=None).update(added_by=request.user.pk)
+            if not form.added.created:
+                messages.warning(request, "These bytes were there already, as the track below.")
+            return
+        fields = [name for name in form.changed_data if name in EDITABLE]
+        tags = form.cleaned_data["tags"] if "tags" in form.changed_data else None
+        changes = {name: form.cleaned_data[name] for name in fields}
+        edit_track(
+            track=Track.objects.get(pk=obj.pk),
+            changes=changes,
+            tags=None if tags is None else [tag.name for tag in tags],
+        )
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Tags were saved with the track, so that the index follows once."""
+
+    def delete_model(self, request: HttpRequest, obj: Track) -> None:
+        delete_tracks([obj.pk])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
+        delete_tracks(queryset.values_list("pk", flat=True))
+
+    @admin.action(description="Listen again")
+    def listen_again(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
+        count = relisten(queryset.values_list("pk", flat=True))
+        messages.success(request, f"{count} will be listened to again.")
+
+    @admin.action(description="Move to a collection …")
+    def move(self, request: HttpRequest, queryset: QuerySet[Track]) -> HttpResponse | None:
+        return self._ask(request, queryset, "move", "Move to a collection", MoveForm)
+
+    @admin.action(description="Add tags …")
+    def add_tags(self, request: HttpRequest, queryset: QuerySet[Track]) -> HttpResponse | None:
+        return self._ask(request, queryset, "add_tags", "Add tags", TagsForm)
+
+    @admin.action(description="Remove tags …")
+    def remove_tags(self, request: HttpRequest, queryset: QuerySet[Track]) -> HttpResponse | None:
+        return self._ask(request, queryset, "remove_tags", "Remove tags", TagsForm)
+
+    def _ask(
+        self, request: HttpRequest, queryset: QuerySet[Track], action: str, title: str, kind: Any
+    ) -> HttpResponse | None:
+        """A page between choosing an action and doing it, which asks what the action needs."""
+        form = kind(request.POST if "apply" in request.POST else None)
+        ids = list(queryset.values_list("pk", flat=True))
+        if not form.is_valid():
+            context = {
+                **admin.site.each_context(request),
+                "title": title,
+                "action": action,
+                "form": form,
+                "ids": ids,
+                "opts": self.model._meta,
+            }
+            return render(request, "admin/catalog/track_action.html", context)
+        if action == "move":
+            count = edit_tracks(
+                track_ids=ids, changes={"collection": form.cleaned_data["collection"]}
+            )
+        else:
+            count = edit_tracks(track_ids=ids, **{action: split_tags(form.cleaned_data["tags"])})
+        messages.success(request, f"{count} tracks changed.")
+        return None
+
+
+def _state(row: Listening) -> SafeString:
+    return format_html(
+        '<span class="state {}">{} <small>{}</small></span>',
+        row.state,
+        row.get_state_display(),
+        row.reason,
+    )
+
+
+class CountedAdmin(admin.ModelAdmin):
+    """A list with the number of tracks of each, which leads to them."""
+
+    lookup = ""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(track_count=Count("tracks"))
+
+    @admin.display(ordering="track_count", description="tracks")
+    def tracks(self, obj: Any) -> SafeString:
+        address = reverse("admin:catalog_track_changelist")
+        link = f"{address}?{self.lookup}={obj.pk}"
+        return format_html('<a href="{}">{}</a>', link, obj.track_count)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        track_ids = list(obj.tracks.values_list("pk", flat=True))
+        id_map.forget(track_ids)
+        if form.changed_data:
+            edit_tracks(track_ids=track_ids)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self.delete_queryset(request, type(obj)._default_manager.filter(pk=obj.pk))
+
+
+@admin.register(Collection)
+class CollectionAdmin(CountedAdmin):
+    """Deleting a collection keeps its tracks."""
+
+    list_display = ["name", "tracks", "created_at"]
+    search_fields = ["name"]
+    lookup = "collection__id__exact"
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
+        tracks = Track.objects.filter(collection__in=queryset)
+        edit_tracks(track_ids=tracks.values_list("pk", flat=True), changes={"collection": None})
+        queryset.delete()
+
+
+@admin.register(Tag)
+class TagAdmin(CountedAdmin):
+    list_display = ["name", "tracks"]
+    search_fields = ["name"]
+    lookup = "tags__id__exact"
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
+        names = list(queryset.values_list("name", flat=True))
+        tracks = Track.objects.filter(tags__in=queryset).distinct()
+        edit_tracks(track_ids=tracks.values_list("pk", flat=True), remove_tags=names)
+        queryset.delete()
+
+
+@admin.register(Speaker)
+class SpeakerAdmin(CountedAdmin):
+    list_display = ["name", "external_id", "tracks"]
+    search_fields = ["name", "external_id"]
+    lookup = "speaker__id__exact"
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> None:
+        queryset.delete()
