@@ -124,7 +124,20 @@ def test_failures_end_the_command_with_a_sentence(host: Host, tmp_path: Path) ->
     (tmp_path / "models" / "heavy" / "w=1.bin").unlink()
     host.missing = True
     with pytest.raises(CommandError, match=r"models pull heavy --from"):
-        run("pull", "heavy", "--quiet")
+        run("pull", "heavy")
+
+
+def test_a_quiet_failure_is_one_sentence_and_an_exit_code(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.missing = True
+    with pytest.raises(SystemExit) as ended:
+        call_command("models", "pull", "heavy", "--quiet")
+    assert ended.value.code == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("w=1.bin could not be fetched from")
+    assert said.out.count("\n") == 1
+    assert said.err == ""
 
 
 @pytest.mark.django_db
