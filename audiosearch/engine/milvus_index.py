@@ -165,7 +165,7 @@ class MilvusIndex:
             client.create_collection(
                 name,
                 schema=create_schema(client, dimension),
-                index_params=create_index_params(client, lite=self._connection.lite),
+                index_params=create_index_params(client),
                 timeout=BUILD_TIMEOUT_S,
             )
 
@@ -213,7 +213,7 @@ class MilvusIndex:
                 filter=to_expression(where),
                 limit=limit,
                 output_fields=["track_id", "start_ms", "end_ms"],
-                search_params={"metric_type": "COSINE", "params": {"ef": max(limit, 64)}},
+                search_params={"metric_type": "COSINE"},
                 consistency_level="Bounded",
                 timeout=self._timeout_s,
             ),

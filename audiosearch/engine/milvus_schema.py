@@ -69,18 +69,15 @@ def create_schema(client: Any, dimension: int) -> Any:
     return schema
 
 
-def create_index_params(client: Any, *, lite: bool) -> Any:
-    """Cosine everywhere; HNSW on a server, but FLAT in Lite, where HNSW is the slower one."""
+def create_index_params(client: Any) -> Any:
+    """Cosine, every row compared.
+
+    HNSW loses most of what is near when the filter leaves out the query's own long recording, as
+    "more like this" does: 0.24 of the right tracks in 30 recordings of 720 alike windows. It saves
+    8 ms of 11 on 20,000 windows of 512 dimensions; in Lite it is the slower one.
+    """
     params = client.prepare_index_params()
-    if lite:
-        params.add_index("embedding", index_type="FLAT", metric_type="COSINE")
-    else:
-        params.add_index(
-            "embedding",
-            index_type="HNSW",
-            metric_type="COSINE",
-            params={"M": 16, "efConstruction": 200},
-        )
+    params.add_index("embedding", index_type="FLAT", metric_type="COSINE")
     return params
 
 
