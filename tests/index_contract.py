@@ -170,18 +170,22 @@ class IndexContract:
         assert len(index.search(space, query, 100, EVERYTHING)) == 33
 
     def test_like_a_long_recording_among_long_recordings(
-        self, index: VectorIndex, space: str, rng: np.random.Generator
+        self, index: VectorIndex, rng: np.random.Generator
     ) -> None:
-        """A graph index fails here: all that lies near the query is what the filter leaves out."""
+        """A graph index fails here: all that lies near the query is what the filter leaves out.
+
+        In a space of its own, since Lite goes on reading rows that were deleted.
+        """
         tracks = [track(n, near(random_unit(rng, 1), 720, 0.02, rng)) for n in range(1, 31)]
-        index.upsert(space, tracks)
         exact = ExactIndex()
-        exact.create_space(space, DIMENSION)
-        exact.upsert(space, tracks)
+        for each in (index, exact):
+            each.create_space("long", DIMENSION)
+            each.upsert("long", tracks)
         for number in range(4):
             where, query = Filter(exclude_track_ids=(number + 1,)), tracks[number].embeddings[:1]
-            want = [m.track_id for m in exact.search(space, query, 10, where)]
-            assert [m.track_id for m in index.search(space, query, 10, where)] == want
+            have, want = (i.search("long", query, 10, where) for i in (index, exact))
+            assert [m.track_id for m in have] == [m.track_id for m in want]
+        index.drop_space("long")
 
     def test_several_query_windows_merge_by_the_smallest_distance(
         self, index: VectorIndex, space: str, rng: np.random.Generator
