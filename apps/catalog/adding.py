@@ -65,15 +65,23 @@ def add_track(
     track = _new_track(digest, size, name, info, dict(fields or {}), kind)
     track.collection = collection
     track.added_by = added_by
-    stored = _store(source, digest, name)
+    return _keep(track, _store(source, digest, name), clean_tags(tags), enqueue)
+
+
+def _keep(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
+    """Write the rows; the stored file goes again unless they are there."""
+    added = None
     try:
-        return _write(track, stored, clean_tags(tags), enqueue)
-    except BaseException as error:
-        default_storage.delete(stored)
-        existing = Track.objects.filter(sha256=digest).first()
-        if isinstance(error, IntegrityError) and existing:  # somebody was a moment earlier
-            return Added(existing, created=False)
-        raise
+        added = _write(track, stored, tags, enqueue)
+    except IntegrityError:
+        existing = Track.objects.filter(sha256=track.sha256).first()
+        if existing is None:
+            raise
+        added = Added(existing, created=False)  # somebody added the same bytes a moment earlier
+    finally:
+        if added is None or not added.created:
+            default_storage.delete(stored)
+    return added
 
 
 def clean_tags(tags: Iterable[str]) -> list[str]:

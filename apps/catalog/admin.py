@@ -1,9 +1,7 @@
 """The admin console of the catalogue; every change goes through the services."""
 
-from pathlib import Path
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Model, QuerySet
 from django.forms.widgets import Script
@@ -15,14 +13,27 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.catalog import id_map
-from apps.catalog.adding import TEXT_FIELDS, add_track
+from apps.catalog.adding import TEXT_FIELDS
+from apps.catalog.admin_forms import MoveForm, NewTrackForm, TagsForm
 from apps.catalog.admin_status import SpaceAdmin  # noqa: F401 - registers itself
 from apps.catalog.api import listed_tracks
 from apps.catalog.editing import EDITABLE, delete_tracks, edit_track, edit_tracks, relisten
 from apps.catalog.forms import split_tags
-from apps.catalog.models import Collection, Kind, Listening, Speaker, State, Tag, Track
+from apps.catalog.models import Collection, Listening, Speaker, State, Tag, Track
 from apps.catalog.templatetags.sound import clock
-from audiosearch.engine.errors import AudioError
+
+FILE_FIELDS = [
+    "original_name",
+    "format",
+    "length",
+    "sample_rate",
+    "channels",
+    "size_bytes",
+    "sha256",
+    "edited_fields",
+    "added_by",
+    "added_at",
+]
 
 admin.site.site_header = "audiosearch"
 admin.site.site_title = "audiosearch"
@@ -45,57 +56,6 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=rows.values("track_id"))
 
 
-class NewTrackForm(forms.ModelForm):
-    """Adding: a file, and what is known of it."""
-
-    file = forms.FileField(help_text="Checked before it is added; the same bytes are added once")
-
-    class Meta:
-        model = Track
-        fields = ["file", "title", "artist", "album", "description", "kind", "collection", "tags"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["title"].required = False
-        self.fields["kind"] = forms.ChoiceField(
-            choices=[("", "Tell by the file's own tags"), *Kind.choices], required=False
-        )
-
-    def clean(self) -> dict[str, Any]:
-        """Add the track here, where what is wrong with its file can still be shown."""
-        data: dict[str, Any] = super().clean() or {}
-        if self.errors:
-            return data
-        try:
-            self.added = add_track(
-                source=Path(data["file"].temporary_file_path()),
-                name=data["file"].name,
-                fields={key: data.get(key, "") for key in TEXT_FIELDS},
-                kind=data["kind"],
-                collection=data["collection"],
-                tags=[tag.name for tag in data["tags"]],
-            )
-        except AudioError as error:
-            raise forms.ValidationError({"file": str(error)}) from error
-        return data
-
-    def save(self, commit: bool = True) -> Track:
-        return self.added.track
-
-    def save_m2m(self) -> None:
-        """The tags are there already."""
-
-
-class MoveForm(forms.Form):
-    collection = forms.ModelChoiceField(
-        Collection.objects.all(), required=False, empty_label="No collection"
-    )
-
-
-class TagsForm(forms.Form):
-    tags = forms.CharField(help_text="Separated by commas")
-
-
 @admin.register(Track)
 class TrackAdmin(admin.ModelAdmin):
     list_display = ["title", "player", "kind", "collection", "length", "tag_list", "state"]
@@ -110,20 +70,7 @@ class TrackAdmin(admin.ModelAdmin):
         ("Heard", {"fields": ["heard", "states"]}),
         (
             "File",
-            {
-                "fields": [
-                    "original_name",
-                    "format",
-                    "length",
-                    "sample_rate",
-                    "channels",
-                    "size_bytes",
-                    "sha256",
-                    "edited_fields",
-                    "added_by",
-                    "added_at",
-                ]
-            },
+            {"fields": FILE_FIELDS},
         ),
     ]
 
@@ -147,8 +94,7 @@ class TrackAdmin(admin.ModelAdmin):
         return super().get_form(request, obj, change, **kw) if obj else NewTrackForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        file_fields = list(self.fieldsets[2][1]["fields"])
-        return ["large_player", "heard", "states", *file_fields] if obj else []
+        return ["large_player", "heard", "states", *FILE_FIELDS] if obj else []
 
     @admin.display(description="Listen")
     def player(self, track: Track) -> SafeString:
@@ -252,7 +198,8 @@ class TrackAdmin(admin.ModelAdmin):
                 track_ids=ids, changes={"collection": form.cleaned_data["collection"]}
             )
         else:
-            count = edit_tracks(track_ids=ids, **{action: split_tags(form.cleaned_data["tags"])})
+            tags: Any = {action: split_tags(form.cleaned_data["tags"])}
+            count = edit_tracks(track_ids=ids, **tags)
         messages.success(request, f"{count} tracks changed.")
         return None
 

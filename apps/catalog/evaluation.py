@@ -10,12 +10,13 @@ import numpy as np
 from django.conf import settings
 
 from apps.catalog.vector_index import get_index
-from audiosearch.engine.audio import cut_windows, stream
+from audiosearch.engine.audio import stream
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import Encoder, FloatArray
 from audiosearch.engine.exact_index import ExactIndex
 from audiosearch.engine.index import Filter, TrackFields, TrackWindows, VectorIndex
 from audiosearch.engine.metrics import Retrieval, leave_one_out, recall_at_k
+from audiosearch.engine.windows import cut_windows
 
 GROUP_COLUMNS = ("group", "freesound_id", "source")
 TOP_K = 10

@@ -24,7 +24,7 @@ from apps.catalog.vectors import (
     load_vectors,
     save_vectors,
 )
-from audiosearch.engine.audio import PeakMeter, Window, cut_windows, stream
+from audiosearch.engine.audio import stream
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import Encoder, FloatArray
 from audiosearch.engine.errors import (
@@ -35,6 +35,7 @@ from audiosearch.engine.errors import (
     SpaceMissing,
 )
 from audiosearch.engine.index import TrackWindows
+from audiosearch.engine.windows import PeakMeter, Window, cut_windows
 
 log = logging.getLogger(__name__)
 BATCH_WINDOWS = 8

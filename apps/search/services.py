@@ -19,7 +19,7 @@ from apps.catalog.vector_index import get_index
 from apps.catalog.vectors import VectorsMissing, load_vectors
 from apps.search.explain import explain
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
-from audiosearch.engine.audio import SILENCE_PEAK, cut_windows, decode, inspect
+from audiosearch.engine.audio import SILENCE_PEAK, decode, inspect
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import (
@@ -32,6 +32,7 @@ from audiosearch.engine.errors import (
     TooShort,
 )
 from audiosearch.engine.index import Filter, Match
+from audiosearch.engine.windows import cut_windows
 
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16

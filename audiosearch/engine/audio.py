@@ -1,6 +1,6 @@
-"""Any audio file -> mono float32 at a rate -> windows. The only decoder in the project."""
+"""Any audio file -> mono float32 at a rate. The only decoder in the project."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,6 @@ MIN_DURATION_MS = 100
 SILENCE_PEAK = 10 ** (-72 / 20)  # -72 dBFS, about eight steps of 16-bit audio
 FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
 MIN_DECODED_SHARE = 0.5
-PEAK_BUCKETS = 1000
 FORMATS = "WAV, FLAC, MP3, Ogg Vorbis, Opus, M4A/AAC, AIFF, WebM or MP4"
 SUFFIXES = frozenset(
     [
@@ -281,57 +280,3 @@ def _tags(container: Any, source: Any) -> dict[str, str]:
         for key, value in merged.items()
         if value.strip("\x00 \n")
     }
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of audio: samples (n,) float32 that begin at sample `start`."""
-
-    start: int
-    samples: FloatArray
-
-
-def cut_windows(blocks: Iterable[FloatArray], window: int, hop: int) -> Iterator[Window]:
-    """Windows of `window` samples every `hop`, and one more that ends with the audio.
-
-    Audio no longer than a window comes as one window, as long as it is; nothing is padded.
-    """
-    buffer = np.zeros(0, np.float32)
-    dropped = buffer
-    start = 0
-    for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        while len(buffer) >= window:
-            yield Window(start, buffer[:window])
-            dropped, buffer = buffer[:hop], buffer[hop:]
-            start += hop
-    if start == 0 and len(buffer):
-        yield Window(0, buffer)
-    elif start and len(buffer) > window - hop:
-        missing = window - len(buffer)
-        tail = np.concatenate([dropped[len(dropped) - missing :], buffer])
-        yield Window(start - missing, tail)
-
-
-class PeakMeter:
-    """The waveform in at most 1,000 absolute peaks, one byte each, measured as the audio passes."""
-
-    def __init__(self, expected_samples: int) -> None:
-        self._per_bucket = max(1, -(-expected_samples // PEAK_BUCKETS))
-        self._buckets = np.zeros(PEAK_BUCKETS, np.float32)
-        self._seen = 0
-
-    def pass_through(self, blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
-        """Yield the blocks unchanged while measuring them."""
-        for block in blocks:
-            index = (self._seen + np.arange(len(block))) // self._per_bucket
-            np.maximum.at(self._buckets, np.minimum(index, PEAK_BUCKETS - 1), np.abs(block))
-            self._seen += len(block)
-            yield block
-
-    def peaks(self) -> bytes:
-        """One byte per bucket: 0 is silence, 255 the loudest sample of this audio."""
-        used = min(PEAK_BUCKETS, -(-self._seen // self._per_bucket))
-        values = self._buckets[:used]
-        loudest = float(values.max(initial=0.0))
-        return (values * (255 / loudest if loudest else 0)).round().astype(np.uint8).tobytes()

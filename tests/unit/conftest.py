@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
 
 from apps.catalog.adding import Added, add_track
 from apps.catalog.listening import work
@@ -33,3 +35,16 @@ def add_tone(tmp_path: Path, transactional_db: None) -> AddTone:
 def clip(tmp_path: Path) -> Callable[[float, float], Path]:
     """clip(hz, seconds): a file to search with."""
     return lambda hz, seconds=2: write_audio(tmp_path / f"clip-{hz:g}.wav", tone(seconds, hz))
+
+
+@pytest.fixture
+def member(client: Client, transactional_db: None) -> Client:
+    client.force_login(get_user_model().objects.create_user("member"))
+    return client
+
+
+@pytest.fixture
+def curator(transactional_db: None) -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_user("curator", is_staff=True))
+    return client

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
 from drf_spectacular.validation import validate_schema
 
@@ -15,19 +14,6 @@ from tests.audio_files import tone, write_audio
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def member(client: Client, transactional_db: None) -> Client:
-    client.force_login(get_user_model().objects.create_user("member"))
-    return client
-
-
-@pytest.fixture
-def curator(transactional_db: None) -> Client:
-    client = Client()
-    client.force_login(get_user_model().objects.create_user("curator", is_staff=True))
-    return client
 
 
 def send(client: Client, path: Path, **fields: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiosearch.engine import audio, errors
+from audiosearch.engine import audio, errors, windows
 from tests.audio_files import ENCODINGS, noise, tone, write_audio
 
 LIMIT_MS = 60 * 60 * 1000
@@ -92,18 +92,18 @@ def test_a_stretch_is_the_same_as_that_part_of_the_whole(tmp_path: Path) -> None
 def test_windows_cover_everything_and_pad_nothing() -> None:
     samples = np.arange(2350, dtype=np.float32)
     blocks = [samples[:700], samples[700:701], samples[701:]]
-    windows = list(audio.cut_windows(blocks, 1000, 500))
-    assert [w.start for w in windows] == [0, 500, 1000, 1350]
-    assert all((w.samples == samples[w.start : w.start + 1000]).all() for w in windows)
-    short = list(audio.cut_windows([samples[:30]], 1000, 500))
+    cut = list(windows.cut_windows(blocks, 1000, 500))
+    assert [w.start for w in cut] == [0, 500, 1000, 1350]
+    assert all((w.samples == samples[w.start : w.start + 1000]).all() for w in cut)
+    short = list(windows.cut_windows([samples[:30]], 1000, 500))
     assert [(w.start, len(w.samples)) for w in short] == [(0, 30)]
-    exact = list(audio.cut_windows([samples[:1500]], 1000, 500))
+    exact = list(windows.cut_windows([samples[:1500]], 1000, 500))
     assert [w.start for w in exact] == [0, 500]
 
 
 def test_peaks_follow_loudness() -> None:
     samples = np.concatenate([tone(1, level=0.1), tone(1, level=1.0)])
-    meter = audio.PeakMeter(len(samples))
+    meter = windows.PeakMeter(len(samples))
     assert sum(len(block) for block in meter.pass_through([samples])) == len(samples)
     peaks = meter.peaks()
     assert len(peaks) <= 1000

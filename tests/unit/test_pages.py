@@ -17,19 +17,6 @@ from tests.unit.conftest import AddTone
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def member(client: Client, transactional_db: None) -> Client:
-    client.force_login(get_user_model().objects.create_user("member"))
-    return client
-
-
-@pytest.fixture
-def curator(transactional_db: None) -> Client:
-    client = Client()
-    client.force_login(get_user_model().objects.create_user("curator", is_staff=True))
-    return client
-
-
 def search(client: Client, path: Path, **fields: object) -> object:
     with path.open("rb") as file:
         return client.post("/", {"clip": file, "top_k": 5, **fields})

@@ -1,0 +1,61 @@
+"""Forms of the admin console."""
+
+from pathlib import Path
+from typing import Any
+
+from django import forms
+
+from apps.catalog.adding import TEXT_FIELDS, add_track
+from apps.catalog.models import Collection, Kind, Track
+from audiosearch.engine.errors import AudioError
+
+
+class NewTrackForm(forms.ModelForm):
+    """Adding: a file, and what is known of it."""
+
+    file = forms.FileField(help_text="Checked before it is added; the same bytes are added once")
+
+    class Meta:
+        model = Track
+        fields = ["file", "title", "artist", "album", "description", "kind", "collection", "tags"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["title"].required = False
+        self.fields["kind"] = forms.ChoiceField(
+            choices=[("", "Tell by the file's own tags"), *Kind.choices], required=False
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """Add the track here, where what is wrong with its file can still be shown."""
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        try:
+            self.added = add_track(
+                source=Path(data["file"].temporary_file_path()),
+                name=data["file"].name,
+                fields={key: data.get(key, "") for key in TEXT_FIELDS},
+                kind=data["kind"],
+                collection=data["collection"],
+                tags=[tag.name for tag in data["tags"]],
+            )
+        except AudioError as error:
+            raise forms.ValidationError({"file": str(error)}) from error
+        return data
+
+    def save(self, commit: bool = True) -> Track:
+        return self.added.track
+
+    def save_m2m(self) -> None:
+        """The tags are there already."""
+
+
+class MoveForm(forms.Form):
+    collection = forms.ModelChoiceField(
+        Collection.objects.all(), required=False, empty_label="No collection"
+    )
+
+
+class TagsForm(forms.Form):
+    tags = forms.CharField(help_text="Separated by commas")
