@@ -112,6 +112,7 @@ for _folder in (
     DATA_DIR / "queue-control",
     MEDIA_ROOT,
     MODELS_DIR,
+    STATIC_ROOT,
     Path(FILE_UPLOAD_TEMP_DIR),
 ):
     _folder.mkdir(parents=True, exist_ok=True)

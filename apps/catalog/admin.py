@@ -22,7 +22,7 @@ from apps.catalog.forms import split_tags
 from apps.catalog.models import Collection, Listening, Speaker, State, Tag, Track
 from apps.catalog.templatetags.sound import clock
 
-FILE_FIELDS = [
+FILE_FIELDS = (
     "original_name",
     "format",
     "length",
@@ -33,7 +33,7 @@ FILE_FIELDS = [
     "edited_fields",
     "added_by",
     "added_at",
-]
+)
 
 admin.site.site_header = "audiosearch"
 admin.site.site_title = "audiosearch"
