@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import socket
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -99,6 +100,18 @@ def first_administrator(path: Path) -> Credentials:
     with os.fdopen(descriptor, "w") as file:
         json.dump(kept, file, indent=2)
     return Credentials(**kept, new=True)
+
+
+def sweep_uploads(folder: Path) -> int:
+    """Remove uploads that a killed process left more than a day ago; returns how many."""
+    old = [
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.stat().st_mtime < time.time() - 24 * 3600
+    ]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def redis_answers(url: str) -> bool:

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from audiosearch.first_start import (
     first_administrator,
     redis_answers,
     require_port,
+    sweep_uploads,
     take_lock,
 )
 from audiosearch.supervisor import Child, ChildFailed, Supervisor
@@ -75,6 +77,7 @@ class Command(BaseCommand):
             )
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
+        sweep_uploads(Path(settings.FILE_UPLOAD_TEMP_DIR))
         return first_administrator(settings.DATA_DIR / "credentials.json")
 
     def _start(
@@ -163,8 +166,8 @@ def _web() -> list[str]:
     ]
 
 
-def _script(name: str) -> Any:
-    return settings.BASE_DIR.__class__(sys.executable).parent / name
+def _script(name: str) -> Path:
+    return Path(sys.executable).parent / name
 
 
 def _host_and_port(uri: str) -> tuple[str, int]:
