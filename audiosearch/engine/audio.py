@@ -118,6 +118,14 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
         return
 
 
+def _seek(container: Any, to_ms: int) -> None:
+    """Go near a place; where the file does not let us, decoding goes on from its beginning."""
+    try:
+        container.seek(to_ms * 1000)
+    except FFmpegError:
+        container.seek(0)
+
+
 def _mono(frame: Any, converter: Any) -> FloatArray:
     """One frame as (samples,) float32, channels averaged, never NaN or infinite."""
     planes = [part.to_ndarray() for part in converter.resample(frame)]
@@ -133,7 +141,7 @@ def _native(container: Any, stream: Any, start_ms: int) -> Iterator[FloatArray]:
     """Mono blocks of about a second at the file's own rate, from `start_ms` on."""
     rate = stream.codec_context.sample_rate
     if start_ms > 5000:
-        container.seek(max(0, start_ms - 1000) * 1000)
+        _seek(container, max(0, start_ms - 1000))
     skip: int | None = None
     converter = av.AudioResampler(format="fltp", rate=rate)
     pending: list[FloatArray] = []
@@ -227,6 +235,8 @@ def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> Audio
                 break
         heard_ms = samples * 1000 // rate
     _refuse_unusable(heard_ms, told_ms if whole else None, peak)
+    if thorough and not whole and told_ms:
+        _refuse_cut_off(path, told_ms)
     duration_ms = heard_ms if whole else max(told_ms or 0, heard_ms)
     return AudioInfo(name, duration_ms, rate, channels, tags)
 
@@ -242,6 +252,16 @@ def _refuse_unusable(heard_ms: int, told_ms: int | None, peak: float) -> None:
         raise TooShort(f"The audio lasts {heard_ms} ms; at least {MIN_DURATION_MS} ms are needed.")
     if peak <= SILENCE_PEAK:
         raise SilentAudio("The audio is silent from beginning to end.")
+
+
+def _refuse_cut_off(path: Path, told_ms: int) -> None:
+    """Raise CorruptAudio when a long file has no sound where its second half should end."""
+    near_end = told_ms * 9 // 10
+    with _opened(path) as (container, source):
+        if not any(len(block) for block in _native(container, source, near_end)):
+            raise CorruptAudio(
+                f"The file is damaged: it should last {told_ms // 1000} s, and ends earlier."
+            )
 
 
 def _too_long(duration_ms: int, max_duration_ms: int) -> str:

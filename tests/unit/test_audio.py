@@ -57,11 +57,15 @@ def test_silent_short_long_and_truncated_are_refused(tmp_path: Path) -> None:
     long = write_audio(tmp_path / "l.wav", tone(3))
     whole = write_audio(tmp_path / "w.flac", noise(5)).read_bytes()
     (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 5])
+    hour = write_audio(tmp_path / "hour.flac", noise(1800, sample_rate=8000), 8000)
+    assert audio.inspect(hour, max_duration_ms=LIMIT_MS).duration_ms == 1_800_000
+    (tmp_path / "long-cut.flac").write_bytes(hour.read_bytes()[: hour.stat().st_size // 3])
     for path, limit, expected in (
         (silent, LIMIT_MS, errors.SilentAudio),
         (short, LIMIT_MS, errors.TooShort),
         (long, 2000, errors.TooLong),
         (tmp_path / "cut.flac", LIMIT_MS, errors.CorruptAudio),
+        (tmp_path / "long-cut.flac", LIMIT_MS, errors.CorruptAudio),
     ):
         with pytest.raises(expected):
             audio.inspect(path, max_duration_ms=limit)
