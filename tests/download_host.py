@@ -10,6 +10,7 @@ class Host(ThreadingHTTPServer):
     """Serves one content at every address, and notes the ranges it is asked for."""
 
     cut_after: int | None = None
+    stall_after: int | None = None
     knows_ranges = True
     sends_part_from: int | None = None
     declares_length = True
@@ -18,6 +19,7 @@ class Host(ThreadingHTTPServer):
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
+        self.closing = threading.Event()
         self.paths: list[str] = []
         self.ranges: list[str | None] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -53,6 +55,10 @@ class Handler(BaseHTTPRequestHandler):
         if content_range:
             self.send_header("Content-Range", content_range)
         self.end_headers()
+        if self.server.stall_after is not None:
+            self.wfile.write(body[: self.server.stall_after])
+            self.server.closing.wait(30)
+            return
         self.wfile.write(body[: self.server.cut_after])
         if self.server.cut_after is not None:
             self.connection.close()
@@ -70,6 +76,7 @@ def serving(content: bytes) -> Iterator[Host]:
     try:
         yield server
     finally:
+        server.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

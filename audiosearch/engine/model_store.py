@@ -17,7 +17,7 @@ from audiosearch.engine.encoders.base import EncoderSpec, Progress, WeightFile
 from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
 
 TIMEOUT_S = 15
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 MANIFEST = "manifest.json"
 RANGE_REFUSED = 416
 
@@ -30,7 +30,6 @@ def pull(spec: EncoderSpec, models_dir: Path, progress: Progress, *, base_url: s
     what arrived is not the published file.
     """
     folder = models_dir / spec.name
-    folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         for file in spec.weights:
             if not (folder / file.name).exists():
@@ -45,12 +44,11 @@ def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool
     """
     file = _file_named(spec, path)
     folder = models_dir / spec.name
-    folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         _require_space(folder, file.name, path.stat().st_size)
         part = folder / f"{file.name}.part"
         if path.resolve() != part.resolve():
-            shutil.copyfile(path, part)
+            _copy(path, part)
         digest = _sha256(part)
         if digest != file.sha256 and not trust:
             part.unlink()
@@ -115,7 +113,8 @@ def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progr
             # A login page or an error page: it must not be mistaken for the start of the file.
             raise OSError(f"it offers {done + answer.length} bytes, not {file.size}")
         with part.open("ab" if resumed else "wb") as out:
-            while chunk := answer.read(CHUNK):
+            # read1 gives what has arrived; read would lose it when the rest never comes.
+            while chunk := answer.read1(CHUNK):
                 out.write(chunk)
                 done += len(chunk)
                 progress(file.name, done, file.size)
@@ -132,6 +131,17 @@ def _require_space(folder: Path, name: str, needed: int) -> None:
         raise DownloadFailed(
             f"{name} needs {needed >> 20} MB more, and only {free >> 20} MB are free in {folder}."
         )
+
+
+def _copy(path: Path, part: Path) -> None:
+    """Raise ModelUnavailable when the file cannot be read or its copy cannot be written."""
+    try:
+        shutil.copyfile(path, part)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ModelUnavailable(
+            f"{path} could not be copied to {part.parent}: {error.strerror}."
+        ) from error
 
 
 def _put_in_place(part: Path, final: Path, digest: str, *, verified: bool) -> None:
@@ -166,8 +176,16 @@ def _file_named(spec: EncoderSpec, path: Path) -> WeightFile:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One pull at a time; raises ModelUnavailable when another is at work."""
-    with (folder / ".lock").open("w") as lock:
+    """One pull at a time, in a folder made if need be.
+
+    Raises ModelUnavailable when another is at work or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock_file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise ModelUnavailable(f"Nothing can be written to {folder}: {error.strerror}.") from error
+    with lock_file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -2,12 +2,14 @@
 
 import fcntl
 import hashlib
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from audiosearch.engine import model_store
 from audiosearch.engine.encoders.base import EncoderSpec, WeightFile
 from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
 from audiosearch.engine.model_store import install_file, pull, size_on_disk, unverified_files
@@ -46,6 +48,21 @@ def test_a_cut_download_goes_on_where_it_stopped(host: Host, tmp_path: Path) -> 
     assert seen[-1] == len(CONTENT)
     pull(SPEC, tmp_path, ignore, base_url=host.url)
     assert len(host.ranges) == 2
+
+
+@pytest.mark.parametrize("arrived", [0, 700_000])
+def test_a_server_that_falls_silent_costs_nothing_that_arrived(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrived: int
+) -> None:
+    monkeypatch.setattr(model_store, "TIMEOUT_S", 0.5)
+    host.stall_after = arrived
+    with pytest.raises(DownloadFailed, match="timed out"):
+        pull(SPEC, tmp_path, ignore, base_url=host.url)
+    assert (tmp_path / "fake" / "w.bin.part").stat().st_size == arrived
+    host.stall_after = None
+    pull(SPEC, tmp_path, ignore, base_url=host.url)
+    assert host.ranges == [None, f"bytes={arrived}-" if arrived else None]
+    assert (tmp_path / "fake" / "w.bin").read_bytes() == CONTENT
 
 
 def test_a_server_without_ranges_begins_anew(host: Host, tmp_path: Path) -> None:
@@ -119,6 +136,28 @@ def test_a_full_disk_is_seen_before_the_download(host: Host, tmp_path: Path) -> 
     with pytest.raises(DownloadFailed, match="MB are free"):
         pull(huge, tmp_path, ignore, base_url=host.url)
     assert host.ranges == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    blocked = tmp_path / "w.bin"
+    blocked.write_bytes(CONTENT)
+    with pytest.raises(ModelUnavailable, match=r"Nothing can be written to .*: Not a directory"):
+        pull(SPEC, blocked, ignore)
+    with pytest.raises(ModelUnavailable, match=r"Nothing can be written to .*: Not a directory"):
+        install_file(SPEC, blocked, blocked)
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    given = tmp_path / "w.bin"
+    given.write_bytes(CONTENT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, hard))
+    try:
+        with pytest.raises(ModelUnavailable, match=r"could not be copied to .*: File too large"):
+            install_file(SPEC, tmp_path, given)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert _files(tmp_path) == [".lock"]
 
 
 def test_no_network_and_no_file_say_what_to_do(host: Host, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -182,6 +183,20 @@ def test_an_unfaithful_export_leaves_nothing(torch_model: Any, tmp_path: Path) -
     assert [path.name for path in folder.iterdir()] == [panns.CHECKPOINT.name]
     assert panns.Cnn14.state(tmp_path) == "needs export"
     (folder / panns.CHECKPOINT.name).unlink()
+
+
+@pytest.mark.slow
+def test_an_export_that_does_not_fit_leaves_the_one_before(models_dir: Path) -> None:
+    folder = models_dir / "panns_cnn14"
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50 << 20, hard))
+    try:
+        with pytest.raises(ModelUnavailable, match=r"could not be written to .*: File too large"):
+            panns.Cnn14.prepare(models_dir, ignore)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()) == before
 
 
 def test_without_its_files_it_says_what_to_run(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def export_checked(checkpoint: Path, path: Path, progress: Progress) -> dict[str
     """Write the checkpoint as ONNX to `path`, which changes only once the comparison has passed.
 
     Returns the smallest cosine and the largest difference of each output. Raises ModelUnavailable
-    when the checkpoint is not one of Cnn14 or the export is not faithful to it.
+    when the checkpoint is not one of Cnn14, the export is not faithful to it, or cannot be written.
     """
     progress("export", 0, 2)
     model = load_torch_model(checkpoint)
@@ -65,6 +65,10 @@ def export_checked(checkpoint: Path, path: Path, progress: Progress) -> dict[str
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        raise ModelUnavailable(
+            f"The export could not be written to {path.parent}: {error.strerror}."
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
     progress("compare with PyTorch", 2, 2)
