@@ -3,7 +3,9 @@
 import logging
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import bad_request as page_of_bad_request
 from django.views.defaults import server_error as page_of_server_error
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
@@ -20,6 +22,7 @@ from audiosearch.engine.errors import (
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
+BAD_REQUEST = "The request is malformed or too large."
 
 
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
@@ -46,6 +49,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         if code == 503 and not isinstance(exc, Busy):
             log.warning("%s: %s", exc.code, exc)
         return Response(error_body(exc.code, str(exc)), code, headers=headers)
+    if isinstance(exc, SuspiciousOperation):
+        return Response(error_body("bad_request", BAD_REQUEST), status.HTTP_400_BAD_REQUEST)
     response = drf_exception_handler(exc, context)
     if response is None:
         return None
@@ -73,6 +78,13 @@ def _first_sentence(data: Any, field: str = "") -> str:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """An address below /api/ that leads nowhere."""
     return JsonResponse(error_body("not_found", "There is nothing at this address."), status=404)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """What Django refuses before a view is reached: JSON below /api/, a page elsewhere."""
+    if not request.path.startswith("/api/"):
+        return page_of_bad_request(request, exception or SuspiciousOperation())
+    return JsonResponse(error_body("bad_request", BAD_REQUEST), status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

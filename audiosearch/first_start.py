@@ -81,6 +81,7 @@ def embedded_port(path: Path) -> int:
 def first_administrator(path: Path) -> Credentials:
     """The administrator kept in `path`; made, with random password and token, if there is none."""
     from django.contrib.auth import get_user_model
+    from django.db import transaction
     from rest_framework.authtoken.models import Token
 
     users = get_user_model().objects
@@ -89,16 +90,17 @@ def first_administrator(path: Path) -> Credentials:
             return Credentials("", "", "", new=False)
         return Credentials(**json.loads(path.read_text()), new=False)
     password = secrets.token_urlsafe(12)
-    user = users.create_superuser("admin", password=password)
-    kept = {
-        "username": user.get_username(),
-        "password": password,
-        "token": Token.objects.create(user=user).key,
-    }
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(kept, file, indent=2)
+    with transaction.atomic():  # nobody is made whose password was not kept
+        user = users.create_superuser("admin", password=password)
+        kept = {
+            "username": user.get_username(),
+            "password": password,
+            "token": Token.objects.create(user=user).key,
+        }
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(kept, file, indent=2)
     return Credentials(**kept, new=True)
 
 

@@ -137,7 +137,8 @@ def _new_track(
 
 def shown_name(name: str) -> str:
     """The last part of a file's name as its owner gave it, safe to show; never used as a path."""
-    return Path(name.replace("\\", "/")).name.replace("\x00", "")[:255] or "recording"
+    readable = name.encode("utf-8", "replace").decode().replace("\x00", "")
+    return Path(readable.replace("\\", "/")).name[:255] or "recording"
 
 
 def _title_from(original_name: str) -> str:

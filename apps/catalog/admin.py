@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from apps.catalog import id_map
 from apps.catalog.adding import TEXT_FIELDS
-from apps.catalog.admin_forms import MoveForm, NewTrackForm, TagsForm
+from apps.catalog.admin_forms import CuratedAdmin, MoveForm, NewTrackForm, TagForm, TagsForm
 from apps.catalog.admin_status import SpaceAdmin  # noqa: F401 - registers itself
 from apps.catalog.api import listed_tracks
 from apps.catalog.editing import EDITABLE, delete_tracks, edit_track, edit_tracks, relisten
@@ -57,7 +57,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Track)
-class TrackAdmin(admin.ModelAdmin):
+class TrackAdmin(CuratedAdmin):
     list_display = ["title", "player", "kind", "collection", "length", "tag_list", "state"]
     list_filter = [StateFilter, "kind", "collection", "listenings__space", "tags"]
     search_fields = [*TEXT_FIELDS, "original_name", "tags__name"]
@@ -213,7 +213,7 @@ def _state(row: Listening) -> SafeString:
     )
 
 
-class CountedAdmin(admin.ModelAdmin):
+class CountedAdmin(CuratedAdmin):
     """A list with the number of tracks of each, which leads to them."""
 
     lookup = ""
@@ -254,6 +254,7 @@ class CollectionAdmin(CountedAdmin):
 
 @admin.register(Tag)
 class TagAdmin(CountedAdmin):
+    form = TagForm
     list_display = ["name", "tracks"]
     search_fields = ["name"]
     lookup = "tags__id__exact"

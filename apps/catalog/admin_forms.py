@@ -1,12 +1,15 @@
-"""Forms of the admin console."""
+"""Forms of the admin console, and who may do what there."""
 
 from pathlib import Path
 from typing import Any
 
 from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
 
-from apps.catalog.adding import TEXT_FIELDS, add_track
-from apps.catalog.models import Collection, Kind, Track
+from apps.catalog.adding import TEXT_FIELDS, add_track, clean_tags
+from apps.catalog.models import Collection, Kind, Tag, Track
+from apps.catalog.permissions import may_curate
 from audiosearch.engine.errors import AudioError
 
 
@@ -59,3 +62,36 @@ class MoveForm(forms.Form):
 
 class TagsForm(forms.Form):
     tags = forms.CharField(help_text="Separated by commas")
+
+
+class TagForm(forms.ModelForm):
+    """A tag, kept as tags are kept everywhere: trimmed and in lower case."""
+
+    class Meta:
+        model = Tag
+        fields = ["name"]
+
+    def clean_name(self) -> str:
+        names = clean_tags([self.cleaned_data["name"]])
+        if not names:
+            raise forms.ValidationError("Write a word.")
+        return names[0]
+
+
+class CuratedAdmin(admin.ModelAdmin):
+    """Staff curate: who may enter the console may do everything in the catalogue."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_curate(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_curate(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may_curate(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_curate(request.user)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_curate(request.user)

@@ -9,8 +9,9 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils import timezone
 
+from apps.catalog.admin_forms import CuratedAdmin
 from apps.catalog.mending import find_drift, mend, repair
-from apps.catalog.models import Listening, Removal, Space, State
+from apps.catalog.models import Listening, Removal, Space, SpaceState, State
 from apps.catalog.spaces import current_space, encoder_state, progress_of, use_encoder
 from audiosearch.engine.encoders import ENCODERS, encoder_spec
 from audiosearch.engine.errors import EngineError
@@ -19,7 +20,7 @@ SHOWN = 50
 
 
 @admin.register(Space)
-class SpaceAdmin(admin.ModelAdmin):
+class SpaceAdmin(CuratedAdmin):
     """The list of spaces is the status page; nothing of it is edited by hand."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -92,7 +93,11 @@ def _encoder(name: str) -> dict[str, Any]:
 
 
 def _queue() -> dict[str, Any]:
-    waiting = Listening.objects.filter(state=State.QUEUED).order_by("queued_at")
+    waiting = (
+        Listening.objects.filter(state=State.QUEUED)
+        .exclude(space__state=SpaceState.RETIRED)
+        .order_by("queued_at")
+    )
     oldest = waiting.first()
     return {
         "waiting": waiting.count(),

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Q
 
 from apps.catalog import id_map
 from apps.catalog.adding import tags_named
-from apps.catalog.models import Listening, Removal, Space, State, Tag, Track
+from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Tag, Track
 from apps.catalog.tasks import nudge
 from apps.catalog.vector_index import get_index, index_fields
 from apps.catalog.vectors import VectorsMissing, delete_vectors, load_vectors
@@ -34,8 +35,7 @@ def edit_track(
         if field not in EDITABLE:
             raise ValueError(f"{field} cannot be edited.")
         setattr(track, field, value)
-    track.edited_fields = sorted({*track.edited_fields, *changes})
-    track.save()
+    _save_edited(track, changes)
     if tags is not None:
         track.tags.set(tags_named(tags))
     _changed([track.pk])
@@ -57,12 +57,18 @@ def edit_tracks(
     for track in tracks:
         for field, value in (changes or {}).items():
             setattr(track, field, value)
-        track.edited_fields = sorted({*track.edited_fields, *(changes or {})})
-        track.save()
+        _save_edited(track, changes or {})
         track.tags.add(*adding)
         track.tags.remove(*removing)
     _changed([track.pk for track in tracks])
     return len(tracks)
+
+
+def _save_edited(track: Track, changes: Mapping[str, Any]) -> None:
+    """Write the changed columns only: a worker may be writing the others."""
+    track.refresh_from_db(fields=["edited_fields"])
+    track.edited_fields = sorted({*track.edited_fields, *changes})
+    track.save(update_fields=[*changes, "edited_fields", "updated_at"])
 
 
 def _changed(track_ids: list[int]) -> None:
@@ -109,8 +115,17 @@ def _sync_rows(space: Space, rows: list[Listening]) -> None:
         get_index().upsert(space.name, windows)
     except SpaceMissing:
         return  # the next mend rebuilds the space with today's fields
+    _forget_deleted(space, [row.track_id for row in rows])
     for pk, updated_at in seen.items():
         Listening.objects.filter(pk=pk, track__updated_at=updated_at).update(index_stale=False)
+
+
+def _forget_deleted(space: Space, track_ids: list[int]) -> None:
+    """Take out again what was written while its track was being deleted."""
+    alive = set(Track.objects.filter(pk__in=track_ids).values_list("pk", flat=True))
+    gone = [track_id for track_id in track_ids if track_id not in alive]
+    if gone:
+        get_index().delete_tracks(space.name, gone)
 
 
 @transaction.atomic
@@ -120,10 +135,14 @@ def relisten(track_ids: Iterable[int]) -> int:
     Their vectors stay in the index until the new ones replace them.
     """
     ids = list(track_ids)
-    rows = Listening.objects.filter(track_id__in=ids).exclude(state=State.LISTENING)
+    rows = Listening.objects.filter(track_id__in=ids).exclude(
+        Q(state=State.LISTENING) | Q(space__state=SpaceState.RETIRED)
+    )
     for space, track_id in rows.values_list("space__name", "track_id"):
         transaction.on_commit(partial(delete_vectors, space, track_id))
-    rows.update(state=State.QUEUED, reason="", attempts=0, claimed_by="")
+    Listening.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(
+        state=State.QUEUED, reason="", attempts=0, claimed_by=""
+    )
     transaction.on_commit(nudge)
     return len(ids)
 
@@ -133,7 +152,7 @@ def delete_tracks(track_ids: Iterable[int]) -> int:
     with transaction.atomic():
         tracks = Track.objects.filter(pk__in=list(track_ids))
         removals = [Removal(track_id=track.pk, file_name=str(track.file.name)) for track in tracks]
-        Removal.objects.bulk_create(removals)
+        Removal.objects.bulk_create(removals, ignore_conflicts=True)
         tracks.delete()
     if not removals:
         return 0

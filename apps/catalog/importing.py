@@ -1,7 +1,9 @@
 """Importing folders and zip files: one file after the other, resumable, nothing stops the batch."""
 
+import lzma
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,13 +12,22 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.catalog.adding import add_track
+from apps.catalog.adding import add_track, shown_name
 from apps.catalog.models import Collection
 from apps.catalog.tasks import nudge
 from audiosearch.engine.audio import SUFFIXES
 from audiosearch.engine.errors import AudioError
 
 NUDGE_EVERY = 20
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,  # a member that is encrypted
+    NotImplementedError,  # a member packed in a way that Python does not know
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def find_sources(paths: Iterable[Path]) -> Iterator[Source]:
 
 
 def _file(path: Path, folder: str) -> Source:
-    return Source(path.name, path.stat().st_size, folder, path)
+    return Source(shown_name(path.name), path.stat().st_size, shown_name(folder), path)
 
 
 def _members(path: Path) -> Iterator[Source]:
@@ -81,7 +92,8 @@ def _members(path: Path) -> Iterator[Source]:
         name = PurePosixPath(member.filename)
         hidden = name.name.startswith(".") or "__MACOSX" in name.parts
         if name.suffix.lower() in SUFFIXES and not member.is_dir() and not hidden:
-            yield Source(name.name, member.file_size, name.parent.name, path, member.filename)
+            folder = shown_name(name.parent.name) if name.parent.name else ""
+            yield Source(shown_name(name.name), member.file_size, folder, path, member.filename)
 
 
 def import_sources(
@@ -113,7 +125,7 @@ def import_sources(
                 )
         except AudioError as error:
             summary.refused.append((source.name, str(error)))
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except UNREADABLE as error:
             summary.refused.append((source.name, f"{source.name}: it cannot be read ({error})."))
         else:
             summary.added += outcome.created

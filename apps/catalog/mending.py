@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps.catalog.editing import finish_removals, relisten, sync_index
 from apps.catalog.listening import MAX_ATTEMPTS
-from apps.catalog.models import Listening, Removal, Space, State, Track
+from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Track
 from apps.catalog.spaces import switch_when_complete
 from apps.catalog.tasks import nudge
 from apps.catalog.vector_index import get_index, index_fields
@@ -36,7 +36,8 @@ def mend() -> None:
     except IndexUnavailable as error:
         log.warning("mending waits for the index: %s", error)
     switch_when_complete()
-    if Listening.objects.filter(state=State.QUEUED).exists():
+    waiting = Listening.objects.filter(state=State.QUEUED)
+    if waiting.exclude(space__state=SpaceState.RETIRED).exists():
         nudge()
 
 

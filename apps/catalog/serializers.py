@@ -91,8 +91,11 @@ class TagList(serializers.ListField):
     child = serializers.CharField(max_length=100)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        values = super().to_internal_value(data)
-        return [part for value in values for part in value.split(",") if part.strip()]
+        if isinstance(data, list):
+            texts = [text for value in data for text in str(value).split(",")]
+            data = [text for text in texts if text.strip()]
+        words: list[str] = super().to_internal_value(data)
+        return words
 
 
 class TrackFieldsSerializer(serializers.Serializer):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from django.core.files.storage import default_storage
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
@@ -35,12 +35,14 @@ def audio_response(request: HttpRequest, name: str, download_as: str = "") -> Ht
     """
     file = default_storage.open(name, "rb")
     size = file.size
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("Range", ""))
     if found and any(found.groups()):
         response = _partial(file, size, *found.groups())
     else:
         response = FileResponse(file)
         response["Content-Length"] = str(size)
+    if response.status_code == 416:
+        return response
     suffix = "." + name.rpartition(".")[2].lower()
     kind = CONTENT_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     response["Content-Type"] = kind if kind.startswith("audio/") else "application/octet-stream"
@@ -60,7 +62,9 @@ def _partial(file: IO[bytes], size: int, first: str, last: str) -> HttpResponseB
         start, end = max(0, size - int(last)), size - 1
     if start > end:
         file.close()
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+        message = f"The range lies outside of the file's {size} bytes."
+        body = {"error": {"code": "range_not_satisfiable", "message": message, "details": {}}}
+        return JsonResponse(body, status=416, headers={"Content-Range": f"bytes */{size}"})
     length = end - start + 1
     response = StreamingHttpResponse(_read(file, start, length), status=206)
     response["Content-Range"] = f"bytes {start}-{end}/{size}"

@@ -7,14 +7,16 @@ from kombu.exceptions import OperationalError
 from audiosearch.celery import app
 
 log = logging.getLogger(__name__)
+TRACKS_A_TURN = 50
 
 
 @app.task(name="catalog.listen")
 def listen() -> None:
-    """Listen to whatever is queued."""
+    """Listen to some of what is queued, then let other tasks have their turn."""
     from apps.catalog.listening import work
 
-    work()
+    if work(limit=TRACKS_A_TURN) == TRACKS_A_TURN:
+        nudge()
 
 
 @app.task(name="catalog.mend")

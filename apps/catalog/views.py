@@ -97,7 +97,11 @@ def _row(track: Track, user: Any) -> dict[str, Any]:
 @allowed(may_search)
 def library_states(request: HttpRequest) -> HttpResponse:
     """The states of tracks that were still being listened to, swapped into the page by htmx."""
-    ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isdecimal()]
+    ids = [
+        int(text)
+        for text in request.GET.get("ids", "").split(",")
+        if text.isdecimal() and len(text) < 19
+    ]
     tracks = listed_tracks().filter(pk__in=ids[:PAGE])
     rows = [{"track": track, "listening": _serving(track)} for track in tracks]
     pending = [track.pk for track in tracks if _serving(track).state in PENDING]

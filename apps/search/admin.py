@@ -6,12 +6,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.catalog.admin_forms import CuratedAdmin
 from apps.search.models import Search
 from apps.search.recent import delete_search
 
 
 @admin.register(Search)
-class SearchAdmin(admin.ModelAdmin):
+class SearchAdmin(CuratedAdmin):
     list_display = ["clip_name", "user", "created_at"]
     list_filter = ["created_at"]
     search_fields = ["clip_name", "user__username"]

@@ -1,9 +1,10 @@
 """The search form: a clip, how many hits, a stretch, and filters."""
 
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from apps.catalog.forms import split_tags
 from apps.catalog.models import Collection, Kind
@@ -78,4 +79,4 @@ def _ms(seconds: float | None) -> int | None:
 
 
 def _at(date: Any, moment: time) -> datetime | None:
-    return datetime.combine(date, moment, UTC) if date else None
+    return datetime.combine(date, moment, timezone.get_current_timezone()) if date else None

@@ -7,15 +7,14 @@ from django.db import models
 
 
 class Search(models.Model):
-    """One search of one user: the clip or track, the settings, and the hits as they were found."""
+    """One search by a clip: the clip, the settings, and the hits as they were found."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="searches"
     )
-    clip = models.FileField(max_length=200, blank=True)
-    clip_name = models.CharField(max_length=255, blank=True)
-    track = models.ForeignKey("catalog.Track", models.SET_NULL, null=True, blank=True)
+    clip = models.FileField(max_length=200)
+    clip_name = models.CharField(max_length=255)
     settings = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -25,4 +24,4 @@ class Search(models.Model):
         verbose_name_plural = "searches"
 
     def __str__(self) -> str:
-        return self.clip_name or str(self.track or self.pk)
+        return self.clip_name

@@ -1,10 +1,12 @@
 """Recent searches: kept up to a number for each user, the oldest forgotten with their clips."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from apps.search.models import Search
 from apps.search.results import SearchResult
@@ -32,6 +34,27 @@ def recent_searches(user: Any) -> QuerySet[Search]:
     if not user.is_authenticated:
         return Search.objects.none()
     return Search.objects.filter(user=user)
+
+
+def sweep_clips() -> int:
+    """Delete clips that no search knows (their user was deleted, or a write was cut off).
+
+    Younger ones than an hour may be about to be known. Returns how many went.
+    """
+    known = set(Search.objects.values_list("clip", flat=True))
+    try:
+        names = [f"queries/{name}" for name in default_storage.listdir("queries")[1]]
+    except FileNotFoundError:
+        return 0
+    young = timezone.now() - timedelta(hours=1)
+    swept = [
+        name
+        for name in names
+        if name not in known and default_storage.get_modified_time(name) < young
+    ]
+    for name in swept:
+        default_storage.delete(name)
+    return len(swept)
 
 
 def delete_search(search: Search) -> None:

@@ -8,9 +8,11 @@ from apps.catalog.models import Kind
 from apps.catalog.serializers import TagList
 from apps.search.results import SearchSettings
 
+MAX_INTEGER = 2**63 - 1
+
 
 class IntegerList(serializers.ListField):
-    child = serializers.IntegerField(min_value=1)
+    child = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER)
 
 
 class KindList(serializers.ListField):
@@ -21,13 +23,13 @@ class SearchSettingsSerializer(serializers.Serializer):
     """top_k, a stretch of the query, and filters that are combined with "and"."""
 
     top_k = serializers.IntegerField(min_value=1, max_value=100, default=10)
-    start_ms = serializers.IntegerField(min_value=0, required=False)
-    end_ms = serializers.IntegerField(min_value=1, required=False)
+    start_ms = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
+    end_ms = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
     collection = IntegerList(required=False, help_text="Any of these collections")
     tags = TagList(required=False, help_text="All of these tags")
     kind = KindList(required=False, help_text="Any of these kinds")
-    min_duration_ms = serializers.IntegerField(min_value=0, required=False)
-    max_duration_ms = serializers.IntegerField(min_value=0, required=False)
+    min_duration_ms = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
+    max_duration_ms = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
     added_from = serializers.DateTimeField(required=False)
     added_to = serializers.DateTimeField(required=False)
 
@@ -53,7 +55,7 @@ class SearchRequestSerializer(SearchSettingsSerializer):
     """Either `file` (multipart) or `track` (an id), never both."""
 
     file = serializers.FileField(required=False, allow_empty_file=True)
-    track = serializers.IntegerField(min_value=1, required=False)
+    track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("file" in attrs) == ("track" in attrs):
@@ -62,7 +64,7 @@ class SearchRequestSerializer(SearchSettingsSerializer):
 
 
 class SearchByTrackSerializer(SearchSettingsSerializer):
-    track = serializers.IntegerField(min_value=1)
+    track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER)
 
 
 class SearchByClipSerializer(SearchSettingsSerializer):

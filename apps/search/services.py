@@ -46,6 +46,12 @@ class NotListenedYet(AudioError):
     retryable = True
 
 
+class FileGone(AudioError):
+    """The query track's file is not in the storage any more."""
+
+    code = "file_gone"
+
+
 class InvalidStretch(AudioError):
     """start_ms and end_ms do not choose anything of this audio."""
 
@@ -86,9 +92,11 @@ def similar_to_track(*, track_id: int, asked: SearchSettings) -> SearchResult:
     space, encoder_name = _default_encoder()
     if asked.start_ms is not None or asked.end_ms is not None:
         track = Track.objects.get(pk=track_id)
+        path = Path(default_storage.path(str(track.file.name)))
+        if not path.exists():
+            raise FileGone(f"The file of “{track.title}” is gone from the storage.")
         with _slot():
             with _timed(took, "decode"):
-                path = Path(default_storage.path(str(track.file.name)))
                 samples = _decode_query(path, encoder_name, asked)
             with _timed(took, "encode"):
                 queries = _encode_query(samples, encoder_name)

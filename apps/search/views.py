@@ -68,7 +68,13 @@ def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpRe
         "has_tracks": Track.objects.exists(),
         **_choices(),
     }
-    response = render(request, "search/search.html", context, status=status)
+    return _answer(request, "search/search.html", context, status)
+
+
+def _answer(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int
+) -> HttpResponse:
+    response = render(request, template, context, status=status)
     if status == 503:
         response["Retry-After"] = str(RETRY_AFTER_S)
     return response
@@ -81,8 +87,9 @@ def _choices() -> dict[str, Any]:
 @allowed(may_search)
 def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """A search as it was found; posting searches again with the same sound, settings changed."""
-    kept = _visible(request, pk)
+    kept = get_object_or_404(Search, pk=pk)  # whoever may search and knows the address
     form = SettingsForm(request.POST or kept.settings)
+    status = 200
     if request.method == "POST" and form.is_valid():
         try:
             again = search_by_clip(
@@ -94,6 +101,7 @@ def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             raise Http404 from error
         except EngineError as error:
             form.add_error(None, str(error))
+            status = status_of(error)
         else:
             new = keep_search(
                 user=request.user,
@@ -104,13 +112,15 @@ def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             )
             return redirect("search-result", pk=new.pk)
     context = {"search": kept, "result": kept.result, "form": form, **_choices()}
-    return render(request, "search/result.html", context, status=400 if form.errors else 200)
+    if form.errors and status == 200:
+        status = 400
+    return _answer(request, "search/result.html", context, status)
 
 
-def _visible(request: HttpRequest, pk: uuid.UUID) -> Search:
-    """The search, for its owner and for staff; one without owner for all who may search."""
+def _own(request: HttpRequest, pk: uuid.UUID) -> Search:
+    """A search of this user's own, or any for staff."""
     kept = get_object_or_404(Search, pk=pk)
-    if kept.user_id is None or kept.user_id == request.user.pk or request.user.is_staff:
+    if request.user.is_staff or (kept.user_id and kept.user_id == request.user.pk):
         return kept
     raise Http404
 
@@ -120,7 +130,7 @@ def _visible(request: HttpRequest, pk: uuid.UUID) -> Search:
 def clip(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     """The sound that was searched with."""
     try:
-        return audio_response(request, str(_visible(request, pk).clip.name))
+        return audio_response(request, str(get_object_or_404(Search, pk=pk).clip.name))
     except FileNotFoundError as error:
         raise Http404 from error
 
@@ -129,7 +139,7 @@ def clip(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 @allowed(may_search)
 def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Forget one search, with its clip."""
-    delete_search(_visible(request, pk))
+    delete_search(_own(request, pk))
     messages.success(request, "Search forgotten.")
     return redirect("search")
 
@@ -139,7 +149,9 @@ def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def similar(request: HttpRequest, pk: int) -> HttpResponse:
     """More like a track; the address holds the settings, so it can be shared."""
     track = get_object_or_404(Track, pk=pk)
-    form = SettingsForm(request.GET if "top_k" in request.GET else {"top_k": 10})
+    asked = request.GET.copy()
+    asked.setdefault("top_k", "10")
+    form = SettingsForm(asked)
     found: dict[str, Any] = {}
     status = 200
     if form.is_valid():
@@ -155,7 +167,4 @@ def similar(request: HttpRequest, pk: int) -> HttpResponse:
     context = {"track": track, "result": found, "form": form, **_choices()}
     if part and status != 200:
         status = 200  # htmx shows only good answers; the sentence is in the fragment
-    response = render(request, template, context, status=status)
-    if status == 503:
-        response["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+    return _answer(request, template, context, status)

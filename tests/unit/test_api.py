@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client, override_settings
 from drf_spectacular.validation import validate_schema
 
@@ -24,6 +25,7 @@ def send(client: Client, path: Path, **fields: Any) -> Any:
 def test_add_read_change_delete(member: Client, tmp_path: Path) -> None:
     path = write_audio(tmp_path / "a.wav", tone(2))
     collection = Collection.objects.create(name="C")
+    assert send(member, path, tags="y" * 101).status_code == 400
     answer = send(member, path, title="T", tags="x, Y", collection=collection.pk)
     assert answer.status_code == 201
     made = answer.json()
@@ -108,6 +110,10 @@ def test_every_error_has_one_shape(member: Client, add_tone: AddTone, tmp_path: 
         assert error["code"] == code
         assert error["message"]
     assert Client().get("/api/nothing/").json()["error"]["code"] == "not_found"
+    huge = member.post("/api/v1/search/", {"track": 1, "collection": [10**30]}, **json)
+    assert huge.status_code == 400
+    flood = member.post("/api/v1/tracks/", {"title": "x" * 3_000_000})
+    assert (flood.status_code, flood.json()["error"]["code"]) == (400, "bad_request")
     with bad.open("rb") as file:
         both = member.post("/api/v1/search/", {"file": file, "track": 1})
     assert "not both" in both.json()["error"]["message"]
@@ -132,6 +138,20 @@ def test_who_may_do_what(member: Client, curator: Client, add_tone: AddTone) -> 
         assert member.post("/api/v1/tracks/", {}).status_code == 403
 
 
+def test_many_tags_fit_one_field(member: Client, tmp_path: Path) -> None:
+    tags = [f"a longer tag {number:02}" for number in range(20)]
+    answer = send(member, write_audio(tmp_path / "a.wav", tone(1)), tags=",".join(tags))
+    assert sorted(answer.json()["tags"]) == tags
+
+
+def test_a_stretch_of_a_track_whose_file_is_gone(member: Client, add_tone: AddTone) -> None:
+    track = add_tone(400)
+    default_storage.delete(track.file.name)
+    answer = member.get(f"/api/v1/tracks/{track.pk}/similar?start_ms=100")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "file_gone")
+    assert member.get(f"/api/v1/tracks/{track.pk}/audio").status_code == 404
+
+
 def test_audio_answers_ranges(member: Client, add_tone: AddTone) -> None:
     track = add_tone(400)
     address = f"/api/v1/tracks/{track.pk}/audio"
@@ -141,6 +161,8 @@ def test_audio_answers_ranges(member: Client, add_tone: AddTone) -> None:
         answer = member.get(address, headers={"range": header})
         assert answer.status_code == 206
         assert b"".join(answer.streaming_content) == part
+    odd = member.get(address, headers={"range": "bytes=" + "9" * 5000})
+    assert odd.status_code == 200
     past = member.get(address, headers={"range": f"bytes={len(whole)}-"})
     assert (past.status_code, past["Content-Range"]) == (416, f"bytes */{len(whole)}")
     peaks = member.get(f"/api/v1/tracks/{track.pk}/peaks").json()

@@ -1,12 +1,16 @@
 """The life of a recording: added once, heard, edited, deleted, and mended after a crash."""
 
+import io
+import os
 import subprocess
 import sys
+import zipfile
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
+from django.core.management import call_command
 from django.utils import timezone
 
 from apps.catalog import listening
@@ -112,6 +116,50 @@ def test_editing_changes_what_filters_find_at_once(add_tone: AddTone) -> None:
     edit_tracks(track_ids=[two.pk], remove_tags=["bell"])
     assert not similar_to_track(track_id=one.pk, asked=asked).hits
     assert not Listening.objects.filter(index_stale=True).exists()
+
+
+def test_an_edit_keeps_what_a_worker_wrote_meanwhile(add_tone: AddTone) -> None:
+    early = add_tone(440, listen=False)
+    stale = Track.objects.get(pk=early.pk)
+    edit_track(track=Track.objects.get(pk=early.pk), changes={"artist": "A"})
+    listening.work()
+    edit_track(track=stale, changes={"title": "T"})
+    track = Track.objects.get()
+    assert len(track.peaks) > 900
+    assert track.auto_tags
+    assert (track.title, track.artist, track.edited_fields) == ("T", "A", ["artist", "title"])
+
+
+def test_an_import_survives_every_bad_file(tmp_path: Path) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    write_audio(folder / "good.wav", tone(1))
+    (folder / "good.wav").rename(folder / os.fsdecode(b"caf\xe9.wav"))
+    write_audio(folder / "other.wav", tone(1, 500))
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(write_audio(tmp_path / "a.wav", noise(1)), "folder/a.wav")
+        archive.write(write_audio(tmp_path / "b.wav", noise(1, seed=1)), "folder/b.wav")
+    damaged = bytearray(whole.read_bytes())
+    damaged[200:260] = bytes(60)
+    whole.write_bytes(bytes(damaged))
+    out = io.StringIO()
+    call_command("import", str(folder), str(whole), "--folder-tags", stdout=out)
+    assert "3 added, 0 already there, 1 refused" in out.getvalue()
+    assert "a.wav: it cannot be read" in out.getvalue()
+    assert set(Track.objects.values_list("tags__name", flat=True)) == {"sounds", "folder"}
+    again = io.StringIO()
+    call_command("import", str(folder), stdout=again)
+    assert "0 added, 2 already there" in again.getvalue()
+
+
+def test_a_space_that_was_given_up_waits_for_nothing(add_tone: AddTone) -> None:
+    track = add_tone(440)
+    use_encoder("fake_two")
+    listening.work()
+    relisten([track.pk])
+    assert Listening.objects.get(space__name="fake-v1").state == State.READY
+    assert listening.work() == 1
 
 
 def test_deleting_leaves_nothing_anywhere(add_tone: AddTone) -> None:

@@ -1,5 +1,6 @@
 """The pages without a browser: rights, forms, states, and every page that can be empty."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from apps.catalog.adding import add_track
 from apps.catalog.listening import work
 from apps.catalog.models import Track
 from apps.search.models import Search
+from apps.search.recent import sweep_clips
 from tests.audio_files import tone, write_audio
 from tests.unit.conftest import AddTone
 
@@ -50,7 +52,8 @@ def test_a_search_has_an_address(member: Client, add_tone: AddTone, tmp_path: Pa
     assert "kind: speech" in page
     stranger = Client()
     stranger.force_login(get_user_model().objects.create_user("stranger"))
-    assert stranger.get(answer["Location"]).status_code == 404
+    assert stranger.get(answer["Location"]).status_code == 200
+    assert stranger.post(answer["Location"] + "forget/").status_code == 404
     sound = member.get(answer["Location"] + "clip/", headers={"range": "bytes=0-3"})
     assert b"".join(sound.streaming_content) == b"RIFF"
 
@@ -160,3 +163,17 @@ def test_similar_comes_as_a_page_and_as_a_part(member: Client, add_tone: AddTone
     assert "<html" not in part.content.decode()
     assert "410" in part.content.decode()
     assert member.get(f"/tracks/{one.pk}/similar/?top_k=999").status_code == 400
+    filtered = member.get(f"/tracks/{one.pk}/similar/?kinds=speech").content.decode()
+    assert "kind: speech" in filtered
+    assert member.get("/library/states/?ids=" + "9" * 30).status_code == 200
+
+
+def test_a_clip_without_search_is_swept(member: Client, add_tone: AddTone, tmp_path: Path) -> None:
+    add_tone(400)
+    for hz in (410, 420):
+        search(member, write_audio(tmp_path / f"{hz}.wav", tone(1, hz)))
+    get_user_model().objects.all().delete()
+    assert sweep_clips() == 0
+    for name in default_storage.listdir("queries")[1]:
+        os.utime(default_storage.path(f"queries/{name}"), (0, 0))
+    assert sweep_clips() == 2

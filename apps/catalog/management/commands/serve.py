@@ -130,7 +130,8 @@ class Command(BaseCommand):
                 f"  API token {credentials.token}",
                 "",
             ]
-        lines.append(f"Credentials are kept in {settings.DATA_DIR / 'credentials.json'}")
+        if credentials.username:
+            lines.append(f"Credentials are kept in {settings.DATA_DIR / 'credentials.json'}")
         space = current_space()
         lines.append(f"Listening with {space.encoder} (space {space.name})")
         if encoder_state("panns_cnn14") != "ready":
