@@ -27,13 +27,24 @@ def pull(spec: EncoderSpec, models_dir: Path, progress: Progress, *, base_url: s
 
     What a cut leaves is kept, and the next call goes on from there. `base_url` is a mirror that
     has the files by name. Raises DownloadFailed, saying what to do, and ModelUnavailable when
-    what arrived is not the published file.
+    what arrived is not the published file; an optional file that cannot be had stops nothing.
     """
     folder = models_dir / spec.name
     with _alone(folder):
         for file in spec.weights:
-            if not (folder / file.name).exists():
+            if (folder / file.name).exists():
+                continue
+            try:
                 _fetch(spec, file, folder, progress, base_url)
+            except DownloadFailed:
+                if not file.optional:
+                    raise
+
+
+def missing_files(spec: EncoderSpec, models_dir: Path) -> list[str]:
+    """Names of the encoder's files that are not in place."""
+    folder = models_dir / spec.name
+    return [file.name for file in spec.weights if not (folder / file.name).exists()]
 
 
 def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool = False) -> None:

@@ -12,7 +12,13 @@ import pytest
 from audiosearch.engine import model_store
 from audiosearch.engine.encoders.base import EncoderSpec, WeightFile
 from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
-from audiosearch.engine.model_store import install_file, pull, size_on_disk, unverified_files
+from audiosearch.engine.model_store import (
+    install_file,
+    missing_files,
+    pull,
+    size_on_disk,
+    unverified_files,
+)
 from tests.download_host import Host, serving
 from tests.fake_encoder import Fake
 
@@ -191,3 +197,15 @@ def test_a_file_fetched_by_hand_is_checked(tmp_path: Path) -> None:
 
 def _files(models: Path) -> list[str]:
     return sorted(path.name for path in (models / "fake").iterdir())
+
+
+def test_an_optional_file_that_cannot_be_had_stops_nothing(host: Host, tmp_path: Path) -> None:
+    other = replace(WEIGHTS, name="labels.csv", url="http://127.0.0.1:9/labels.csv", optional=True)
+    first = replace(WEIGHTS, url=f"{host.url}/w.bin")
+    spec = EncoderSpec(**{**Fake.spec.__dict__, "weights": (first, other)})
+    pull(spec, tmp_path, ignore)
+    assert (tmp_path / "fake" / "w.bin").read_bytes() == CONTENT
+    assert missing_files(spec, tmp_path) == ["labels.csv"]
+    required = EncoderSpec(**{**spec.__dict__, "weights": (first, replace(other, optional=False))})
+    with pytest.raises(DownloadFailed, match=r"labels\.csv"):
+        pull(required, tmp_path, ignore)

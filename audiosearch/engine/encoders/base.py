@@ -16,13 +16,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file an encoder needs, where it is published, and how to know it is the right one."""
+    """A file of an encoder, where it is published, and how to know it is the right one.
+
+    Without an optional file the encoder serves, and says less.
+    """
 
     name: str
     url: str
     size: int
     sha256: str
     licence: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)

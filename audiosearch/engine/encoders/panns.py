@@ -38,6 +38,7 @@ LABELS = WeightFile(
     size=14_675,
     sha256="cdd1049833c4b86127c2773ac0d14a2754b6a6d0d1798002ed5c66e699708429",
     licence="CC BY 4.0",
+    optional=True,
 )
 
 

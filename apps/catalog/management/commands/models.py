@@ -14,7 +14,13 @@ from apps.catalog.models import Space
 from apps.catalog.spaces import encoder_state, progress_of, use_encoder
 from audiosearch.engine.encoders import ENCODERS, encoder_class, encoder_spec
 from audiosearch.engine.errors import EngineError
-from audiosearch.engine.model_store import install_file, pull, size_on_disk, unverified_files
+from audiosearch.engine.model_store import (
+    install_file,
+    missing_files,
+    pull,
+    size_on_disk,
+    unverified_files,
+)
 
 
 class Command(BaseCommand):
@@ -91,6 +97,8 @@ class Command(BaseCommand):
             for name, value in encoder.prepare(settings.MODELS_DIR, _ignore).items():
                 self.stdout.write(f"  {name}: {value:.8g}")
         self.stdout.write(f"{spec.title} is ready.")
+        for name in missing_files(spec, settings.MODELS_DIR):
+            self.stdout.write(f"It does without {name} until that is pulled too.")
         if options["use"]:
             self._use(spec.name, wait=False)
 
