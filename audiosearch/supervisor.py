@@ -75,7 +75,8 @@ class Supervisor:
         """End every child, last started first; politely, then not."""
         self.stopping.set()
         for child in reversed(self.children):
-            self._signal(child, signal.SIGTERM)
+            if child.process is not None and child.process.poll() is None:
+                child.process.terminate()  # only itself: it ends its own children in order
         deadline = time.monotonic() + STOP_GRACE_S
         for child in reversed(self.children):
             if child.process is None:
@@ -84,7 +85,7 @@ class Supervisor:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 self.say(f"{child.name} does not stop; killing it")
-            self._signal(child, signal.SIGKILL)
+            self._kill(child)
             child.process.wait()
 
     def stop_on_signals(self) -> None:
@@ -107,7 +108,7 @@ class Supervisor:
         if len(child.deaths) >= RESTART_LIMIT:
             raise ChildFailed(f"{self._epitaph(child)}\nIt died {RESTART_LIMIT} times in a minute.")
         self.say(f"{child.name} ended with code {child.process.returncode}; starting it again")
-        self._signal(child, signal.SIGKILL)  # what it may have left of its own children
+        self._kill(child)  # what it may have left of its own children
         self.stopping.wait(0.5 * len(child.deaths))
         self._spawn(child)
 
@@ -134,12 +135,12 @@ class Supervisor:
                     continue
                 self.say(line.rstrip() if child.one_shot else f"[{child.name}] {line.rstrip()}")
 
-    def _signal(self, child: Child, number: signal.Signals) -> None:
-        """Signal the whole process group of a child; a no-op when it is gone."""
+    def _kill(self, child: Child) -> None:
+        """Kill a child's whole process group; a no-op when it is gone."""
         if child.process is None:
             return
         try:
-            os.killpg(child.process.pid, number)
+            os.killpg(child.process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             return
 
