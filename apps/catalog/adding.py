@@ -86,7 +86,8 @@ def _keep(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
 
 def clean_tags(tags: Iterable[str]) -> list[str]:
     """Tags as they are kept: trimmed, lower case, each once, at most 64 of up to 100 characters."""
-    words = (re.sub(r"\s+", " ", tag.replace("\x00", "")).strip().lower()[:100] for tag in tags)
+    parts = (part for tag in tags for part in tag.replace("\x00", "").split(","))
+    words = (re.sub(r"\s+", " ", part).strip().lower()[:100] for part in parts)
     return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.catalog import id_map
-from apps.catalog.adding import tags_named
+from apps.catalog.adding import clean_tags, tags_named
 from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Tag, Track
 from apps.catalog.tasks import nudge
 from apps.catalog.vector_index import get_index, index_fields
@@ -53,7 +53,7 @@ def edit_tracks(
     """The same change to many tracks; returns how many there were."""
     tracks = list(Track.objects.filter(pk__in=list(track_ids)))
     adding = tags_named(add_tags)
-    removing = list(Tag.objects.filter(name__in=[tag.strip().lower() for tag in remove_tags]))
+    removing = list(Tag.objects.filter(name__in=clean_tags(remove_tags)))
     for track in tracks:
         for field, value in (changes or {}).items():
             setattr(track, field, value)

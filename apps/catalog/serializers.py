@@ -92,8 +92,8 @@ class TagList(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[str]:
         if isinstance(data, list):
-            texts = [text for value in data for text in str(value).split(",")]
-            data = [text for text in texts if text.strip()]
+            parts = [item.split(",") if isinstance(item, str) else [item] for item in data]
+            data = [part for items in parts for part in items if part != ""]
         words: list[str] = super().to_internal_value(data)
         return words
 

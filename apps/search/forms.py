@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from apps.catalog.forms import split_tags
+from apps.catalog.adding import clean_tags
 from apps.catalog.models import Collection, Kind
 from apps.search.results import SearchSettings
 
@@ -58,7 +58,7 @@ class SettingsForm(forms.Form):
             end_ms=_ms(data["end_s"]),
             collections=tuple(collection.pk for collection in data["collections"]),
             kinds=tuple(data["kinds"]),
-            tags=tuple(tag.strip().lower() for tag in split_tags(data["tags"])),
+            tags=tuple(clean_tags([data["tags"]])),
             min_duration_ms=_ms(data["min_s"]),
             max_duration_ms=_ms(data["max_s"]),
             added_from=_at(data["added_from"], time.min),

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.catalog.adding import clean_tags
 from apps.catalog.models import Kind
 from apps.catalog.serializers import TagList
 from apps.search.results import SearchSettings
@@ -45,7 +46,7 @@ class SearchSettingsSerializer(serializers.Serializer):
         for name in ("file", "track"):
             values.pop(name, None)
         collections, kinds = values.pop("collection", ()), values.pop("kind", ())
-        tags = tuple(tag.strip().lower() for tag in values.pop("tags", ()))
+        tags = tuple(clean_tags(values.pop("tags", ())))
         return SearchSettings(
             collections=tuple(collections), kinds=tuple(kinds), tags=tags, **values
         )

@@ -163,9 +163,7 @@ def _decode_query(path: Path, encoder_name: str, asked: SearchSettings) -> Float
             f"the audio lasts {info.duration_ms} ms."
         )
     if end_ms - start_ms > limit_ms:
-        raise TooLong(
-            f"A query may last {limit_ms // 1000} s; choose a stretch with start_ms and end_ms."
-        )
+        raise TooLong(f"A query may last {limit_ms // 1000} s; choose a stretch of it.")
     samples = decode(path, _rate(encoder_name), start_ms=start_ms, end_ms=end_ms)
     if len(samples) * 10 < _rate(encoder_name):
         raise TooShort("The stretch is too short; at least 100 ms are needed.")
