@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.db.models import Q
 from django.utils import timezone
@@ -24,6 +25,8 @@ from audiosearch.engine.index import TrackWindows
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 YOUNG = timedelta(hours=1)
+REBUILD_S = 6 * 3600
+"""How long one process at most keeps others from building the same larger index."""
 
 
 def mend() -> None:
@@ -33,6 +36,7 @@ def mend() -> None:
         finish_removals()
         rebuild_lost_spaces()
         sync_index()
+        rebuild_outgrown_spaces()
     except IndexUnavailable as error:
         log.warning("mending waits for the index: %s", error)
     switch_when_complete()
@@ -91,9 +95,27 @@ def rebuild_lost_spaces() -> list[str]:
     return [space.name for space in lost]
 
 
+def rebuild_outgrown_spaces() -> list[str]:
+    """Give the spaces that have grown the index that suits their size; returns their names."""
+    names = []
+    for space in Space.objects.exclude(state=SpaceState.RETIRED):
+        lock = f"reindex:{space.name}"
+        if get_index().outgrown(space.name) and cache.add(lock, True, REBUILD_S):
+            log.warning("the space %s has grown; building a larger index for it", space)
+            try:
+                reindex(space)
+            finally:
+                cache.delete(lock)
+            names.append(space.name)
+    return names
+
+
 def reindex(space: Space) -> None:
     """Build a space anew from the kept vectors, beside the old one, and switch to it."""
+    began = timezone.now()
     get_index().rebuild(space.name, space.dimension, _kept_windows(space))
+    space.listenings.filter(track__updated_at__gte=began).update(index_stale=True)
+    sync_index()
     repair([drift for drift in _index_drifts(space) if drift.kind in INDEX_KINDS])
 
 

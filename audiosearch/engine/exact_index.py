@@ -113,6 +113,9 @@ class ExactIndex:
         with self._lock:
             self._spaces[space] = fresh
 
+    def outgrown(self, space: str) -> bool:
+        return False
+
     def ping(self) -> None:
         """Always answers."""
 

@@ -109,5 +109,8 @@ class VectorIndex(Protocol):
         """Build the space anew beside the old one from `tracks` and switch in one step; searches
         see the old one whole until they see the new one whole."""
 
+    def outgrown(self, space: str) -> bool:
+        """Whether a rebuild would give the space an index that suits its size better."""
+
     def ping(self) -> None:
         """Return when the index answers."""

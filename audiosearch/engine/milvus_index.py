@@ -3,8 +3,9 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,9 @@ from audiosearch.engine.filters import to_expression, tracks_expression
 from audiosearch.engine.index import Filter, Match, TrackWindows
 from audiosearch.engine.milvus_connection import MilvusConnection, NotLoaded
 from audiosearch.engine.milvus_schema import (
+    EXACT_BYTES,
+    EXACT_PARTS,
+    GRAPH_SEARCH_BREADTH,
     Row,
     alias_of,
     chunks_of,
@@ -22,6 +26,7 @@ from audiosearch.engine.milvus_schema import (
     create_schema,
     decode_space,
     revision_of,
+    search_params,
 )
 
 T = TypeVar("T")
@@ -36,6 +41,7 @@ BUILD_TIMEOUT_S = 600.0
 DRAIN_S = 1.0
 """How long a replaced collection is kept for the searches already under way in it."""
 ATTEMPTS = 4
+POLL_S = 0.2
 
 
 class MilvusIndex:
@@ -48,12 +54,19 @@ class MilvusIndex:
     """
 
     def __init__(
-        self, uri: str, *, token: str = "", prefix: str = "audiosearch", timeout_s: float = 10.0
+        self,
+        uri: str,
+        *,
+        token: str = "",
+        prefix: str = "audiosearch",
+        timeout_s: float = 10.0,
+        exact_bytes: int = EXACT_BYTES,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
             raise ValueError("A Milvus prefix is made of letters, digits and underscores.")
         self._prefix = prefix
         self._timeout_s = timeout_s
+        self._exact_bytes = exact_bytes
         self._connection = MilvusConnection(uri, token=token, timeout_s=timeout_s)
 
     def ping(self) -> None:
@@ -95,30 +108,95 @@ class MilvusIndex:
 
         Milvus ranks windows, and one long recording can fill any number of ranks. So ask for more
         windows than tracks; a track is settled when no window unseen can be nearer than its best
-        one. Until `top_k` are settled, ask again without them, and for more. Milvus's own grouping
-        gives fewer tracks than asked for when one of them crowds the ranks.
+        one. Until `top_k` are settled, ask for more. Milvus's own grouping gives fewer tracks than
+        asked for when one of them crowds the ranks.
+
+        Tracks to leave out stay in at first: a graph finds little when all that lies near the
+        query is filtered out, or when alike windows have no edge that leads away from them.
         """
         if top_k < 1 or not len(queries):
             self._require(space)
             return []
-        collection = alias = alias_of(self._prefix, space)
+        alias = alias_of(self._prefix, space)
+        if not self._connection.lite:
+            asked = replace(where, exclude_track_ids=())
+            for limit in _limits(top_k, len(queries)):
+                lists = self._nearest(space, alias, queries, limit, to_expression(asked))
+                found, complete = _settled(lists, limit, set(where.exclude_track_ids))
+                if len(found) >= top_k or (complete and self._holds_no_more(space, asked, lists)):
+                    return sorted(found.values(), key=_rank)[:top_k]
+                if complete:
+                    break
+        collection = self._current(space) or alias
+        parts = EXACT_PARTS if self._has_graph(collection) else ("",)
+        matches = [
+            match
+            for part in parts
+            for match in self._search_exactly(space, collection, queries, top_k, where, part)
+        ]
+        return sorted(matches, key=_rank)[:top_k]
+
+    def _search_exactly(
+        self,
+        space: str,
+        collection: str,
+        queries: FloatArray,
+        top_k: int,
+        where: Filter,
+        part: str,
+    ) -> list[Match]:
+        """The nearest tracks among the rows of `part`, every one of them compared."""
         settled: dict[int, Match] = {}
         most = max(MAX_HITS // len(queries), 1)
-        limit = min(max(top_k * WINDOWS_PER_TRACK, 16), most)
+        limit = _limits(top_k, len(queries))[0]
         while True:
             known = replace(where, exclude_track_ids=(*where.exclude_track_ids, *settled))
-            lists = self._nearest(space, collection, queries, limit, known)
-            cut = [hits[-1].distance for hits in lists if len(hits) >= limit]
-            frontier = min(cut, default=np.inf)
-            for match in _best_per_track(lists):
-                if match.distance <= frontier:
-                    settled[match.track_id] = match
-            if len(settled) >= top_k or not cut:
+            expression = " and ".join(filter(None, (to_expression(known), part)))
+            lists = self._nearest(space, collection, queries, limit, expression)
+            found, complete = _settled(lists, limit, set())
+            settled.update(found)
+            if len(settled) >= top_k or complete:
                 return sorted(settled.values(), key=_rank)[:top_k]
             limit = min(limit * 4, most)
-            if collection == alias:  # further rounds must not see another revision
-                collection = self._current(space) or alias
-                settled.clear()
+
+    def _holds_no_more(self, space: str, where: Filter, lists: list[list[Match]]) -> bool:
+        """Whether the shortest answer already has every window that `where` allows."""
+        rows = self._query(space, to_expression(where), "count(*)")
+        return min(map(len, lists)) >= int(rows[0]["count(*)"])
+
+    def _kind_for(self, vector_bytes: int) -> str:
+        """The index type for so much; see `docs/performance.md` for the measurements.
+
+        Lite's FLAT is NumPy, and copies all vectors for each query; its IVF_FLAT is faiss, and
+        with all lists probed as exact. The server's FLAT is exact too, in time linear in the
+        bytes; many are better kept in a graph (Malkov and Yashunin, arXiv 1603.09320).
+        """
+        if self._connection.lite:
+            return "IVF_FLAT"
+        return "HNSW" if vector_bytes > self._exact_bytes else "FLAT"
+
+    def _has_graph(self, collection: str) -> bool:
+        index = self._connection.call(
+            lambda client: client.describe_index(collection, "embedding", timeout=self._timeout_s)
+        )
+        return bool(index) and index["index_type"] == "HNSW"
+
+    def outgrown(self, space: str) -> bool:
+        current = self._current(space)
+        if self._connection.lite or current is None or self._has_graph(current):
+            return False
+        return self._kind_for(self._bytes_of(current)) == "HNSW"
+
+    def _bytes_of(self, collection: str) -> int:
+        """Size of the vectors of a collection, about: deleted rows may still be counted."""
+
+        def read(client: Any) -> int:
+            rows = client.get_collection_stats(collection, timeout=self._timeout_s)["row_count"]
+            fields = client.describe_collection(collection, timeout=self._timeout_s)["fields"]
+            dimension = next(f["params"]["dim"] for f in fields if f["name"] == "embedding")
+            return int(rows) * int(dimension) * 4
+
+        return self._connection.call(read)
 
     def count_tracks(self, space: str, where: Filter) -> int:
         # Every track has exactly one window that starts at zero.
@@ -160,19 +238,38 @@ class MilvusIndex:
         """A new physical collection, filled, indexed and loaded; no alias points to it yet."""
         numbers = [revision_of(self._prefix, space, name) or 0 for name in self._revisions(space)]
         name = f"{alias_of(self._prefix, space)}_r{max(numbers, default=0) + 1}"
-
-        def create(client: Any) -> None:
-            client.create_collection(
-                name,
-                schema=create_schema(client, dimension),
-                index_params=create_index_params(client),
-                timeout=BUILD_TIMEOUT_S,
+        self._connection.call(
+            lambda client: client.create_collection(
+                name, schema=create_schema(client, dimension), timeout=BUILD_TIMEOUT_S
             )
+        )
+        written = self._write(space, name, tracks)
+        kind = self._kind_for(written * dimension * 4)
 
-        self._connection.call(create)
-        if self._write(space, name, tracks):
+        def index(client: Any) -> None:
+            if written:
+                client.flush(name, timeout=BUILD_TIMEOUT_S)
+            params = create_index_params(client, kind)
+            client.create_index(name, params, sync=False, timeout=self._timeout_s)
+
+        self._connection.call(index)
+        self._await_index(name)
+        self._connection.call(lambda client: client.load_collection(name, timeout=BUILD_TIMEOUT_S))
+        if written:
             self._settle(space, name)
         return name
+
+    def _await_index(self, collection: str) -> None:
+        """Return when the index is built, however long that takes; a server gone raises."""
+        while True:
+            index = self._connection.call(
+                lambda client: client.describe_index(
+                    collection, "embedding", timeout=self._timeout_s
+                )
+            )
+            if self._connection.lite or not int(index.get("pending_index_rows", 0)):
+                return
+            time.sleep(POLL_S)
 
     def _write(self, space: str, collection: str, tracks: Iterable[TrackWindows]) -> int:
         written = 0
@@ -202,7 +299,7 @@ class MilvusIndex:
             self._query(space, "id >= 0", "id", collection=collection, limit=1)
 
     def _nearest(
-        self, space: str, collection: str, queries: FloatArray, limit: int, where: Filter
+        self, space: str, collection: str, queries: FloatArray, limit: int, expression: str
     ) -> list[list[Match]]:
         """For each query vector its `limit` nearest windows, nearest first."""
         answer = self._on(
@@ -210,10 +307,10 @@ class MilvusIndex:
             lambda client: client.search(
                 collection,
                 data=list(np.asarray(queries, dtype=np.float32)),
-                filter=to_expression(where),
+                filter=expression,
                 limit=limit,
                 output_fields=["track_id", "start_ms", "end_ms"],
-                search_params={"metric_type": "COSINE"},
+                search_params=search_params(limit),
                 consistency_level="Bounded",
                 timeout=self._timeout_s,
             ),
@@ -309,14 +406,33 @@ def _to_match(hit: Any, query_window: int) -> Match:
     )
 
 
-def _best_per_track(lists: Iterable[Iterable[Match]]) -> Iterable[Match]:
+def _limits(top_k: int, queries: int) -> list[int]:
+    """How many windows to ask a graph for: at first, and when they were of too few tracks.
+
+    One group of alike windows, larger than the breadth of the search, may have no edge out.
+    """
+    most = max(MAX_HITS // queries, 1)
+    first = max(top_k * WINDOWS_PER_TRACK, 16)
+    return sorted({min(limit, most) for limit in (first, max(first, GRAPH_SEARCH_BREADTH))})
+
+
+def _settled(
+    lists: Sequence[Sequence[Match]], limit: int, unwanted: Container[int]
+) -> tuple[dict[int, Match], bool]:
+    """The best match of each track that no window unseen can beat; and whether none is unseen."""
+    cut = [hits[-1].distance for hits in lists if len(hits) >= limit]
+    frontier = min(cut, default=np.inf)
     best: dict[int, Match] = {}
-    for hits in lists:
-        for match in hits:
-            held = best.get(match.track_id)
-            if held is None or match.distance < held.distance:
-                best[match.track_id] = match
-    return best.values()
+    for match in chain.from_iterable(lists):
+        held = best.get(match.track_id)
+        if held is None or match.distance < held.distance:
+            best[match.track_id] = match
+    settled = {
+        track_id: match
+        for track_id, match in best.items()
+        if match.distance <= frontier and track_id not in unwanted
+    }
+    return settled, not cut
 
 
 def _rank(match: Match) -> tuple[float, int]:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from audiosearch.engine.errors import IndexUnavailable
+from audiosearch.engine.exact_index import ExactIndex
 from audiosearch.engine.index import Filter
 from audiosearch.engine.milvus_index import MilvusIndex
 from audiosearch.engine.milvus_schema import alias_of
 from tests import servers
-from tests.index_contract import DIMENSION, IndexContract, random_unit, track, unit
+from tests.index_contract import DIMENSION, IndexContract, clustered, near, random_unit, track, unit
 
 
 class TestMilvusLite(IndexContract):
@@ -66,6 +67,52 @@ def test_more_windows_than_one_page(milvus_server_uri: str) -> None:
     index.drop_space("s")
 
 
+class TestGraph:
+    """A space large enough for a graph; here, one whose every size is."""
+
+    @pytest.fixture
+    def graph(self, milvus_server_uri: str) -> Iterator[MilvusIndex]:
+        index = MilvusIndex(milvus_server_uri, prefix="graph", exact_bytes=0)
+        yield index
+        index.drop_space("s")
+
+    def test_like_long_recordings_without_an_edge_between_them(self, graph: MilvusIndex) -> None:
+        rng = np.random.default_rng(8)
+        tracks = [track(n, near(random_unit(rng, 1), 720, 0.02, rng)) for n in range(1, 31)]
+        exact = ExactIndex()
+        for index in (graph, exact):
+            index.rebuild("s", DIMENSION, tracks)
+        assert graph._has_graph(str(graph._current("s")))
+        for number in (1, 2, 3):
+            query = tracks[number - 1].embeddings[:1]
+            for where in (Filter(), Filter(exclude_track_ids=(number,))):
+                for top_k in (10, 30):
+                    have, want = (i.search("s", query, top_k, where) for i in (graph, exact))
+                    assert [m.track_id for m in have] == [m.track_id for m in want]
+
+    def test_misses_next_to_nothing(self, graph: MilvusIndex) -> None:
+        rng = np.random.default_rng(9)
+        tracks = clustered(3000, rng)
+        exact = ExactIndex()
+        for index in (graph, exact):
+            index.rebuild("s", DIMENSION, tracks)
+        found = 0
+        for query in random_unit(rng, 50):
+            have, want = (i.search("s", query[None], 10, Filter()) for i in (graph, exact))
+            found += len({m.track_id for m in have} & {m.track_id for m in want})
+        assert found >= 490
+
+    def test_only_a_space_without_one_outgrows(self, graph: MilvusIndex) -> None:
+        graph.rebuild("s", DIMENSION, [track(1, random_unit(np.random.default_rng(2), 9))])
+        assert not graph.outgrown("s")
+        graph.create_space("new", DIMENSION)
+        assert not graph.outgrown("new")
+        graph.upsert("new", [track(1, random_unit(np.random.default_rng(3), 100))])
+        graph._connection.call(lambda client: client.flush(graph._current("new")))
+        assert graph.outgrown("new")
+        graph.drop_space("new")
+
+
 def test_a_half_built_revision_is_dropped_by_the_next_rebuild(
     any_uri: str, vector: np.ndarray
 ) -> None:
@@ -90,6 +137,7 @@ def test_usable_after_fork(any_uri: str) -> None:
     program = """
 import os, sys
 import numpy as np
+from audiosearch.engine.exact_index import ExactIndex
 from audiosearch.engine.index import Filter
 from audiosearch.engine.milvus_index import MilvusIndex
 index = MilvusIndex(sys.argv[1], prefix="fork")

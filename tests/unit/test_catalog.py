@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from apps.catalog.vectors import (
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from audiosearch.engine.errors import AudioError, SpaceMissing
+from audiosearch.engine.index import TrackWindows
 from tests.audio_files import noise, tone, write_audio
 from tests.unit.conftest import AddTone
 
@@ -250,6 +252,24 @@ def test_a_lost_index_is_rebuilt_from_the_kept_vectors(add_tone: AddTone) -> Non
         get_index().window_counts("fake-v1")
     mend()
     assert get_index().window_counts("fake-v1") == {one.pk: 1, two.pk: 1}
+
+
+def test_a_space_that_outgrew_its_index_is_rebuilt_once(
+    add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = add_tone(440)
+    index, rebuilt = get_index(), []
+
+    def rebuild(space: str, dimension: int, tracks: Iterable[TrackWindows]) -> None:
+        rebuilt.extend(each.fields.track_id for each in tracks)
+        edit_track(track=track, changes={"title": "Renamed meanwhile"})
+
+    monkeypatch.setattr(index, "outgrown", lambda space: not rebuilt)
+    monkeypatch.setattr(index, "rebuild", rebuild)
+    mend()
+    mend()
+    assert rebuilt == [track.pk]
+    assert not Listening.objects.filter(index_stale=True).exists()
 
 
 def test_a_new_encoder_takes_over_in_one_step(add_tone: AddTone) -> None:
