@@ -1,21 +1,24 @@
-"""Listening: claim a queued track, hear it window by window, keep and index its vectors."""
+"""Listening: claim queued tracks, hear several at once, keep and index their vectors."""
 
 import logging
-import os
-import socket
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
 from apps.catalog import id_map
-from apps.catalog.models import Listening, SpaceState, State, Track
-from apps.catalog.spaces import spec_of, switch_when_complete
+from apps.catalog.claims import LONG_MS, claim, fail, mine, release
+from apps.catalog.models import Listening, Space, State, Track
+from apps.catalog.spaces import switch_when_complete
 from apps.catalog.vector_index import get_index, index_fields
 from apps.catalog.vectors import (
     Vectors,
@@ -24,172 +27,245 @@ from apps.catalog.vectors import (
     load_vectors,
     save_vectors,
 )
-from audiosearch.engine.audio import stream
 from audiosearch.engine.encoders import load_encoder
-from audiosearch.engine.encoders.base import Encoder, FloatArray
-from audiosearch.engine.errors import (
-    AudioError,
-    CorruptAudio,
-    IndexUnavailable,
-    ModelUnavailable,
-    SpaceMissing,
-)
+from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable, SpaceMissing
 from audiosearch.engine.index import TrackWindows
-from audiosearch.engine.windows import PeakMeter, Window, cut_windows
+from audiosearch.engine.pipeline import Failed, Heard, Pipeline, Recording
 
 log = logging.getLogger(__name__)
-BATCH_WINDOWS = 8
+STREAMS = 4
+"""Recordings heard at once by one worker."""
+LONG_STREAMS = 2
+"""Of which longer than LONG_MS, so that short ones need not wait for the end of long ones."""
 HEARTBEAT_S = 5
-MAX_ATTEMPTS = 3
 MIN_TAG_PROBABILITY = 0.1
 MAX_AUTO_TAGS = 10
 
 
-def worker_name() -> str:
-    """This process, as it signs its claims: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def work(seconds: float | None = None) -> int:
+    """Listen until nothing is queued, or begin nothing after `seconds`; returns how many tracks.
 
-
-def work(limit: int | None = None) -> int:
-    """Listen until nothing is queued (or `limit` tracks are done); returns how many were heard.
-
-    Stops early, with the work released, when the index or a model is away.
+    Stops early, with the work released, when the index, a model or the storage is away.
     """
-    heard = 0
-    while limit is None or heard < limit:
-        listening = claim()
-        if listening is None:
-            break
+    with Pipeline(STREAMS) as pipeline, ThreadPoolExecutor(1, "index") as writer:
+        turn = _Turn(pipeline, writer)
         try:
-            _listen(listening)
-        except (IndexUnavailable, ModelUnavailable) as error:
-            _release(listening, str(error))
+            turn.run(seconds)
+        except (IndexUnavailable, ModelUnavailable, OSError) as error:
+            release(turn.claimed(), str(error))
             log.warning("listening pauses: %s", error)
-            return heard
-        heard += 1
     switch_when_complete()
-    return heard
+    return turn.done
 
 
-def claim() -> Listening | None:
-    """Take the oldest queued work of the default space first; None when there is none."""
-    queued = Listening.objects.filter(state=State.QUEUED).exclude(space__state=SpaceState.RETIRED)
-    while True:
-        ids = queued.order_by("-space__is_default", "id").values_list("pk", flat=True)[:16]
-        if not ids:
-            return None
-        for pk in ids:
-            taken = Listening.objects.filter(pk=pk, state=State.QUEUED).update(
-                state=State.LISTENING,
-                claimed_by=worker_name(),
-                heartbeat_at=timezone.now(),
-                attempts=F("attempts") + 1,
-                reason="",
-            )
-            if taken == 1:
-                return Listening.objects.select_related("track", "space").get(pk=pk)
+@dataclass
+class _Heard:
+    listening: Listening
+    vectors: Vectors
+    learnt: dict[str, object]
+    """Columns of the track that hearing it filled; none when the vectors were kept before."""
 
 
-def _listen(listening: Listening) -> None:
-    space, track = listening.space.name, listening.track
-    try:
-        vectors = load_vectors(space, track.pk)
-    except VectorsMissing:
+class _Turn:
+    """Several recordings on their way: heard by the pipeline, then written in bulk.
+
+    The index is written by a thread, one bulk at a time, while the model goes on; what is finished
+    meanwhile makes the next bulk. Only the caller's thread asks the database.
+    """
+
+    def __init__(self, pipeline: Pipeline, writer: ThreadPoolExecutor) -> None:
+        self._pipeline = pipeline
+        self._writer = writer
+        self._open: dict[int, Listening] = {}
+        self._heard: list[_Heard] = []
+        self._writing: list[_Heard] = []
+        self._written: Future[None] | None = None
+        self._beaten = time.monotonic()
+        self.done = 0
+
+    def run(self, seconds: float | None) -> None:
+        ends = float("inf") if seconds is None else time.monotonic() + seconds
+        while True:
+            late = time.monotonic() > ends
+            more = self._claim(late=late)
+            if self._open:
+                for outcome in self._pipeline.step():
+                    self._take(outcome)
+            self._write(wait=not self._open)
+            self._beat()
+            if not (more or self._open or self._heard or self._written):
+                return
+
+    def claimed(self) -> list[Listening]:
+        """All that this turn holds."""
+        held = [*self._heard, *self._writing]
+        return [*self._open.values(), *(each.listening for each in held)]
+
+    def _claim(self, *, late: bool) -> bool:
+        """Fill the streams; once late, with short ones only, while a long one is being heard."""
+        took = False
+        while len(self._open) < STREAMS and not self._has_one_to_hear_alone():
+            long = [one for one in self._open.values() if one.track.duration_ms > LONG_MS]
+            if late and not long:
+                break
+            room = len(long) < LONG_STREAMS and not late
+            listening = claim(long=room, others=bool(self._open))
+            if listening is None:
+                break
+            took = True
+            self._begin(listening)
+        return took
+
+    def _has_one_to_hear_alone(self) -> bool:
+        return any(listening.attempts > 1 for listening in self._open.values())
+
+    def _begin(self, listening: Listening) -> None:
+        self._open[listening.pk] = listening
+        space, track = listening.space, listening.track
         try:
-            vectors = _hear(listening)
-        except AudioError as error:
-            _fail(listening, str(error))
+            vectors = load_vectors(space.name, track.pk)
+        except VectorsMissing:
+            encoder = load_encoder(
+                space.encoder, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
+            )
+            path = Path(default_storage.path(str(track.file.name)))
+            self._pipeline.add(Recording(listening.pk, path, track.duration_ms, encoder))
+        else:
+            self._finish_hearing(listening, vectors, {})
+
+    def _take(self, outcome: Heard | Failed) -> None:
+        listening = self._open[outcome.key]
+        if isinstance(outcome, Failed):
+            fail(self._open.pop(outcome.key), _reason(outcome.error))
+            self.done += 1
             return
-        except FileNotFoundError:
-            _fail(listening, "The file of this track is gone from the storage.")
-            return
-    if _index(listening, vectors):
-        _finish(listening, vectors)
-    else:  # it was deleted while we listened
-        delete_vectors(space, track.pk)
+        names = load_encoder(
+            listening.space.encoder, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
+        ).tag_names
+        learnt: dict[str, object] = {"peaks": outcome.peaks}
+        if names:
+            learnt["auto_tags"] = auto_tags(names, outcome.tag_probabilities)
+        self._finish_hearing(listening, Vectors(outcome.embeddings, outcome.spans), learnt)
+
+    def _finish_hearing(
+        self, listening: Listening, vectors: Vectors, learnt: dict[str, object]
+    ) -> None:
+        self._heard.append(_Heard(listening, vectors, learnt))
+        del self._open[listening.pk]
+
+    def _write(self, *, wait: bool) -> None:
+        """End the bulk that is written, and begin to write what was heard since."""
+        if self._written and (wait or self._written.done()):
+            self._written.result()
+            _finish(self._writing)
+            self.done += len(self._writing)
+            self._writing, self._written = [], None
+        if self._heard and not self._written:
+            self._writing, self._heard = self._heard, []
+            bulks = _bulks(self._writing)
+            self._written = self._writer.submit(_keep, bulks)
+
+    def _beat(self) -> None:
+        """Tell every few seconds that this worker is alive."""
+        if time.monotonic() - self._beaten > HEARTBEAT_S:
+            mine(self.claimed()).update(heartbeat_at=timezone.now())
+            self._beaten = time.monotonic()
 
 
-def _finish(listening: Listening, vectors: Vectors) -> None:
-    space, track_id = listening.space.name, listening.track_id
-    done = _mine(listening).update(
-        state=State.READY,
-        windows=len(vectors.embeddings),
-        attempts=0,
-        claimed_by="",
-        finished_at=timezone.now(),
-    )
-    id_map.forget([track_id])
-    if not done and not Track.objects.filter(pk=track_id).exists():
+@dataclass
+class _Bulk:
+    """What goes to the storage and the index for one space."""
+
+    space: Space
+    kept: list[tuple[int, Vectors]]
+    windows: list[TrackWindows]
+    shrunk: list[int]
+
+
+def _bulks(heard: list[_Heard]) -> list[_Bulk]:
+    """By space, with the tracks' fields as they are now; without tracks deleted meanwhile.
+
+    What was learnt goes to the tracks first: once vectors are kept, nobody listens again.
+    """
+    with transaction.atomic():
+        for each in heard:
+            if each.learnt:
+                Track.objects.filter(pk=each.listening.track_id).update(**each.learnt)
+    by_space: dict[Space, list[_Heard]] = defaultdict(list)
+    for each in heard:
+        by_space[each.listening.space].append(each)
+    bulks = []
+    for space, group in by_space.items():
+        ids = [each.listening.track_id for each in group]
+        tracks = Track.objects.prefetch_related("tags").in_bulk(ids)
+        there = [each for each in group if each.listening.track_id in tracks]
+        bulk = _Bulk(space, [], [], [])
+        for each in there:
+            track_id, vectors = each.listening.track_id, each.vectors
+            spans = [(int(start), int(end)) for start, end in vectors.spans]
+            fields = index_fields(tracks[track_id])
+            bulk.windows.append(TrackWindows(fields, vectors.embeddings, spans))
+            if each.learnt:
+                bulk.kept.append((track_id, vectors))
+            if each.listening.windows > len(spans):
+                bulk.shrunk.append(track_id)
+        bulks.append(bulk)
+    return bulks
+
+
+def _keep(bulks: Iterable[_Bulk]) -> None:
+    """Write vectors to the storage, then to the index; in a thread, without the database."""
+    index = get_index()
+    for bulk in bulks:
+        name = bulk.space.name
+        for track_id, vectors in bulk.kept:
+            save_vectors(name, track_id, vectors)
+        if not bulk.windows:
+            continue
+        try:
+            if bulk.shrunk:
+                index.delete_tracks(name, bulk.shrunk)
+            index.upsert(name, bulk.windows)
+        except SpaceMissing:
+            index.create_space(name, bulk.space.dimension)
+            index.upsert(name, bulk.windows)
+
+
+def _finish(heard: list[_Heard]) -> None:
+    """Mark what is in the index as ready; take out again what was deleted meanwhile."""
+    with transaction.atomic():
+        for each in heard:
+            mine([each.listening]).update(
+                state=State.READY,
+                windows=len(each.vectors.embeddings),
+                attempts=0,
+                claimed_by="",
+                finished_at=timezone.now(),
+            )
+    ids = [each.listening.track_id for each in heard]
+    id_map.forget(ids)
+    alive = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    for each in heard:
+        space, track_id = each.listening.space.name, each.listening.track_id
+        if track_id not in alive:
+            _forget(space, track_id)
+
+
+def _forget(space: str, track_id: int) -> None:
+    with suppress(SpaceMissing):
         get_index().delete_tracks(space, [track_id])
-        delete_vectors(space, track_id)
+    delete_vectors(space, track_id)
 
 
-def _hear(listening: Listening) -> Vectors:
-    """Decode once; encode the windows in batches; keep vectors, peaks and auto-tags."""
-    track, spec = listening.track, spec_of(listening.space)
-    encoder = load_encoder(spec.name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
-    meter = PeakMeter(track.duration_ms * spec.sample_rate // 1000)
-    blocks = meter.pass_through(
-        stream(Path(default_storage.path(str(track.file.name))), spec.sample_rate)
-    )
-    windows = cut_windows(
-        blocks,
-        spec.window_ms * spec.sample_rate // 1000,
-        spec.hop_ms * spec.sample_rate // 1000,
-    )
-    embeddings, spans, likeliest = _encode_all(encoder, _beating(listening, windows))
-    if not len(spans):
-        raise CorruptAudio("The file is damaged: no sound could be decoded from it.")
-    vectors = Vectors(np.concatenate(embeddings), np.array(spans, np.int64))
-    save_vectors(listening.space.name, track.pk, vectors)
-    learnt: dict[str, object] = {"peaks": meter.peaks()}
-    if encoder.tag_names:
-        learnt["auto_tags"] = auto_tags(encoder.tag_names, likeliest)
-    Track.objects.filter(pk=track.pk).update(**learnt)
-    return vectors
-
-
-def _encode_all(
-    encoder: Encoder, windows: Iterable[Window]
-) -> tuple[list[FloatArray], list[tuple[int, int]], FloatArray]:
-    """Embeddings, spans in ms, and the highest probability of each tag over all windows."""
-    rate = encoder.spec.sample_rate
-    embeddings: list[FloatArray] = []
-    spans: list[tuple[int, int]] = []
-    likeliest = np.zeros(len(encoder.tag_names), np.float32)
-    for batch in _batches(windows):
-        encoded = encoder.encode(np.stack([window.samples for window in batch]))
-        embeddings.append(encoded.embeddings)
-        if encoded.tag_probabilities is not None:
-            likeliest = np.maximum(likeliest, encoded.tag_probabilities.max(axis=0))
-        for window in batch:
-            end = window.start + len(window.samples)
-            spans.append((window.start * 1000 // rate, end * 1000 // rate))
-    return embeddings, spans, likeliest
-
-
-def _batches(windows: Iterable[Window]) -> Iterator[list[Window]]:
-    """Up to BATCH_WINDOWS neighbouring windows of one length."""
-    for _, alike in groupby(windows, key=lambda window: len(window.samples)):
-        batch: list[Window] = []
-        for window in alike:
-            batch.append(window)
-            if len(batch) == BATCH_WINDOWS:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-
-def _beating(listening: Listening, windows: Iterable[Window]) -> Iterator[Window]:
-    """Pass windows through, telling every few seconds that this worker is alive."""
-    last = timezone.now()
-    for window in windows:
-        now = timezone.now()
-        if (now - last).total_seconds() > HEARTBEAT_S:
-            _mine(listening).update(heartbeat_at=now)
-            last = now
-        yield window
+def _reason(error: Exception) -> str:
+    """Why a recording failed, for the person who brought it."""
+    if isinstance(error, AudioError):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "The file of this track is gone from the storage."
+    log.error("a recording could not be heard", exc_info=error)
+    return f"Listening failed: {type(error).__name__}: {error}"
 
 
 def auto_tags(names: tuple[str, ...], probabilities: FloatArray) -> list[dict[str, object]]:
@@ -200,43 +276,3 @@ def auto_tags(names: tuple[str, ...], probabilities: FloatArray) -> list[dict[st
         for i in order
         if probabilities[i] >= MIN_TAG_PROBABILITY
     ]
-
-
-def _index(listening: Listening, vectors: Vectors) -> bool:
-    """Write the windows, with the track's fields as they are now; False when it is gone."""
-    index, space = get_index(), listening.space
-    track = Track.objects.filter(pk=listening.track_id).first()
-    if track is None:
-        return False
-    windows = TrackWindows(
-        index_fields(track),
-        vectors.embeddings,
-        [(int(start), int(end)) for start, end in vectors.spans],
-    )
-    try:
-        if listening.windows > len(vectors.embeddings):
-            index.delete_tracks(space.name, [track.pk])
-        index.upsert(space.name, [windows])
-    except SpaceMissing:
-        index.create_space(space.name, space.dimension)
-        index.upsert(space.name, [windows])
-    return True
-
-
-def _mine(listening: Listening):  # type: ignore[no-untyped-def]
-    return Listening.objects.filter(
-        pk=listening.pk, state=State.LISTENING, claimed_by=worker_name()
-    )
-
-
-def _fail(listening: Listening, reason: str) -> None:
-    log.info("track %s failed: %s", listening.track_id, reason)
-    _mine(listening).update(
-        state=State.FAILED, reason=reason[:500], claimed_by="", finished_at=timezone.now()
-    )
-
-
-def _release(listening: Listening, reason: str) -> None:
-    _mine(listening).update(
-        state=State.QUEUED, reason=reason[:500], claimed_by="", attempts=F("attempts") - 1
-    )

@@ -12,8 +12,8 @@ from django.core.files.storage import default_storage
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.catalog.claims import MAX_ATTEMPTS
 from apps.catalog.editing import finish_removals, relisten, sync_index
-from apps.catalog.listening import MAX_ATTEMPTS
 from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Track
 from apps.catalog.spaces import switch_when_complete
 from apps.catalog.tasks import nudge

@@ -7,15 +7,15 @@ from kombu.exceptions import OperationalError
 from audiosearch.celery import app
 
 log = logging.getLogger(__name__)
-TRACKS_A_TURN = 50
+TURN_S = 20
 
 
 @app.task(name="catalog.listen")
 def listen() -> None:
-    """Listen to some of what is queued, then let other tasks have their turn."""
+    """Listen for a while to what is queued, then let other tasks have their turn."""
     from apps.catalog.listening import work
 
-    if work(limit=TRACKS_A_TURN) == TRACKS_A_TURN:
+    if work(seconds=TURN_S):
         nudge()
 
 

@@ -16,21 +16,20 @@ from django.utils import timezone
 
 from apps.catalog import listening
 from apps.catalog.adding import add_track
+from apps.catalog.claims import LONG_MS, claim
 from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten, sync_index
 from apps.catalog.mending import find_drift, mend, release_dead, repair
 from apps.catalog.models import Collection, Listening, Removal, Space, State, Tag, Track
 from apps.catalog.spaces import current_space, use_encoder
-from apps.catalog.vector_index import get_index
+from apps.catalog.vector_index import get_index, index_fields
 from apps.catalog.vectors import (
-    Vectors,
     delete_vectors,
     load_vectors,
-    save_vectors,
     vectors_name,
 )
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
-from audiosearch.engine.errors import AudioError, SpaceMissing
+from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.index import TrackWindows
 from tests.audio_files import noise, tone, write_audio
 from tests.unit.conftest import AddTone
@@ -174,16 +173,66 @@ def test_deleting_leaves_nothing_anywhere(add_tone: AddTone) -> None:
     assert find_drift() == []
 
 
-def test_a_delete_while_listening_leaves_nothing(add_tone: AddTone) -> None:
-    track = add_tone(440, listen=False)
-    claimed = listening.claim()
-    assert claimed is not None
-    delete_tracks([track.pk])
-    listening._listen(claimed)
-    save_vectors("fake-v1", track.pk, Vectors(*_vectors()))
-    listening._listen(claimed)
-    assert get_index().spaces() == []
-    assert not default_storage.exists(vectors_name("fake-v1", track.pk))
+def test_a_delete_while_listening_leaves_nothing(
+    add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = add_tone(440, listen=False), add_tone(550, listen=False)
+    bulks = listening._bulks
+
+    def deleted_then(heard: list[listening._Heard]) -> list[listening._Bulk]:
+        found = bulks(heard)
+        delete_tracks([one.pk])
+        return found
+
+    monkeypatch.setattr(listening, "_bulks", deleted_then)
+    listening.work()
+    assert set(get_index().window_counts("fake-v1")) == {two.pk}
+    assert not default_storage.exists(vectors_name("fake-v1", one.pk))
+
+
+def test_work_goes_back_when_the_index_is_away(
+    add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was heard is not heard again."""
+    add_tone(440, listen=False)
+
+    def away(*_: object) -> None:
+        raise IndexUnavailable("It is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(get_index(), "upsert", away)
+        assert listening.work() == 0
+    rows = Listening.objects.all()
+    assert {(r.state, r.attempts, r.claimed_by) for r in rows} == {(State.QUEUED, 0, "")}
+    with monkeypatch.context() as patch:
+        patch.setattr(listening.Pipeline, "add", None)
+        assert listening.work() == 1
+    assert all(len(track.peaks) > 900 and track.auto_tags for track in Track.objects.all())
+
+
+def test_what_broke_off_is_heard_alone(add_tone: AddTone) -> None:
+    """So that a file which kills its worker does not have its neighbours set aside."""
+    tracks = [add_tone(400 + 10 * number, listen=False) for number in range(3)]
+    Listening.objects.filter(track=tracks[1]).update(attempts=1)
+    taken = claim()
+    assert taken is not None
+    assert taken.track == tracks[0]
+    second = claim(others=True)
+    assert second is not None
+    assert second.track == tracks[2]
+    assert claim(others=True) is None
+    alone = claim()
+    assert alone is not None
+    assert (alone.track, alone.attempts) == (tracks[1], 2)
+
+
+def test_long_recordings_leave_streams_to_short_ones(add_tone: AddTone) -> None:
+    long, short = add_tone(440, listen=False), add_tone(550, listen=False)
+    Track.objects.filter(pk=long.pk).update(duration_ms=LONG_MS + 1)
+    taken = claim(long=False)
+    assert taken is not None
+    assert taken.track == short
+    assert claim(long=False) is None
 
 
 def _vectors():  # type: ignore[no-untyped-def]
@@ -196,9 +245,9 @@ def test_the_work_of_a_dead_worker_is_done_once_more(add_tone: AddTone) -> None:
     add_tone(440, listen=False)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    row = listening.claim()
+    row = claim()
     assert row is not None
-    assert listening.claim() is None
+    assert claim() is None
     host = row.claimed_by.rpartition(":")[0]
     Listening.objects.update(claimed_by=f"{host}:{dead.pid}")
     mend()
@@ -208,7 +257,7 @@ def test_the_work_of_a_dead_worker_is_done_once_more(add_tone: AddTone) -> None:
 
 def test_a_worker_without_heartbeat_loses_its_claim(add_tone: AddTone) -> None:
     add_tone(440, listen=False)
-    listening.claim()
+    claim()
     assert release_dead() == 0
     Listening.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
     assert release_dead() == 1
@@ -217,7 +266,7 @@ def test_a_worker_without_heartbeat_loses_its_claim(add_tone: AddTone) -> None:
 def test_what_breaks_off_three_times_is_set_aside(add_tone: AddTone) -> None:
     track = add_tone(440, listen=False)
     for _ in range(3):
-        listening.claim()
+        claim()
         Listening.objects.update(
             claimed_by="elsewhere:1", heartbeat_at=timezone.now() - timedelta(1)
         )
@@ -231,9 +280,9 @@ def test_drift_is_found_and_mended(add_tone: AddTone) -> None:
     one, two, three = add_tone(440), add_tone(880), add_tone(1760)
     get_index().delete_tracks("fake-v1", [one.pk])
     delete_vectors("fake-v1", two.pk)
-    fields = listening.index_fields(three)
+    fields = index_fields(three)
     ghost = fields.__class__(**{**fields.__dict__, "track_id": 999})
-    get_index().upsert("fake-v1", [listening.TrackWindows(ghost, _vectors()[0], [(0, 1)])])
+    get_index().upsert("fake-v1", [TrackWindows(ghost, _vectors()[0], [(0, 1)])])
     drifts = find_drift()
     assert sorted(drift.kind for drift in drifts) == [
         "missing in index",
