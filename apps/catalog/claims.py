@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 LONG_MS = 10 * 60_000
 """A longer recording is long: it may not hold up the others."""
+AHEAD = 64
+"""How far into the queue one look goes."""
 
 
 def worker_name() -> str:
@@ -21,31 +23,52 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def claim(*, long: bool = True, others: bool = False) -> Listening | None:
-    """Take the oldest queued work of the default space first; None when there is none.
+def claim(limit: int = 1, *, long: int = 1, others: bool = False) -> list[Listening]:
+    """Take up to `limit` of the oldest queued work, that of the default space first.
 
-    long: a recording longer than LONG_MS may be taken. others: something is being listened to
-    already; then what broke off before stays, to be heard alone, lest it take others down with it.
+    long: how many of them may be longer than LONG_MS. others: something is being listened to
+    already. What broke off before is only taken alone, lest it take others down with it.
     """
     queued = Listening.objects.filter(state=State.QUEUED).exclude(space__state=SpaceState.RETIRED)
     if not long:
         queued = queued.filter(track__duration_ms__lte=LONG_MS)
     if others:
         queued = queued.filter(attempts=0)
+    ordered = queued.order_by("-space__is_default", "id")
     while True:
-        ids = queued.order_by("-space__is_default", "id").values_list("pk", flat=True)[:16]
-        if not ids:
-            return None
-        for pk in ids:
-            taken = Listening.objects.filter(pk=pk, state=State.QUEUED).update(
-                state=State.LISTENING,
-                claimed_by=worker_name(),
-                heartbeat_at=timezone.now(),
-                attempts=F("attempts") + 1,
-                reason="",
-            )
-            if taken == 1:
-                return Listening.objects.select_related("track", "space").get(pk=pk)
+        candidates = ordered.values_list("pk", "attempts", "track__duration_ms")[:AHEAD]
+        chosen = _choose(candidates, limit, long)
+        if not chosen:
+            return []
+        Listening.objects.filter(pk__in=chosen, state=State.QUEUED).update(
+            state=State.LISTENING,
+            claimed_by=worker_name(),
+            heartbeat_at=timezone.now(),
+            attempts=F("attempts") + 1,
+            reason="",
+        )
+        rows = Listening.objects.select_related("track", "space").filter(
+            pk__in=chosen, state=State.LISTENING, claimed_by=worker_name()
+        )
+        if taken := list(rows.order_by("pk")):
+            return taken
+
+
+def _choose(candidates: Iterable[tuple[int, int, int]], limit: int, long: int) -> list[int]:
+    chosen: list[int] = []
+    for pk, attempts, duration_ms in candidates:
+        if attempts:
+            if not chosen:
+                return [pk]
+            continue
+        if duration_ms > LONG_MS:
+            if not long:
+                continue
+            long -= 1
+        chosen.append(pk)
+        if len(chosen) == limit:
+            break
+    return chosen
 
 
 def mine(listenings: Iterable[Listening]) -> QuerySet[Listening]:

@@ -1,6 +1,7 @@
 """Listening: claim queued tracks, hear several at once, keep and index their vectors."""
 
 import logging
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -35,10 +36,14 @@ from audiosearch.engine.pipeline import Failed, Heard, Pipeline, Recording
 
 log = logging.getLogger(__name__)
 STREAMS = 4
-"""Recordings heard at once by one worker."""
+"""Recordings decoded at once by one worker."""
+CLAIMED = 2 * STREAMS
+"""Recordings that one worker holds, so that it need not ask for each."""
 LONG_STREAMS = 2
 """Of which longer than LONG_MS, so that short ones need not wait for the end of long ones."""
 HEARTBEAT_S = 5
+BULK_S = 1.0
+"""Not more often is the index written while there is more to hear."""
 MIN_TAG_PROBABILITY = 0.1
 MAX_AUTO_TAGS = 10
 
@@ -48,7 +53,8 @@ def work(seconds: float | None = None) -> int:
 
     Stops early, with the work released, when the index, a model or the storage is away.
     """
-    with Pipeline(STREAMS) as pipeline, ThreadPoolExecutor(1, "index") as writer:
+    workers = settings.ENCODER_THREADS or len(os.sched_getaffinity(0))
+    with Pipeline(STREAMS, workers) as pipeline, ThreadPoolExecutor(1, "index") as writer:
         turn = _Turn(pipeline, writer)
         try:
             turn.run(seconds)
@@ -81,6 +87,7 @@ class _Turn:
         self._heard: list[_Heard] = []
         self._writing: list[_Heard] = []
         self._written: Future[None] | None = None
+        self._began = 0.0
         self._beaten = time.monotonic()
         self.done = 0
 
@@ -103,19 +110,17 @@ class _Turn:
         return [*self._open.values(), *(each.listening for each in held)]
 
     def _claim(self, *, late: bool) -> bool:
-        """Fill the streams; once late, with short ones only, while a long one is being heard."""
-        took = False
-        while len(self._open) < STREAMS and not self._has_one_to_hear_alone():
-            long = [one for one in self._open.values() if one.track.duration_ms > LONG_MS]
-            if late and not long:
-                break
-            room = len(long) < LONG_STREAMS and not late
-            listening = claim(long=room, others=bool(self._open))
-            if listening is None:
-                break
-            took = True
+        """Take work when less than half is left; once late, only short work beside long work."""
+        if len(self._open) > CLAIMED // 2 or self._has_one_to_hear_alone():
+            return False
+        long = sum(one.track.duration_ms > LONG_MS for one in self._open.values())
+        if late and not long:
+            return False
+        room = 0 if late else LONG_STREAMS - long
+        taken = claim(CLAIMED - len(self._open), long=room, others=bool(self._open))
+        for listening in taken:
             self._begin(listening)
-        return took
+        return bool(taken)
 
     def _has_one_to_hear_alone(self) -> bool:
         return any(listening.attempts > 1 for listening in self._open.values())
@@ -126,9 +131,7 @@ class _Turn:
         try:
             vectors = load_vectors(space.name, track.pk)
         except VectorsMissing:
-            encoder = load_encoder(
-                space.encoder, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
-            )
+            encoder = load_encoder(space.encoder, settings.MODELS_DIR, threads=1)
             path = Path(default_storage.path(str(track.file.name)))
             self._pipeline.add(Recording(listening.pk, path, track.duration_ms, encoder))
         else:
@@ -140,9 +143,7 @@ class _Turn:
             fail(self._open.pop(outcome.key), _reason(outcome.error))
             self.done += 1
             return
-        names = load_encoder(
-            listening.space.encoder, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
-        ).tag_names
+        names = outcome.tag_names
         learnt: dict[str, object] = {"peaks": outcome.peaks}
         if names:
             learnt["auto_tags"] = auto_tags(names, outcome.tag_probabilities)
@@ -161,7 +162,9 @@ class _Turn:
             _finish(self._writing)
             self.done += len(self._writing)
             self._writing, self._written = [], None
-        if self._heard and not self._written:
+        due = wait or time.monotonic() > self._began + BULK_S
+        if self._heard and due and not self._written:
+            self._began = time.monotonic()
             self._writing, self._heard = self._heard, []
             bulks = _bulks(self._writing)
             self._written = self._writer.submit(_keep, bulks)

@@ -126,15 +126,29 @@ def _seek(container: Any, to_ms: int) -> None:
         container.seek(0)
 
 
-def _mono(frame: Any, converter: Any) -> FloatArray:
-    """One frame as (samples,) float32, channels averaged, never NaN or infinite."""
-    planes = [part.to_ndarray() for part in converter.resample(frame)]
-    if not planes:
-        return np.zeros(0, np.float32)
-    samples = np.concatenate(planes, axis=1).mean(axis=0, dtype=np.float32)
-    if not np.isfinite(samples).all():
-        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return samples
+class _Blocks:
+    """Frames of any size gathered into mono blocks, because each NumPy call costs microseconds."""
+
+    def __init__(self, rate: int) -> None:
+        self._converter = av.AudioResampler(format="fltp", rate=rate)
+        self._fifo = av.AudioFifo()
+
+    def put(self, frame: Any) -> None:
+        """Raises FFmpegError or ValueError for a frame of another layout than those before."""
+        for part in self._converter.resample(frame):
+            part.pts = None  # gaps are not filled
+            self._fifo.write(part)
+
+    def __len__(self) -> int:
+        return int(self._fifo.samples)
+
+    def take(self) -> FloatArray:
+        """All that is there as (samples,) float32, channels averaged, never NaN or infinite."""
+        frame: Any = self._fifo.read()
+        samples = frame.to_ndarray().mean(axis=0, dtype=np.float32)
+        if not np.isfinite(samples).all():
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        return samples
 
 
 def _native(container: Any, stream: Any, start_ms: int) -> Iterator[FloatArray]:
@@ -143,27 +157,23 @@ def _native(container: Any, stream: Any, start_ms: int) -> Iterator[FloatArray]:
     if start_ms > 5000:
         _seek(container, max(0, start_ms - 1000))
     skip: int | None = None
-    converter = av.AudioResampler(format="fltp", rate=rate)
-    pending: list[FloatArray] = []
-    held = 0
+    blocks = _Blocks(rate)
     for frame in _frames(container, stream):
         if skip is None:
             skip = _samples_before(frame, stream, start_ms, rate)
         try:
-            samples = _mono(frame, converter)
+            blocks.put(frame)
         except (FFmpegError, ValueError):  # the layout changed inside the stream
-            converter = av.AudioResampler(format="fltp", rate=rate)
-            samples = _mono(frame, converter)
-        if skip:
-            dropped = min(skip, len(samples))
-            samples, skip = samples[dropped:], skip - dropped
-        pending.append(samples)
-        held += len(samples)
-        if held >= rate:
-            yield np.concatenate(pending)
-            pending, held = [], 0
-    if held:
-        yield np.concatenate(pending)
+            if blocks:
+                skipped, skip = min(skip, len(blocks)), max(skip - len(blocks), 0)
+                yield blocks.take()[skipped:]
+            blocks = _Blocks(rate)
+            blocks.put(frame)
+        if len(blocks) >= rate:
+            skipped, skip = min(skip, len(blocks)), max(skip - len(blocks), 0)
+            yield blocks.take()[skipped:]
+    if blocks:
+        yield blocks.take()[skip:]
 
 
 def _samples_before(frame: Any, stream: Any, start_ms: int, rate: int) -> int:

@@ -214,25 +214,18 @@ def test_what_broke_off_is_heard_alone(add_tone: AddTone) -> None:
     """So that a file which kills its worker does not have its neighbours set aside."""
     tracks = [add_tone(400 + 10 * number, listen=False) for number in range(3)]
     Listening.objects.filter(track=tracks[1]).update(attempts=1)
-    taken = claim()
-    assert taken is not None
-    assert taken.track == tracks[0]
-    second = claim(others=True)
-    assert second is not None
-    assert second.track == tracks[2]
-    assert claim(others=True) is None
-    alone = claim()
-    assert alone is not None
+    assert [row.track for row in claim(9)] == [tracks[0], tracks[2]]
+    assert claim(9, others=True) == []
+    (alone,) = claim(9)
     assert (alone.track, alone.attempts) == (tracks[1], 2)
 
 
 def test_long_recordings_leave_streams_to_short_ones(add_tone: AddTone) -> None:
-    long, short = add_tone(440, listen=False), add_tone(550, listen=False)
-    Track.objects.filter(pk=long.pk).update(duration_ms=LONG_MS + 1)
-    taken = claim(long=False)
-    assert taken is not None
-    assert taken.track == short
-    assert claim(long=False) is None
+    tracks = [add_tone(400 + 10 * number, listen=False) for number in range(4)]
+    Track.objects.exclude(pk=tracks[3].pk).update(duration_ms=LONG_MS + 1)
+    assert [row.track for row in claim(9, long=2)] == [tracks[0], tracks[1], tracks[3]]
+    assert claim(9, long=0) == []
+    assert [row.track for row in claim(9)] == [tracks[2]]
 
 
 def _vectors():  # type: ignore[no-untyped-def]
@@ -245,9 +238,8 @@ def test_the_work_of_a_dead_worker_is_done_once_more(add_tone: AddTone) -> None:
     add_tone(440, listen=False)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    row = claim()
-    assert row is not None
-    assert claim() is None
+    (row,) = claim()
+    assert claim() == []
     host = row.claimed_by.rpartition(":")[0]
     Listening.objects.update(claimed_by=f"{host}:{dead.pid}")
     mend()

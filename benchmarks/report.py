@@ -1,0 +1,72 @@
+"""What the benchmarks share: runs in alternation, medians, and a table or JSON of them."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def alternate(
+    runs: int, contenders: Mapping[str, Callable[[], dict[str, float]]]
+) -> dict[str, dict[str, float]]:
+    """Run every contender once per round, so that what slows the machine slows all of them.
+
+    Each returns its figures by name; the answer holds the median of every figure.
+    """
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+    for _ in range(runs):
+        for name, run in contenders.items():
+            found[name].append(run())
+    return {
+        name: {key: float(np.median([one[key] for one in many])) for key in many[0]}
+        for name, many in found.items()
+    }
+
+
+def latencies(call: Callable[[int], object], rounds: int) -> dict[str, float]:
+    """Median and 95th percentile of `rounds` calls, in ms; called with 0, 1, 2 …"""
+    import time
+
+    took = []
+    for number in range(rounds):
+        began = time.perf_counter()
+        call(number)
+        took.append((time.perf_counter() - began) * 1000)
+    return {"p50": float(np.median(took)), "p95": float(np.percentile(took, 95))}
+
+
+def machine() -> dict[str, Any]:
+    """The processor and how many cores of it this process has."""
+    import os
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = lines[0].partition(":")[2].strip() if lines else name
+    return {"processor": name, "cores": len(os.sched_getaffinity(0))}
+
+
+def show(title: str, rows: list[dict[str, Any]], *, as_json: bool, **more: Any) -> None:
+    """Print rows of equal keys as a Markdown table, or everything as one JSON object."""
+    if as_json:
+        print(json.dumps({"benchmark": title, "machine": machine(), "rows": rows, **more}))
+        return
+    here = machine()
+    print(f"\n{title}: {here['processor']}, {here['cores']} cores\n")
+    keys = list(rows[0])
+    print("| " + " | ".join(keys) + " |")
+    print("|" + "---|" * len(keys))
+    for row in rows:
+        print("| " + " | ".join(_text(row[key]) for key in keys) + " |")
+    for name, value in more.items():
+        print(f"\n{name.replace('_', ' ')}: {_text(value)}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
