@@ -46,12 +46,12 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        checkpoint = _prepare(scratch, options.checkpoint)
+        checkpoint = prepare(scratch, options.checkpoint)
         files = _files(options.folder, scratch)[: options.files]
         from tests.servers import milvus_lite
 
         with milvus_lite(scratch / "milvus") as uri:
-            _start_django(scratch, uri)
+            start_django(scratch, uri)
             contenders: dict[str, Callable[[], dict[str, float]]] = {
                 "limit: bare session": _limit(files, scratch),
                 "ours": _ours(files),
@@ -75,7 +75,7 @@ def main() -> None:
     show("listen", rows, as_json=options.json, **more)
 
 
-def _prepare(scratch: Path, checkpoint: Path | None) -> Path:
+def prepare(scratch: Path, checkpoint: Path | None) -> Path:
     """Checkpoint and export where the encoder looks for them, and labels where the peer does."""
     from audiosearch.engine.encoders.panns import CHECKPOINT, CLASSES, Cnn14
     from tests.checkpoints import write_random_cnn14
@@ -115,7 +115,7 @@ def _files(folder: Path | None, scratch: Path) -> list[Path]:
     return paths
 
 
-def _start_django(scratch: Path, uri: str) -> None:
+def start_django(scratch: Path, uri: str) -> None:
     os.environ.update(
         DATA_DIR=str(scratch / "data"),
         MODELS_DIR=str(scratch / "models"),
