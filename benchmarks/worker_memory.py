@@ -61,7 +61,11 @@ def _listen(scratch: Path, hours: float, files: int) -> dict[str, object]:
     work()
     seconds = time.time() - began
     ready = Listening.objects.filter(state=State.READY).order_by("finished_at")
-    short = [row.finished_at.timestamp() - began for row in ready.filter(windows=1)]
+    short = [
+        finished.timestamp() - began
+        for finished in ready.filter(windows=1).values_list("finished_at", flat=True)
+        if finished is not None
+    ]
     return {
         "hours": hours,
         "short files": files,
