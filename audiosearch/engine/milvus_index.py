@@ -3,9 +3,8 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from audiosearch.engine.errors import EngineError, SpaceMissing
 from audiosearch.engine.filters import to_expression, tracks_expression
 from audiosearch.engine.index import Filter, Match, TrackWindows
 from audiosearch.engine.milvus_connection import MilvusConnection, NotLoaded
+from audiosearch.engine.milvus_ranks import crowded, exact_limits, graph_limits, rank, settled
 from audiosearch.engine.milvus_schema import (
     EXACT_BYTES,
     EXACT_PARTS,
@@ -32,12 +32,7 @@ from audiosearch.engine.milvus_schema import (
 T = TypeVar("T")
 
 MAX_WINDOWS = 16_384
-"""The most rows Milvus gives for one query vector, or in one page of a query."""
-MAX_HITS = 16_384
-"""The most rows asked for in one request, all query vectors together."""
-WINDOWS_PER_TRACK = 4
-LITE_WINDOWS_PER_TRACK = 16
-"""More at once where asking again costs 10 ms and a window 0.02 ms."""
+"""The most rows Milvus gives in one page of a query."""
 IDS_PER_DELETE = 1_000
 BUILD_TIMEOUT_S = 600.0
 DRAIN_S = 1.0
@@ -123,11 +118,13 @@ class MilvusIndex:
         if self._connection.lite:
             return self._search_exactly(space, alias, queries, top_k, where)
         asked = replace(where, exclude_track_ids=())
-        for limit in _limits(top_k, len(queries)):
+        for limit in graph_limits(top_k, len(queries), GRAPH_SEARCH_BREADTH):
             lists = self._nearest(space, alias, queries, limit, to_expression(asked))
-            found, complete = _settled(lists, limit, set(where.exclude_track_ids))
+            if crowded(lists, GRAPH_SEARCH_BREADTH):
+                break
+            found, complete = settled(lists, limit, top_k, where.exclude_track_ids)
             if len(found) >= top_k or (complete and self._holds_no_more(space, asked, lists)):
-                return sorted(found.values(), key=_rank)[:top_k]
+                return found
             if complete:
                 break
         collection = self._current(space) or alias
@@ -137,7 +134,7 @@ class MilvusIndex:
             for part in parts
             for match in self._search_exactly(space, collection, queries, top_k, where, part)
         ]
-        return sorted(matches, key=_rank)[:top_k]
+        return sorted(matches, key=rank)[:top_k]
 
     def _search_exactly(
         self,
@@ -149,24 +146,21 @@ class MilvusIndex:
         part: str = "",
     ) -> list[Match]:
         """The nearest tracks among the rows of `part`, every one of them compared."""
-        settled: dict[int, Match] = {}
-        most = max(MAX_HITS // len(queries), 1)
-        per_track = LITE_WINDOWS_PER_TRACK if self._connection.lite else WINDOWS_PER_TRACK
-        limit = min(max(top_k * per_track, 16), most)
-        while True:
-            known = replace(where, exclude_track_ids=(*where.exclude_track_ids, *settled))
+        matches: dict[int, Match] = {}
+        for limit in exact_limits(top_k, len(queries), lite=self._connection.lite):
+            known = replace(where, exclude_track_ids=(*where.exclude_track_ids, *matches))
             expression = " and ".join(filter(None, (to_expression(known), part)))
             lists = self._nearest(space, collection, queries, limit, expression)
-            found, complete = _settled(lists, limit, set())
-            settled.update(found)
-            if len(settled) >= top_k or complete:
-                return sorted(settled.values(), key=_rank)[:top_k]
-            limit = min(limit * 4, most)
+            found, complete = settled(lists, limit, top_k)
+            matches.update((match.track_id, match) for match in found)
+            if len(matches) >= top_k or complete:
+                break
             if collection == alias_of(self._prefix, space):
                 collection = self._current(space) or collection
-                settled.clear()  # further rounds must not see another revision
+                matches.clear()  # further rounds must not see another revision
+        return sorted(matches.values(), key=rank)[:top_k]
 
-    def _holds_no_more(self, space: str, where: Filter, lists: list[list[Match]]) -> bool:
+    def _holds_no_more(self, space: str, where: Filter, lists: Any) -> bool:
         """Whether the shortest answer already has every window that `where` allows."""
         rows = self._query(space, to_expression(where), "count(*)")
         return min(map(len, lists)) >= int(rows[0]["count(*)"])
@@ -307,22 +301,21 @@ class MilvusIndex:
 
     def _nearest(
         self, space: str, collection: str, queries: FloatArray, limit: int, expression: str
-    ) -> list[list[Match]]:
-        """For each query vector its `limit` nearest windows, nearest first."""
-        answer = self._on(
+    ) -> Any:
+        """For each query vector its `limit` nearest windows, as pymilvus gives them."""
+        return self._on(
             space,
             lambda client: client.search(
                 collection,
                 data=list(np.asarray(queries, dtype=np.float32)),
                 filter=expression,
                 limit=limit,
-                output_fields=["track_id", "start_ms", "end_ms"],
+                output_fields=["start_ms", "end_ms"],
                 search_params=search_params(limit),
                 consistency_level="Bounded",
                 timeout=self._timeout_s,
             ),
         )
-        return [[_to_match(hit, number) for hit in hits] for number, hits in enumerate(answer)]
 
     def _query(
         self,
@@ -400,47 +393,3 @@ class MilvusIndex:
                 collection, alias, timeout=self._timeout_s
             )
         )
-
-
-def _to_match(hit: Any, query_window: int) -> Match:
-    entity = hit["entity"]
-    return Match(
-        track_id=entity["track_id"],
-        distance=float(np.clip(1.0 - hit["distance"], 0.0, 2.0)),
-        start_ms=entity["start_ms"],
-        end_ms=entity["end_ms"],
-        query_window=query_window,
-    )
-
-
-def _limits(top_k: int, queries: int) -> list[int]:
-    """How many windows to ask a graph for: at first, and when they were of too few tracks.
-
-    One group of alike windows, larger than the breadth of the search, may have no edge out.
-    """
-    most = max(MAX_HITS // queries, 1)
-    first = max(top_k * WINDOWS_PER_TRACK, 16)
-    return sorted({min(limit, most) for limit in (first, max(first, GRAPH_SEARCH_BREADTH))})
-
-
-def _settled(
-    lists: Sequence[Sequence[Match]], limit: int, unwanted: Container[int]
-) -> tuple[dict[int, Match], bool]:
-    """The best match of each track that no window unseen can beat; and whether none is unseen."""
-    cut = [hits[-1].distance for hits in lists if len(hits) >= limit]
-    frontier = min(cut, default=np.inf)
-    best: dict[int, Match] = {}
-    for match in chain.from_iterable(lists):
-        held = best.get(match.track_id)
-        if held is None or match.distance < held.distance:
-            best[match.track_id] = match
-    settled = {
-        track_id: match
-        for track_id, match in best.items()
-        if match.distance <= frontier and track_id not in unwanted
-    }
-    return settled, not cut
-
-
-def _rank(match: Match) -> tuple[float, int]:
-    return match.distance, match.track_id

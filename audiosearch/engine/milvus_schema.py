@@ -19,8 +19,8 @@ GRAPH_BUILD_BREADTH = 300
 GRAPH_SEARCH_BREADTH = 256
 ALL_LISTS = 65_536
 
-EXACT_BYTES = 64_000_000
-"""Vectors of up to this size, the server compares all of them."""
+EXACT_BYTES = 16_000_000
+"""Vectors of up to this size, the server compares all of them: beyond, a graph is faster."""
 
 EXACT_PARTS = tuple(f"track_id % 16 == {rest}" for rest in range(16))
 """Filters that together leave all rows, each so few that Milvus compares them rather than walk a
