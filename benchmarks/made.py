@@ -1,6 +1,7 @@
 """Made catalogues: clustered unit vectors, as those of recordings are, in tracks of ten windows."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,38 @@ def unit(vectors: NDArray[np.floating]) -> FloatArray:
     return np.asarray(vectors / lengths, dtype=np.float32)
 
 
+def real_windows(folder: Path, count: int) -> FloatArray:
+    """(count, 128) embeddings of the audio in a folder by the spectral encoder, as unit vectors.
+
+    Windows overlap by fifteen sixteenths, so that a small folder has enough.
+    """
+    from audiosearch.engine.audio import decode
+    from audiosearch.engine.encoders import load_encoder
+    from audiosearch.engine.windows import cut_windows
+
+    encoder = load_encoder("spectral", folder, threads=1)
+    spec = encoder.spec
+    size = spec.window_ms * spec.sample_rate // 1000
+    vectors: list[FloatArray] = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"} and len(vectors) < count:
+            samples = decode(path, spec.sample_rate)
+            for window in cut_windows([samples], size, size // 16):
+                vectors.append(encoder.encode(window.samples[None]).embeddings[0])
+    if len(vectors) < count:
+        raise SystemExit(f"{folder} holds {len(vectors)} windows of audio; {count} are needed.")
+    return unit(np.stack(vectors[:count]))
+
+
 class Made:
-    """`windows` vectors of `dimension`, the same for the same numbers.
+    """`windows` vectors of `dimension`, the same for the same numbers; the last may be real ones.
 
     vectors: (windows, dimension); collections: (windows / 10,) of each track. One cluster for each
     hundred windows.
     """
 
-    def __init__(self, windows: int, dimension: int, seed: int = 0) -> None:
-        rng = np.random.default_rng(seed)
+    def __init__(self, windows: int, dimension: int, real: FloatArray | None = None) -> None:
+        rng = np.random.default_rng(0)
         tracks = windows // WINDOWS
         inner = min(INTRINSIC, dimension)
         basis = np.linalg.qr(rng.normal(size=(dimension, inner)))[0].T.astype(np.float32)
@@ -38,22 +62,26 @@ class Made:
         for begin in range(0, tracks, 10_000):
             count = min(10_000, tracks - begin)
             track = centres[rng.integers(0, len(centres), count)]
-            track = track + rng.normal(0, 0.35, track.shape)
-            inside = np.repeat(track, WINDOWS, axis=0) + rng.normal(
-                0, 0.2, (count * WINDOWS, inner)
-            )
+            track = np.repeat(track + rng.normal(0, 0.35, track.shape), WINDOWS, axis=0)
+            inside = track + rng.normal(0, 0.2, track.shape)
             noise = rng.normal(0, 0.02, (count * WINDOWS, dimension))
             at = slice(begin * WINDOWS, (begin + count) * WINDOWS)
             self.vectors[at] = unit(inside.astype(np.float32) @ basis + noise.astype(np.float32))
+        self._real = 0
+        if real is not None:
+            self._real = min(len(real), len(self.vectors) // 2)
+            self.vectors[-self._real :] = real[: self._real]
         edges = np.cumsum(list(SHARES.values()))
         self.collections = np.searchsorted(edges, rng.random(tracks), side="right") + 1
 
-    def queries(self, count: int, seed: int = 1) -> FloatArray:
-        """(count, dimension) near windows that are there."""
-        rng = np.random.default_rng(seed)
-        dimension = self.vectors.shape[1]
-        near = self.vectors[rng.integers(0, len(self.vectors), count)]
-        return unit(near + rng.normal(0, 0.3 / dimension**0.5, near.shape))
+    def queries(self, count: int) -> FloatArray:
+        """(count, dimension) near windows that are there, every other near a real one."""
+        rng = np.random.default_rng(1)
+        rows = rng.integers(0, len(self.vectors), count)
+        if self._real:
+            rows[::2] = len(self.vectors) - 1 - rng.integers(0, self._real, len(rows[::2]))
+        near = self.vectors[rows]
+        return unit(near + rng.normal(0, 0.3 / near.shape[1] ** 0.5, near.shape))
 
     def tracks(self) -> Iterator[TrackWindows]:
         """As the index takes them; track ids from 1."""
@@ -70,13 +98,15 @@ class Made:
 
     def nearest(self, queries: FloatArray, top_k: int, collection: int | None) -> list[list[int]]:
         """Exact: ids of the `top_k` nearest tracks of a collection for each query."""
-        owner = np.repeat(np.arange(len(self.collections)), WINDOWS)
-        rows = np.arange(len(self.vectors))
+        tracks = np.arange(len(self.collections))
+        vectors = self.vectors
         if collection is not None:
-            rows = np.flatnonzero(self.collections[owner] == collection)
+            tracks = np.flatnonzero(self.collections == collection)
+            vectors = vectors.reshape(-1, WINDOWS, vectors.shape[1])[tracks].reshape(
+                -1, vectors.shape[1]
+            )
         answers = []
         for query in queries:
-            scores = self.vectors[rows] @ query if collection else self.vectors @ query
-            best = rows[np.argsort(-scores)[: top_k * WINDOWS]]
-            answers.append([int(track) + 1 for track in dict.fromkeys(owner[best])][:top_k])
+            best = (vectors @ query).reshape(-1, WINDOWS).max(axis=1)
+            answers.append([int(tracks[at]) + 1 for at in np.argsort(-best)[:top_k]])
         return answers

@@ -1,7 +1,9 @@
 """What the benchmarks share: runs in alternation, medians, and a table or JSON of them."""
 
 import json
+import os
 import platform
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,6 @@ def alternate(
 
 def latencies(call: Callable[[int], object], rounds: int) -> dict[str, float]:
     """Median and 95th percentile of `rounds` calls, in ms; called with 0, 1, 2 …"""
-    import time
-
     took = []
     for number in range(rounds):
         began = time.perf_counter()
@@ -38,10 +38,26 @@ def latencies(call: Callable[[int], object], rounds: int) -> dict[str, float]:
     return {"p50": float(np.median(took)), "p95": float(np.percentile(took, 95))}
 
 
+def resident_mb(word: str) -> float:
+    """Resident size of all processes with this word on their command line."""
+    pages = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if word in (folder / "cmdline").read_text():
+                pages += int((folder / "statm").read_text().split()[1])
+        except OSError:  # it has just ended
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def folder_mb(folder: Path) -> float:
+    """Size of all files in a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return sum(path.stat().st_size for path in files) / 2**20
+
+
 def machine() -> dict[str, Any]:
     """The processor and how many cores of it this process has."""
-    import os
-
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,6 +1,7 @@
 """Finding: by a clip, or by a track already there."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ from audiosearch.engine.windows import cut_windows
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16
 _slots = BoundedSemaphore(settings.MAX_CONCURRENT_QUERIES)
+_cores = len(os.sched_getaffinity(0))
+_turns = BoundedSemaphore(max(_cores // (settings.ENCODER_THREADS or _cores), 1))
+"""As many queries in the model at once as have cores to themselves: more would only be slower."""
 
 
 class NotListenedYet(AudioError):
@@ -179,7 +183,8 @@ def _encode_query(samples: FloatArray, encoder_name: str) -> FloatArray:
     windows = cut_windows([samples], int(spec.window_ms * per_ms), int(spec.hop_ms * per_ms))
     cut = [window.samples for window in windows]
     chosen = _spread(len(cut))
-    return encoder.encode(np.stack([cut[i] for i in chosen])).embeddings
+    with _turns:
+        return encoder.encode(np.stack([cut[i] for i in chosen])).embeddings
 
 
 def _kept_queries(space: str, track_id: int) -> FloatArray:

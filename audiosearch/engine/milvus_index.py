@@ -297,7 +297,9 @@ class MilvusIndex:
         if self._connection.lite:
             self._on(space, lambda client: client.flush(collection, timeout=self._timeout_s))
         else:
-            self._query(space, "id >= 0", "id", collection=collection, limit=1)
+            self._query(
+                space, "id >= 0", "id", collection=collection, limit=1, consistency="Strong"
+            )
 
     def _nearest(
         self, space: str, collection: str, queries: FloatArray, limit: int, expression: str
@@ -325,6 +327,7 @@ class MilvusIndex:
         *,
         collection: str | None = None,
         limit: int | None = None,
+        consistency: str = "Bounded",
     ) -> Any:
         name = collection or alias_of(self._prefix, space)
         options = {} if limit is None else {"limit": limit}
@@ -334,7 +337,7 @@ class MilvusIndex:
                 name,
                 filter=expression,
                 output_fields=[field],
-                consistency_level="Strong",
+                consistency_level=consistency,
                 timeout=self._timeout_s,
                 **options,
             ),

@@ -101,6 +101,8 @@ def open_session(path: Path, threads: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or os.cpu_count() or 1
+    # Threads that spin while they wait take the core from decoding and from the index.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # TensorFloat-32, the default on a GPU, would not pass the comparison with PyTorch.
     known = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
