@@ -102,12 +102,17 @@ def prepare(scratch: Path, checkpoint: Path | None) -> Path:
 def _files(folder: Path | None, scratch: Path) -> list[Path]:
     if folder:
         return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return synthesised(scratch, 240)
+
+
+def synthesised(scratch: Path, count: int) -> list[Path]:
+    """So many clips of 5 s, a hum in noise each."""
     import soundfile
 
     rng = np.random.default_rng(0)
     (scratch / "clips").mkdir()
     paths = []
-    for number in range(240):
+    for number in range(count):
         path = scratch / "clips" / f"{number:03}.ogg"
         hum = np.sin(2 * np.pi * rng.uniform(80, 2000) * np.arange(220_500) / 44_100)
         soundfile.write(path, 0.3 * hum + 0.05 * rng.normal(size=220_500), 44_100)

@@ -48,6 +48,12 @@ def test_the_web_process_never_imports_torch() -> None:
         "import sys, os\n"
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'\n"
         "import audiosearch.wsgi, audiosearch.urls\n"
+        "from django.test import Client\n"
+        "assert Client(headers={'host': 'localhost'}).get('/api/v1/live/').status_code == 200\n"
+        "from apps.search.services import _encode_query\n"
+        "import numpy as np\n"
+        "_encode_query(np.ones(160000, np.float32), 'spectral')\n"
+        "import onnxruntime, audiosearch.engine.encoders.panns\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
