@@ -54,9 +54,13 @@ make_environment() {
     # What ./test installs includes what ./run needs, so its stamp serves both.
     local stamp
     stamp="$(cat requirements*.txt | cksum) $1"
+    if [ "$(cat .venv/.installed 2>/dev/null)" = "$stamp" ]; then
+        return
+    fi
     if [ "$1" = requirements.txt ] &&
         [ "$(cat .venv/.installed 2>/dev/null)" = "${stamp%"$1"}requirements-dev.txt" ]; then
         return
     fi
+    install_into .venv "for $stamp" --no-deps -r requirements-bare.txt
     install_into .venv "$stamp" -r "$1"
 }

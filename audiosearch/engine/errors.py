@@ -38,6 +38,10 @@ class SilentAudio(AudioError):
     code = "silent_audio"
 
 
+class NoSpeech(AudioError):
+    code = "no_speech"
+
+
 class TooLong(AudioError):
     code = "too_long"
 

@@ -12,6 +12,7 @@ from audiosearch.engine.errors import ModelUnavailable
 ENCODERS = {
     "spectral": "audiosearch.engine.encoders.spectral.Spectral",
     "panns_cnn14": "audiosearch.engine.encoders.panns.Cnn14",
+    "resemblyzer": "audiosearch.engine.encoders.resemblyzer.Resemblyzer",
 }
 
 # Since 1.29 ONNX Runtime reports to Microsoft which models are loaded, and keeps an identifier in

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class EncoderSpec:
     licence: str
     source: str
     metric: str = "COSINE"
+    hears: Literal["sounds", "voices"] = "sounds"
     weights: tuple[WeightFile, ...] = ()
 
     @property
