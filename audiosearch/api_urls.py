@@ -6,12 +6,13 @@ from rest_framework.routers import SimpleRouter
 
 from apps.catalog import api as catalog
 from apps.search import api as search
+from apps.voices import api as voices
 from audiosearch.api_errors import not_found
 
 router = SimpleRouter()
 router.register("collections", catalog.CollectionViewSet)
 router.register("tags", catalog.TagViewSet)
-router.register("speakers", catalog.SpeakerViewSet)
+router.register("speakers", voices.SpeakerViewSet)
 router.register("spaces", catalog.SpaceViewSet)
 router.register("tracks", catalog.TrackViewSet, basename="track")
 

@@ -77,6 +77,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "mend": {"task": "catalog.mend", "schedule": 15.0, "options": {"expires": 15}},
+    "mend voices": {"task": "voices.mend", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
@@ -131,6 +132,7 @@ WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 PREFERRED_ENCODERS = ("panns_cnn14", "spectral")  # the first that is ready serves a new catalogue
+VOICE_ENCODER = "resemblyzer"
 ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
 
 # --- People -------------------------------------------------------------------------------------
@@ -167,6 +169,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "apps.catalog",
     "apps.search",
+    "apps.voices",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -3,6 +3,7 @@
 import os
 from threading import Thread
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
@@ -11,12 +12,12 @@ application = get_wsgi_application()
 
 
 def _warm_up() -> None:
-    from django.conf import settings
-
     from apps.search.services import warm_up
+    from apps.voices.hearing import warm_up_voices
 
-    if settings.WARM_UP:
-        Thread(target=warm_up, name="warm-up", daemon=True).start()
+    warm_up()
+    warm_up_voices()
 
 
-_warm_up()
+if settings.WARM_UP:
+    Thread(target=_warm_up, name="warm-up", daemon=True).start()

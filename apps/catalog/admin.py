@@ -19,7 +19,7 @@ from apps.catalog.admin_status import SpaceAdmin  # noqa: F401 - registers itsel
 from apps.catalog.api import listed_tracks
 from apps.catalog.editing import EDITABLE, delete_tracks, edit_track, edit_tracks, relisten
 from apps.catalog.forms import split_tags
-from apps.catalog.models import Collection, Listening, Speaker, State, Tag, Track
+from apps.catalog.models import Collection, Listening, State, Tag, Track
 from apps.catalog.templatetags.sound import clock
 
 FILE_FIELDS = (
@@ -263,14 +263,4 @@ class TagAdmin(CountedAdmin):
         names = list(queryset.values_list("name", flat=True))
         tracks = Track.objects.filter(tags__in=queryset).distinct()
         edit_tracks(track_ids=tracks.values_list("pk", flat=True), remove_tags=names)
-        queryset.delete()
-
-
-@admin.register(Speaker)
-class SpeakerAdmin(CountedAdmin):
-    list_display = ["name", "external_id", "tracks"]
-    search_fields = ["name", "external_id"]
-    lookup = "speaker__id__exact"
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> None:
         queryset.delete()

@@ -57,7 +57,9 @@ class SpaceAdmin(CuratedAdmin):
             "title": "Status",
             "opts": Space._meta,
             "spaces": [(space, progress_of(space)) for space in _spaces()],
-            "encoders": [_encoder(name) for name in ENCODERS],
+            "encoders": [
+                _encoder(name) for name in ENCODERS if encoder_spec(name).hears == "sounds"
+            ],
             "queue": _queue(),
             "failures": _failures(),
             "removals": Removal.objects.count(),

@@ -17,7 +17,7 @@ from apps.catalog import serializers as faces
 from apps.catalog.adding import TEXT_FIELDS, add_track
 from apps.catalog.editing import delete_tracks, edit_track, edit_tracks
 from apps.catalog.id_map import forget
-from apps.catalog.models import Collection, Kind, Space, Speaker, State, Tag, Track
+from apps.catalog.models import Collection, Kind, Space, State, Tag, Track
 from apps.catalog.permissions import CuratorOrReadOnly, TrackPermission
 from apps.catalog.streaming import audio_response
 
@@ -172,13 +172,6 @@ class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
         Tag.objects.annotate(track_count=Count("tracks")).filter(track_count__gt=0).order_by("name")
     )
     serializer_class = faces.TagSerializer
-
-
-class SpeakerViewSet(viewsets.ReadOnlyModelViewSet):
-    """The people whose voices the catalogue knows."""
-
-    queryset = Speaker.objects.annotate(track_count=Count("tracks")).order_by("name")
-    serializer_class = faces.SpeakerSerializer
 
 
 class SpaceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):

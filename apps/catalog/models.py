@@ -56,6 +56,14 @@ class Speaker(models.Model):
     name = models.CharField(max_length=200)
     external_id = models.CharField(max_length=200, unique=True, null=True, blank=True)
     notes = models.TextField(blank=True)
+    groups = models.JSONField(default=list, blank=True, help_text='["staff", …], lower case')
+    consent_by = models.CharField(
+        max_length=200, blank=True, help_text="Who gave consent to being recognised"
+    )
+    consent_on = models.DateField(null=True, blank=True)
+    consent_until = models.DateField(
+        null=True, blank=True, help_text="The last day on which the voice is matched; none: no end"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -147,14 +147,6 @@ class TagSerializer(serializers.ModelSerializer):
         fields = ["name", "tracks"]
 
 
-class SpeakerSerializer(serializers.ModelSerializer):
-    tracks = serializers.IntegerField(source="track_count")
-
-    class Meta:
-        model = Speaker
-        fields = ["id", "name", "external_id", "notes", "tracks", "created_at"]
-
-
 class ProgressSerializer(serializers.Serializer):
     queued = serializers.IntegerField()
     listening = serializers.IntegerField()

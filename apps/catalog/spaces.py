@@ -99,6 +99,8 @@ def use_encoder(name: str) -> Space:
         raise ModelUnavailable(
             f'There is no encoder "{name}"; choose one of {", ".join(ENCODERS)}.'
         )
+    if encoder_spec(name).hears != "sounds":
+        raise ModelUnavailable(f"The encoder {name} hears voices only; it cannot search sounds.")
     if encoder_state(name) != "ready":
         raise ModelUnavailable(
             f"The encoder {name} is not ready; run: manage.py models pull {name}"

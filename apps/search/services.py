@@ -1,12 +1,10 @@
 """Finding: by a clip, or by a track already there."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import BoundedSemaphore
 
 import numpy as np
 from django.conf import settings
@@ -15,6 +13,7 @@ from django.db import DatabaseError, connection
 
 from apps.catalog.id_map import cards_of
 from apps.catalog.models import Listening, State, Track
+from apps.catalog.queries import model_turn, query_slot
 from apps.catalog.spaces import default_space
 from apps.catalog.vector_index import get_index
 from apps.catalog.vectors import VectorsMissing, load_vectors
@@ -25,7 +24,6 @@ from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import (
     AudioError,
-    Busy,
     EngineError,
     SilentAudio,
     SpaceMissing,
@@ -37,10 +35,6 @@ from audiosearch.engine.windows import cut_windows
 
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16
-_slots = BoundedSemaphore(settings.MAX_CONCURRENT_QUERIES)
-_cores = len(os.sched_getaffinity(0))
-_turns = BoundedSemaphore(max(_cores // (settings.ENCODER_THREADS or _cores), 1))
-"""As many queries in the model at once as have cores to themselves: more would only be slower."""
 
 
 class NotListenedYet(AudioError):
@@ -70,7 +64,7 @@ def search_by_clip(*, clip: Path, name: str, asked: SearchSettings) -> SearchRes
     """
     began = time.perf_counter()
     took = Took()
-    with _slot():
+    with query_slot():
         space, encoder_name = _default_encoder()
         with _timed(took, "decode"):
             samples = _decode_query(clip, encoder_name, asked)
@@ -99,7 +93,7 @@ def similar_to_track(*, track_id: int, asked: SearchSettings) -> SearchResult:
         path = Path(default_storage.path(str(track.file.name)))
         if not path.exists():
             raise FileGone(f"The file of “{track.title}” is gone from the storage.")
-        with _slot():
+        with query_slot():
             with _timed(took, "decode"):
                 samples = _decode_query(path, encoder_name, asked)
             with _timed(took, "encode"):
@@ -183,7 +177,7 @@ def _encode_query(samples: FloatArray, encoder_name: str) -> FloatArray:
     windows = cut_windows([samples], int(spec.window_ms * per_ms), int(spec.hop_ms * per_ms))
     cut = [window.samples for window in windows]
     chosen = _spread(len(cut))
-    with _turns:
+    with model_turn():
         return encoder.encode(np.stack([cut[i] for i in chosen])).embeddings
 
 
@@ -220,17 +214,6 @@ def warm_up() -> None:
         log.warning("not warmed up: %s", error)
     finally:
         connection.close()
-
-
-@contextmanager
-def _slot() -> Iterator[None]:
-    """One of the few places in which a query may use the model; Busy after a short wait."""
-    if not _slots.acquire(timeout=settings.QUERY_WAIT_S):
-        raise Busy("Too many searches at once; try again in a few seconds.")
-    try:
-        yield
-    finally:
-        _slots.release()
 
 
 @contextmanager

@@ -21,3 +21,9 @@ def clock(milliseconds: int | None) -> str:
 def unlocalized(value: object) -> str:
     """A number as HTML attributes want it, with a point."""
     return str(value).replace(",", ".")
+
+
+@register.filter
+def percent(rate: float) -> str:
+    """A share as a percentage with two digits that say something."""
+    return f"{rate * 100:.2g} %"

@@ -68,7 +68,13 @@ export class DropZone extends HTMLElement {
     this.canvas.setAttribute("aria-label", "Waveform; the fields below choose a stretch of it");
     const hint = document.createElement("small");
     hint.textContent = "Drag over the waveform to search with a stretch of it only.";
-    this.preview.append(this.canvas, hint);
+    this.preview.append(this.canvas);
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    if (!("stretch" in this.dataset)) {
+      this.canvas.setAttribute("aria-label", "Waveform");
+      return;
+    }
+    this.preview.append(hint);
     let from = null;
     const at = (event) => {
       const part = (event.clientX - this.canvas.getBoundingClientRect().left) / this.canvas.clientWidth;
@@ -85,7 +91,6 @@ export class DropZone extends HTMLElement {
       if (Math.abs(at(event) - from) < 0.1) this.choose(null, null);
       from = null;
     });
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
 
   choose(one, other) {

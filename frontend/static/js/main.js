@@ -16,15 +16,18 @@ tickAll?.addEventListener("change", () => {
   for (const box of document.querySelectorAll("input[name=track]")) box.checked = tickAll.checked;
 });
 
-const searchForm = document.getElementById("search-form");
-searchForm?.addEventListener("submit", () => {
-  searchForm.querySelector(".working").hidden = false;
-  searchForm.querySelector("button.primary").disabled = true;
-});
+// Forms that take a while say so, and are not sent twice.
+const slowForms = document.querySelectorAll("form.slow");
+const busy = (form, on) => {
+  form.querySelector(".working").hidden = !on;
+  form.querySelector("button.primary").disabled = on;
+};
+for (const form of slowForms) {
+  form.addEventListener("submit", () => busy(form, true));
+  form.addEventListener("htmx:afterRequest", () => busy(form, false));
+}
 window.addEventListener("pageshow", () => {
-  if (!searchForm) return;
-  searchForm.querySelector(".working").hidden = true;
-  searchForm.querySelector("button.primary").disabled = false;
+  for (const form of slowForms) busy(form, false);
 });
 
 // j and k walk through the hits, Enter plays the one that is focused.

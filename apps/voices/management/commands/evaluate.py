@@ -1,5 +1,6 @@
-"""manage.py evaluate: measure how well the service finds, on files with labels."""
+"""manage.py evaluate: measure how well the service finds and recognises, on files with labels."""
 
+import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -10,26 +11,50 @@ from tqdm import tqdm
 
 from apps.catalog.evaluation import evaluate_retrieval, read_labels
 from apps.catalog.spaces import current_space
+from apps.voices.evaluation import (
+    SpeakerEvaluation,
+    apply_points,
+    evaluate_speakers,
+    read_speakers,
+)
 from audiosearch.engine.errors import EngineError
 
 
 class Command(BaseCommand):
-    help = "evaluate retrieval LABELS.csv: P@1, P@10, mAP, and recall of the index."
+    help = (
+        "evaluate retrieval LABELS.csv: P@1, P@10, mAP, and recall of the index. "
+        "evaluate speakers LABELS.csv: EER, minDCF, thresholds and probabilities of voices."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_subparsers(dest="what", required=True)
         retrieval = what.add_parser("retrieval", help="leave-one-out search among labelled files")
         retrieval.add_argument("labels", type=Path, help="CSV with path, label, and maybe group")
         retrieval.add_argument("--encoder", help="the one in use when left out")
+        speakers = what.add_parser("speakers", help="compare every two recordings of speakers")
+        speakers.add_argument("labels", type=Path, help="CSV with path and speaker")
+        speakers.add_argument("--far", type=_rate, default=0.001, help="false accepts (0.001)")
+        speakers.add_argument("--out", type=Path, help="folder for report.json and the plots")
+        speakers.add_argument(
+            "--apply", action="store_true", help="let the thresholds found decide from now on"
+        )
+        speakers.add_argument("--nobody", type=Path, help="folder of sounds that are no voice")
+        speakers.add_argument("--source", help="what the data is, said with every verdict")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["encoder"] or current_space().encoder
         try:
-            labelled = read_labels(options["labels"])
-            with tqdm(total=len(labelled), unit="file", disable=not sys.stderr.isatty()) as bar:
-                found = evaluate_retrieval(labelled, name, lambda _: bar.update())
+            if options["what"] == "retrieval":
+                self._retrieval(options["labels"], options["encoder"])
+            else:
+                self._speakers(options)
         except (OSError, ValueError, EngineError) as error:
             raise CommandError(str(error)) from error
+
+    def _retrieval(self, labels: Path, encoder: str | None) -> None:
+        name = encoder or current_space().encoder
+        labelled = read_labels(labels)
+        with tqdm(total=len(labelled), unit="file", disable=not sys.stderr.isatty()) as bar:
+            found = evaluate_retrieval(labelled, name, lambda _: bar.update())
         figures = found.retrieval
         self.stdout.write(f"encoder          {name}")
         self.stdout.write(f"queries          {figures.queries}")
@@ -38,3 +63,63 @@ class Command(BaseCommand):
         self.stdout.write(f"mAP              {figures.mean_average_precision:.3f}")
         self.stdout.write(f"index recall@10  {found.index_recall:.3f} (against exact search)")
         self.stdout.write(f"listening        {found.seconds_per_file * 1000:.0f} ms a file")
+
+    def _speakers(self, options: dict[str, Any]) -> None:
+        labelled = read_speakers(options["labels"])
+        found = evaluate_speakers(
+            labelled,
+            far_target=options["far"],
+            nobody=options["nobody"],
+            progress=self._progress,
+        )
+        self._table(found)
+        if options["out"]:
+            from apps.voices.plots import write_plots
+
+            folder = options["out"]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "report.json").write_text(json.dumps(found.as_json(), indent=1))
+            write_plots(found.trials, folder)
+            self.stdout.write(f"Report and plots are in {folder}.")
+        if options["apply"]:
+            source = options["source"] or str(options["labels"].resolve().name)
+            apply_points(found, f"{source}: {found.recordings} recordings, {found.speakers} voices")
+            self.stdout.write("These thresholds decide from now on.")
+
+    def _table(self, found: SpeakerEvaluation) -> None:
+        self.stdout.write(
+            f"{found.space}: {found.recordings} recordings of {found.speakers} speakers, "
+            f"{len(found.unheard)} without speech left out"
+        )
+        self.stdout.write("condition        EER  at score  minDCF .01  minDCF .001     F1  pairs")
+        for one in found.conditions:
+            first, second = one.min_dcf.values()
+            self.stdout.write(
+                f"{one.name:13} {one.eer:6.2%}  {one.eer_threshold:8.3f}  {first:10.3f}  "
+                f"{second:11.3f}  {one.f1:5.3f}  {one.genuine}+{one.impostor}"
+            )
+        self.stdout.write(f"thresholds for at most {found.far_target:.2%} false accepts:")
+        for point in found.points:
+            self.stdout.write(
+                f"from {point.min_ms / 1000:4.1f} s  {point.threshold:.3f}  "
+                f"false accepts {point.far:.3%}  false rejects {point.frr:.2%}"
+            )
+
+        if found.rejected:
+            nobody = found.rejected
+            self.stdout.write(
+                f"{nobody.files} sounds of nobody: {nobody.silent} without speech, "
+                f"{nobody.accepted} accepted as one of {found.speakers} speakers "
+                f"(nearest {nobody.nearest:.3f})"
+            )
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            self.stderr.write(f"\r{what} {done + 1} of {total} ", ending="")
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < 1:
+        raise ValueError
+    return rate

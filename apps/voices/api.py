@@ -1,0 +1,144 @@
+"""The REST API of the voices."""
+
+from pathlib import Path
+from typing import Any
+
+from django.db.models import Count
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import status, viewsets
+from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.catalog.models import Speaker
+from apps.voices import serializers as faces
+from apps.voices.hearing import Voice, hear_voice
+from apps.voices.models import Enrolment
+from apps.voices.permissions import MayRecognise, SpeakerPermission
+from apps.voices.services import (
+    enrol,
+    erase_speaker,
+    identify,
+    unenrol,
+    verify_speaker,
+    verify_voices,
+)
+from apps.voices.voice_index import speaker_changed
+
+ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
+
+
+@extend_schema_view(
+    list=extend_schema(summary="All speakers"),
+    create=extend_schema(summary="Add a speaker"),
+    retrieve=extend_schema(summary="One speaker"),
+    partial_update=extend_schema(summary="Change a speaker, groups or consent"),
+    destroy=extend_schema(
+        summary="Erase a speaker",
+        description="Recordings, vectors and name are deleted; the audit log keeps the number.",
+    ),
+)
+class SpeakerViewSet(viewsets.ModelViewSet):
+    """The people whose voices are known: read by members, kept by staff."""
+
+    queryset = Speaker.objects.annotate(
+        track_count=Count("tracks", distinct=True),
+        enrolment_count=Count("enrolments", distinct=True),
+    ).order_by("name")
+    serializer_class = faces.SpeakerSerializer
+    permission_classes = [SpeakerPermission]
+    parser_classes = [JSONParser, MultiPartParser, FormParser]
+    http_method_names = ["get", "post", "patch", "delete"]
+
+    def perform_update(self, serializer: Any) -> None:
+        speaker_changed(serializer.save())
+
+    def perform_destroy(self, speaker: Speaker) -> None:
+        erase_speaker(speaker=speaker, by=self.request.user)
+
+    @extend_schema(
+        methods=["GET"],
+        summary="The recordings a speaker is known by",
+        responses=faces.EnrolmentSerializer(many=True),
+        filters=False,
+    )
+    @extend_schema(
+        methods=["POST"],
+        summary="Enrol a speaker by one more recording",
+        description=(
+            "Needs consent on record. A recording that is too short, noisy, clipped or of several "
+            "people is refused with what to record instead; `sounds_like` names other speakers "
+            "who could have said it."
+        ),
+        request={"multipart/form-data": faces.EnrolSerializer},
+        responses={201: faces.EnrolledSerializer},
+    )
+    @action(detail=True, methods=["get", "post"], pagination_class=None)
+    def enrolments(self, request: Request, pk: str) -> Response:
+        speaker = self.get_object()
+        if request.method == "GET":
+            rows = speaker.enrolments.all()
+            return Response(faces.EnrolmentSerializer(rows, many=True).data)
+        form = faces.EnrolSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        upload = form.validated_data["file"]
+        path = Path(upload.temporary_file_path())
+        found = enrol(speaker=speaker, source=path, name=upload.name, by=request.user)
+        return Response(faces.EnrolledSerializer(found).data, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        summary="Forget one recording of a speaker", parameters=[ENROLMENT], responses={204: None}
+    )
+    @action(
+        detail=True,
+        methods=["delete"],
+        url_path=r"enrolments/(?P<enrolment_id>[0-9]{1,18})",
+        url_name="enrolment",
+    )
+    def enrolment(self, request: Request, pk: str, enrolment_id: str) -> Response:
+        row = get_object_or_404(Enrolment, pk=enrolment_id, speaker=self.get_object())
+        unenrol(enrolment=row, by=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        summary="Verify a claim: one voice or two?",
+        description="A clip against a speaker, or against another clip.",
+        request={"multipart/form-data": faces.VerifySerializer},
+        responses=faces.VerdictSerializer,
+    )
+    @action(detail=False, methods=["post"], permission_classes=[MayRecognise])
+    def verify(self, request: Request) -> Response:
+        form = faces.VerifySerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        asked = form.validated_data
+        voice = _voice(asked["file"])
+        if "speaker" in asked:
+            verdict = verify_speaker(voice=voice, speaker=asked["speaker"], by=request.user)
+        else:
+            verdict = verify_voices(voice=voice, other=_voice(asked["other"]), by=request.user)
+        return Response(faces.VerdictSerializer(verdict).data)
+
+    @extend_schema(
+        summary="Identify a voice among all enrolled",
+        description="Somebody only above the threshold for so many speakers; else nobody.",
+        request={"multipart/form-data": faces.IdentifySerializer},
+        responses=faces.IdentificationSerializer,
+    )
+    @action(detail=False, methods=["post"], permission_classes=[MayRecognise])
+    def identify(self, request: Request) -> Response:
+        form = faces.IdentifySerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        asked = form.validated_data
+        found = identify(
+            voice=_voice(asked["file"]),
+            by=request.user,
+            group=asked.get("group", ""),
+            top_k=asked["top_k"],
+        )
+        return Response(faces.IdentificationSerializer(found).data)
+
+
+def _voice(upload: Any) -> Voice:
+    return hear_voice(Path(upload.temporary_file_path()))

@@ -1,0 +1,75 @@
+"""The forms of the voices' pages."""
+
+from typing import Any
+
+from django import forms
+
+from apps.catalog.adding import clean_tags
+from apps.catalog.models import Speaker
+
+
+class SpeakerForm(forms.ModelForm):
+    """A speaker's name, groups and consent."""
+
+    groups = forms.CharField(required=False, help_text="Separated by commas")
+
+    class Meta:
+        model = Speaker
+        fields = [
+            "name",
+            "external_id",
+            "groups",
+            "notes",
+            "consent_by",
+            "consent_on",
+            "consent_until",
+        ]
+        widgets = {
+            "consent_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+            "consent_until": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+            "notes": forms.Textarea(attrs={"rows": 2}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["groups"] = ", ".join(self.instance.groups)
+
+    def clean_groups(self) -> list[str]:
+        return clean_tags([self.cleaned_data["groups"]])
+
+    def clean_external_id(self) -> str | None:
+        return self.cleaned_data["external_id"] or None
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        begin, end = data.get("consent_on"), data.get("consent_until")
+        if begin and end and end < begin:
+            self.add_error("consent_until", "The consent ends before it begins.")
+        return data
+
+
+class IdentifyForm(forms.Form):
+    clip = forms.FileField(allow_empty_file=True)
+    group = forms.CharField(required=False, max_length=100, label="Only in this group")
+
+    def clean_group(self) -> str:
+        return (clean_tags([self.cleaned_data["group"]]) or [""])[0]
+
+
+class CompareForm(forms.Form):
+    """A clip, and either a speaker or another clip."""
+
+    clip = forms.FileField(allow_empty_file=True)
+    speaker = forms.ModelChoiceField(
+        Speaker.objects.filter(enrolments__isnull=False).distinct(),
+        required=False,
+        empty_label="another clip",
+        label="Compare with",
+    )
+    other = forms.FileField(required=False, allow_empty_file=True)
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if not data.get("speaker") and not data.get("other"):
+            raise forms.ValidationError("Choose a speaker, or a second clip, to compare with.")
+        return data

@@ -1,0 +1,113 @@
+"""From a recording to the voice in it, and whether it will do to know somebody by."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from apps.catalog.queries import model_turn, query_slot
+from audiosearch.engine.audio import decode, inspect
+from audiosearch.engine.encoders import encoder_spec, load_encoder
+from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.errors import AudioError, ModelUnavailable
+from audiosearch.engine.speech import RATE, Speech, find_speech
+
+log = logging.getLogger(__name__)
+LONGEST_S = 300
+CHUNK_S = 3
+ENROL_NET_MS = 3_000
+ENROL_SNR_DB = 10.0
+ENROL_CLIPPED = 0.005
+ENROL_SAME = 0.65
+"""Chunks of 3 s of one reader are more alike than this; see docs/voices.md for the measurement."""
+
+
+class PoorRecording(AudioError):
+    """Not good enough to know a voice by; the message says what to record instead."""
+
+    code = "poor_recording"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice as the encoder hears it.
+
+    embedding: (d,) unit vector; speech: what was spoken; coherence: the least cosine similarity
+    between two stretches of 3 s, 1.0 when there is only one: low when two people speak.
+    """
+
+    embedding: FloatArray
+    speech: Speech
+    coherence: float
+
+
+def voice_space() -> str:
+    """Name of the space of the voice encoder in use."""
+    return encoder_spec(settings.VOICE_ENCODER).space
+
+
+def hear_voice(path: Path) -> Voice:
+    """The voice in the first five minutes of an audio file.
+
+    Raises AudioError when it cannot be read or nobody speaks, and Busy when too many ask at once.
+    """
+    with query_slot():
+        info = inspect(path, max_duration_ms=settings.MAX_DURATION_S * 1000, thorough=False)
+        end_ms = min(info.duration_ms, LONGEST_S * 1000)
+        speech = find_speech(decode(path, RATE, end_ms=end_ms))
+        with model_turn():
+            return hear_speech(speech)
+
+
+def hear_speech(speech: Speech) -> Voice:
+    encoder = load_encoder(
+        settings.VOICE_ENCODER, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
+    )
+    samples, size = speech.samples, CHUNK_S * RATE
+    starts = range(0, max(len(samples) - size + 1, 1), size)
+    chunks = [encoder.encode(samples[at : at + size][None]).embeddings[0] for at in starts]
+    alike = np.stack(chunks) @ np.stack(chunks).T
+    return Voice(
+        embedding=encoder.encode(samples[None]).embeddings[0],
+        speech=speech,
+        coherence=float(alike.min()),
+    )
+
+
+def refuse_poor(voice: Voice) -> None:
+    """Raise PoorRecording unless somebody can be known by this; all reasons at once."""
+    problems = problems_of(voice)
+    if problems:
+        raise PoorRecording(" ".join(problems))
+
+
+def problems_of(voice: Voice) -> list[str]:
+    """What is wrong with a recording to enrol by, each with what to record instead."""
+    speech, problems = voice.speech, []
+    if speech.net_ms < ENROL_NET_MS:
+        problems.append(
+            f"It holds {speech.net_ms / 1000:.1f} s of speech; "
+            f"speak for at least {ENROL_NET_MS // 1000} s, better ten."
+        )
+    if speech.snr_db < ENROL_SNR_DB:
+        problems.append(
+            f"The voice is only {speech.snr_db:.0f} dB above the noise, {ENROL_SNR_DB:.0f} are "
+            "needed; record in a quieter place, nearer to the microphone."
+        )
+    if speech.clipped > ENROL_CLIPPED:
+        problems.append(
+            f"{speech.clipped:.1%} of it is clipped; turn the recording level down and try again."
+        )
+    if voice.coherence < ENROL_SAME:
+        problems.append("More than one person seems to speak; record one voice alone.")
+    return problems
+
+
+def warm_up_voices() -> None:
+    """Load the voice encoder, and export it at the first start ever, before somebody waits."""
+    try:
+        load_encoder(settings.VOICE_ENCODER, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
+    except ModelUnavailable as error:
+        log.warning("voices are not ready: %s", error)

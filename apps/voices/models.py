@@ -1,0 +1,86 @@
+"""What is known of voices, what it was decided by, and who asked."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from apps.catalog.models import Speaker, Track
+
+
+class Enrolment(models.Model):
+    """One recording that a speaker is known by, as one encoder heard it.
+
+    The vector is biometric: it is in no answer of any API and no page.
+    """
+
+    speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="enrolments")
+    track = models.ForeignKey(Track, models.CASCADE, related_name="enrolments")
+    space = models.CharField(max_length=100)
+    embedding = models.BinaryField(help_text="float32, little endian, unit length")
+    net_ms = models.PositiveIntegerField(help_text="Speech in it, pauses left out")
+    snr_db = models.FloatField()
+    indexed = models.BooleanField(default=False)
+    enrolled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    enrolled_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-enrolled_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["track", "space"], name="one_enrolment_per_track")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.speaker_id} by {self.track_id}"
+
+
+class OperatingPoint(models.Model):
+    """What scores mean in a space: thresholds and probabilities, and the data they come from."""
+
+    space = models.CharField(max_length=100)
+    far_target = models.FloatField()
+    points = models.JSONField(help_text="One for each length of speech, shortest first")
+    source = models.CharField(max_length=300)
+    genuine = models.PositiveIntegerField()
+    impostor = models.PositiveIntegerField()
+    in_force = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["space"], condition=Q(in_force=True), name="one_point_in_force"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.space}: {self.source}"
+
+
+class VoiceAction(models.TextChoices):
+    ENROL = "enrol", "Enrol"
+    UNENROL = "unenrol", "Remove a recording"
+    VERIFY = "verify", "Verify"
+    IDENTIFY = "identify", "Identify"
+    ERASE = "erase", "Erase a speaker"
+
+
+class VoiceEvent(models.Model):
+    """A line of the audit log; it outlives the speaker, whom it names by number only."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    action = models.CharField(max_length=10, choices=VoiceAction)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    username = models.CharField(max_length=150, help_text="As it was then")
+    speaker_number = models.PositiveBigIntegerField(null=True, blank=True)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.username}"

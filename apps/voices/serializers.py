@@ -1,0 +1,139 @@
+"""The API's face of the voices. Vectors are in none of them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.catalog.adding import clean_tags
+from apps.catalog.models import Speaker
+from apps.catalog.serializers import TagList
+from apps.voices.models import Enrolment
+from apps.voices.services import Candidate, Identification, Verdict
+
+
+class SpeakerSerializer(serializers.ModelSerializer):
+    """A speaker, the consent on record, and by how many recordings the voice is known."""
+
+    groups = TagList(required=False)
+    enrolments = serializers.IntegerField(source="enrolment_count", read_only=True, default=0)
+    tracks = serializers.IntegerField(source="track_count", read_only=True, default=0)
+
+    class Meta:
+        model = Speaker
+        fields = [
+            "id",
+            "name",
+            "external_id",
+            "groups",
+            "notes",
+            "consent_by",
+            "consent_on",
+            "consent_until",
+            "enrolments",
+            "tracks",
+            "created_at",
+        ]
+        read_only_fields = ["created_at"]
+
+    def validate_groups(self, groups: list[str]) -> list[str]:
+        return clean_tags(groups)
+
+    def validate_external_id(self, value: str | None) -> str | None:
+        return value or None
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        begin, end = (
+            attrs.get(name, getattr(self.instance, name, None))
+            for name in ("consent_on", "consent_until")
+        )
+        if begin and end and end < begin:
+            raise serializers.ValidationError({"consent_until": "It is before consent_on."})
+        return attrs
+
+
+class EnrolmentSerializer(serializers.ModelSerializer):
+    """One recording a speaker is known by."""
+
+    speech_ms = serializers.IntegerField(source="net_ms")
+
+    class Meta:
+        model = Enrolment
+        fields = ["id", "track", "space", "speech_ms", "snr_db", "enrolled_at"]
+
+
+class EnrolSerializer(serializers.Serializer):
+    file = serializers.FileField(
+        allow_empty_file=True, help_text="One person speaking, 3 s or more"
+    )
+
+
+class CandidateSerializer(serializers.Serializer):
+    speaker = serializers.IntegerField(source="speaker.pk")
+    name = serializers.CharField(source="speaker.name")
+    external_id = serializers.CharField(source="speaker.external_id", allow_null=True)
+    score = serializers.FloatField(help_text="Cosine similarity of the best recording")
+    probability = serializers.FloatField(help_text="As if both answers were as likely before")
+
+    def to_representation(self, instance: Candidate) -> dict[str, Any]:
+        return _rounded(super().to_representation(instance))
+
+
+class EnrolledSerializer(serializers.Serializer):
+    enrolment = EnrolmentSerializer()
+    sounds_like = CandidateSerializer(many=True, help_text="Other speakers it could be as well")
+
+
+class VerifySerializer(serializers.Serializer):
+    """A clip and either a speaker or another clip."""
+
+    file = serializers.FileField(allow_empty_file=True)
+    speaker = serializers.PrimaryKeyRelatedField(queryset=Speaker.objects.all(), required=False)
+    other = serializers.FileField(allow_empty_file=True, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("speaker" in attrs) == ("other" in attrs):
+            raise serializers.ValidationError("Send either a speaker or an other file, not both.")
+        return attrs
+
+
+class VerdictSerializer(serializers.Serializer):
+    same = serializers.BooleanField()
+    score = serializers.FloatField(help_text="Cosine similarity, -1 to 1")
+    threshold = serializers.FloatField(help_text="For as much speech as the shorter side has")
+    margin = serializers.FloatField()
+    probability = serializers.FloatField()
+    far = serializers.FloatField(help_text="Share of different voices accepted at the threshold")
+    frr = serializers.FloatField(help_text="Share of same voices refused at the threshold")
+    speech_ms = serializers.IntegerField()
+    measured_on = serializers.CharField(source="source", help_text="Data of the threshold")
+
+    def to_representation(self, instance: Verdict) -> dict[str, Any]:
+        return _rounded(super().to_representation(instance))
+
+
+class IdentifySerializer(serializers.Serializer):
+    file = serializers.FileField(allow_empty_file=True)
+    group = serializers.CharField(required=False, allow_blank=True, max_length=100)
+    top_k = serializers.IntegerField(min_value=1, max_value=50, default=5)
+
+    def validate_group(self, group: str) -> str:
+        return (clean_tags([group]) or [""])[0]
+
+
+class IdentificationSerializer(serializers.Serializer):
+    speaker = serializers.IntegerField(source="speaker.pk", allow_null=True, default=None)
+    name = serializers.CharField(source="speaker.name", default="")
+    reason = serializers.CharField(help_text="Why it is nobody; empty when it is somebody")
+    threshold = serializers.FloatField()
+    candidates = CandidateSerializer(many=True)
+    speech_ms = serializers.IntegerField()
+    measured_on = serializers.CharField(source="source")
+
+    def to_representation(self, instance: Identification) -> dict[str, Any]:
+        return _rounded(super().to_representation(instance))
+
+
+def _rounded(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: round(value, 4) if isinstance(value, float) else value for key, value in data.items()
+    }

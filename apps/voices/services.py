@@ -1,0 +1,269 @@
+"""Enrol a speaker, verify a claim (1:1), identify a voice (1:N), and forget."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+from django.utils import timezone
+
+from apps.catalog.adding import add_track
+from apps.catalog.editing import delete_tracks, edit_track
+from apps.catalog.models import Kind, Speaker
+from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
+from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
+from apps.voices.thresholds import point_in_force
+from apps.voices.voice_index import (
+    embedding_of,
+    forget_enrolments,
+    nearest_enrolments,
+    sync_soon,
+)
+from audiosearch.engine.errors import AudioError, IndexUnavailable
+from audiosearch.engine.index import Match
+
+MARGIN = 0.02
+"""Two enrolled speakers nearer to each other than this leave it open who speaks."""
+
+
+class NoConsent(AudioError):
+    """The speaker's consent is not on record, or has ended."""
+
+    code = "no_consent"
+
+
+class NotEnrolled(AudioError):
+    """The speaker has no recording to compare with."""
+
+    code = "not_enrolled"
+
+
+class OtherSpeaker(AudioError):
+    """The recording is enrolled for somebody else."""
+
+    code = "other_speaker"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A speaker and the best score of their recordings; probability as if either were as likely."""
+
+    speaker: Speaker
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """The enrolment, and other speakers whose voice this could be as well."""
+
+    enrolment: Enrolment
+    sounds_like: list[Candidate]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One voice or two: score (cosine), threshold for as much speech as the shorter has.
+
+    far and frr are the shares of two voices accepted, and of one voice refused, that were measured
+    at this threshold; `speech_ms` is that of the shorter.
+    """
+
+    same: bool
+    score: float
+    threshold: float
+    probability: float
+    far: float
+    frr: float
+    speech_ms: int
+    source: str
+
+    @property
+    def margin(self) -> float:
+        return self.score - self.threshold
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Who it is, or nobody (`reason` says why), and the nearest speakers, best first."""
+
+    speaker: Speaker | None
+    reason: str
+    threshold: float
+    candidates: list[Candidate]
+    speech_ms: int
+    source: str
+
+
+def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
+    """Let the catalogue know a speaker by one more recording, which becomes a track of theirs.
+
+    Raises AudioError, with what to record instead, when the recording is not good enough,
+    NoConsent, or OtherSpeaker; then nothing was kept.
+    """
+    refuse_without_consent(speaker)
+    voice = hear_voice(source)
+    refuse_poor(voice)
+    title = f"{speaker.name}, {timezone.localdate():%Y-%m-%d}"
+    track = add_track(
+        source=source, name=name, added_by=by, kind=Kind.SPEECH, fields={"title": title}
+    ).track
+    if track.speaker_id not in (None, speaker.pk):
+        raise OtherSpeaker("This very recording is already enrolled for another speaker.")
+    with transaction.atomic():
+        edit_track(track=track, changes={"speaker": speaker})
+        enrolment, _ = Enrolment.objects.update_or_create(
+            track=track,
+            space=voice_space(),
+            defaults={
+                "speaker": speaker,
+                "embedding": voice.embedding.astype("<f4").tobytes(),
+                "net_ms": voice.speech.net_ms,
+                "snr_db": round(voice.speech.snr_db, 1),
+                "indexed": False,
+                "enrolled_by": by,
+            },
+        )
+        note(VoiceAction.ENROL, by, speaker.pk, enrolment=enrolment.pk)
+    sync_soon()
+    return Enrolled(enrolment, _sounding_like(voice, speaker))
+
+
+def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
+    """Other speakers it could be; nobody while the index is away, as the enrolment is kept."""
+    threshold = point_in_force(voice_space()).at(voice.speech.net_ms).threshold
+    try:
+        found = _candidates(voice)
+    except IndexUnavailable:
+        return []
+    return [one for one in found if one.speaker != speaker and one.score >= threshold]
+
+
+def refuse_without_consent(speaker: Speaker) -> None:
+    """Raise NoConsent unless consent is on record and has not ended."""
+    if not (speaker.consent_by and speaker.consent_on):
+        raise NoConsent(
+            f"The consent of {speaker.name} is not on record; enter who gave it, and when, first."
+        )
+    if speaker.consent_until and speaker.consent_until < timezone.localdate():
+        raise NoConsent(f"The consent of {speaker.name} ended on {speaker.consent_until}.")
+
+
+def unenrol(*, enrolment: Enrolment, by: Any) -> None:
+    """Forget one recording of a speaker, vector and audio."""
+    forget_enrolments([enrolment])
+    number, speaker = enrolment.pk, enrolment.speaker_id
+    delete_tracks([enrolment.track_id])
+    note(VoiceAction.UNENROL, by, speaker, enrolment=number)
+
+
+def erase_speaker(*, speaker: Speaker, by: Any) -> None:
+    """Forget a speaker: recordings, vectors, name. A line of the audit log stays, with a number.
+
+    Raises IndexUnavailable before anything is deleted.
+    """
+    rows = list(speaker.enrolments.all())
+    forget_enrolments(rows)
+    tracks = list(speaker.tracks.values_list("pk", flat=True))
+    delete_tracks(tracks)
+    with transaction.atomic():
+        number = speaker.pk
+        speaker.delete()
+        note(VoiceAction.ERASE, by, number, recordings=len(tracks), vectors=len(rows))
+
+
+def verify_speaker(*, voice: Voice, speaker: Speaker, by: Any) -> Verdict:
+    """Is this voice the speaker's? Raises NoConsent and NotEnrolled."""
+    refuse_without_consent(speaker)
+    rows = list(speaker.enrolments.filter(space=voice_space()))
+    if not rows:
+        raise NotEnrolled(f"{speaker.name} has no recording yet; enrol one first.")
+    scores = [float(embedding_of(row) @ voice.embedding) for row in rows]
+    best = int(np.argmax(scores))
+    verdict = _verdict(scores[best], min(voice.speech.net_ms, rows[best].net_ms))
+    note(VoiceAction.VERIFY, by, speaker.pk, score=round(verdict.score, 4), same=verdict.same)
+    return verdict
+
+
+def verify_voices(*, voice: Voice, other: Voice, by: Any) -> Verdict:
+    """Do two clips hold one voice?"""
+    score = float(voice.embedding @ other.embedding)
+    verdict = _verdict(score, min(voice.speech.net_ms, other.speech.net_ms))
+    note(VoiceAction.VERIFY, by, None, score=round(verdict.score, 4), same=verdict.same)
+    return verdict
+
+
+def identify(*, voice: Voice, by: Any, group: str = "", top_k: int = 5) -> Identification:
+    """Who of all enrolled speakers (of a group) it is, or nobody."""
+    found = point_in_force(voice_space())
+    point = found.at(voice.speech.net_ms)
+    enrolled = Speaker.objects.filter(enrolments__space=voice_space()).distinct().count()
+    threshold = point.threshold_among(enrolled)
+    candidates = _candidates(voice, group)
+    reason = _why_nobody(candidates, threshold)
+    who = candidates[0].speaker if candidates and not reason else None
+    detail = {"score": round(candidates[0].score, 4) if candidates else None, "group": group}
+    note(VoiceAction.IDENTIFY, by, who.pk if who else None, **detail)
+    return Identification(
+        who, reason, threshold, candidates[:top_k], voice.speech.net_ms, found.source
+    )
+
+
+def _why_nobody(candidates: list[Candidate], threshold: float) -> str:
+    if not candidates:
+        return "Nobody is enrolled here."
+    if candidates[0].score < threshold:
+        return "Nobody enrolled: the nearest voice is below the threshold."
+    if len(candidates) > 1 and candidates[0].score - candidates[1].score < MARGIN:
+        return "Undecided: two enrolled voices are as near; a longer clip may tell them apart."
+    return ""
+
+
+def _candidates(voice: Voice, group: str = "") -> list[Candidate]:
+    """Speakers by their best recording, best first; those gone from the database are left out."""
+    point = point_in_force(voice_space()).at(voice.speech.net_ms)
+    best = _best_scores(nearest_enrolments(voice_space(), voice.embedding, group))
+    speakers = Speaker.objects.in_bulk(best)
+    return [
+        Candidate(speakers[pk], score, point.probability(score))
+        for pk, score in sorted(best.items(), key=lambda item: -item[1])
+        if pk in speakers
+    ]
+
+
+def _best_scores(matches: list[Match]) -> dict[int, float]:
+    rows = Enrolment.objects.filter(pk__in=[match.track_id for match in matches])
+    owner = dict(rows.values_list("pk", "speaker_id"))
+    best: dict[int, float] = {}
+    for match in matches:  # best first
+        if match.track_id in owner:
+            best.setdefault(owner[match.track_id], 1 - match.distance)
+    return best
+
+
+def _verdict(score: float, net_ms: int) -> Verdict:
+    found = point_in_force(voice_space())
+    point = found.at(net_ms)
+    return Verdict(
+        same=score >= point.threshold,
+        score=score,
+        threshold=point.threshold,
+        probability=point.probability(score),
+        far=point.far,
+        frr=point.frr,
+        speech_ms=net_ms,
+        source=found.source,
+    )
+
+
+def note(action: VoiceAction, by: Any, speaker: int | None, **detail: object) -> None:
+    """A line in the audit log."""
+    known = by is not None and by.is_authenticated
+    VoiceEvent.objects.create(
+        action=action,
+        user=by if known else None,
+        username=by.get_username() if known else "",
+        speaker_number=speaker,
+        detail=detail,
+    )

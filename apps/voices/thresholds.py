@@ -1,0 +1,44 @@
+"""What a score means: the operating point in force, for as much speech as there is."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.voices.models import OperatingPoint
+from audiosearch.engine.errors import ModelUnavailable
+from audiosearch.engine.verification import Point
+
+MEASURED = Path(__file__).parent / "measured"
+"""Operating points measured for this release; each file says on what."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Points by length, shortest first, and the data they come from."""
+
+    points: list[Point]
+    source: str
+    far_target: float
+
+    def at(self, net_ms: int) -> Point:
+        """The point for the longest length that is not longer than the speech."""
+        fitting = [point for point in self.points if point.min_ms <= net_ms]
+        return fitting[-1] if fitting else self.points[0]
+
+
+def point_in_force(space: str) -> InForce:
+    """The administrator's, else the one measured for this release.
+
+    Raises ModelUnavailable when there is neither: no threshold is ever guessed.
+    """
+    row = OperatingPoint.objects.filter(space=space, in_force=True).first()
+    if row:
+        return InForce([Point(**point) for point in row.points], row.source, row.far_target)
+    path = MEASURED / f"{space}.json"
+    if not path.exists():
+        raise ModelUnavailable(
+            f"Nothing says yet which scores of {space} mean the same voice; measure it: "
+            "manage.py evaluate speakers LABELS.csv --apply"
+        )
+    data = json.loads(path.read_text())
+    return InForce([Point(**point) for point in data["points"]], data["source"], data["far_target"])

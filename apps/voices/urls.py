@@ -1,0 +1,21 @@
+"""Addresses of the voices' pages."""
+
+from django.urls import path
+
+from apps.voices import views
+
+urlpatterns = [
+    path("voices/", views.voices, name="voices"),
+    path("voices/identify/", views.identify_clip, name="voices-identify"),
+    path("voices/compare/", views.compare_clips, name="voices-compare"),
+    path("voices/thresholds/", views.thresholds, name="voices-thresholds"),
+    path("voices/speakers/add/", views.add_speaker, name="speaker-add"),
+    path("voices/speakers/<int:pk>/", views.speaker, name="speaker"),
+    path("voices/speakers/<int:pk>/enrol/", views.enrol_recording, name="speaker-enrol"),
+    path("voices/speakers/<int:pk>/erase/", views.erase, name="speaker-erase"),
+    path(
+        "voices/speakers/<int:pk>/enrolments/<int:enrolment>/remove/",
+        views.remove_enrolment,
+        name="enrolment-remove",
+    ),
+]

@@ -1,0 +1,222 @@
+"""The voices' pages."""
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.catalog.models import Speaker
+from apps.catalog.permissions import may_curate
+from apps.catalog.views import allowed
+from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
+from apps.voices.hearing import Voice, hear_voice, voice_space
+from apps.voices.models import Enrolment, OperatingPoint
+from apps.voices.permissions import may_recognise
+from apps.voices.services import (
+    enrol,
+    erase_speaker,
+    identify,
+    unenrol,
+    verify_speaker,
+    verify_voices,
+)
+from apps.voices.thresholds import point_in_force
+from apps.voices.voice_index import speaker_changed
+from audiosearch.api_errors import RETRY_AFTER_S, status_of
+from audiosearch.engine.errors import EngineError, ModelUnavailable
+
+
+@require_safe
+@allowed(may_recognise)
+def voices(request: HttpRequest) -> HttpResponse:
+    """Identify, compare, and all speakers."""
+    return _page(request)
+
+
+@require_POST
+@allowed(may_recognise)
+def identify_clip(request: HttpRequest) -> HttpResponse:
+    """Who speaks in a clip."""
+    form = IdentifyForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _refuse(request, _first_error(form), 400)
+    try:
+        voice = _voice(form.cleaned_data["clip"])
+        found = identify(voice=voice, by=request.user, group=form.cleaned_data["group"])
+    except EngineError as error:
+        return _refuse(request, str(error), status_of(error))
+    return _answer(request, {"identification": found})
+
+
+@require_POST
+@allowed(may_recognise)
+def compare_clips(request: HttpRequest) -> HttpResponse:
+    """One voice or two."""
+    form = CompareForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _refuse(request, _first_error(form), 400)
+    asked = form.cleaned_data
+    try:
+        voice = _voice(asked["clip"])
+        if asked["speaker"]:
+            verdict = verify_speaker(voice=voice, speaker=asked["speaker"], by=request.user)
+        else:
+            verdict = verify_voices(voice=voice, other=_voice(asked["other"]), by=request.user)
+    except EngineError as error:
+        return _refuse(request, str(error), status_of(error))
+    return _answer(request, {"verdict": verdict, "claimed": asked["speaker"]})
+
+
+@allowed(may_curate)
+def add_speaker(request: HttpRequest) -> HttpResponse:
+    """A new speaker; recordings are enrolled on the page that follows."""
+    form = SpeakerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return redirect("speaker", pk=form.save().pk)
+    status = 400 if form.is_bound else 200
+    return render(request, "voices/add_speaker.html", {"form": form}, status=status)
+
+
+@allowed(may_recognise)
+def speaker(request: HttpRequest, pk: int) -> HttpResponse:
+    """A speaker and the recordings the voice is known by; staff edit and enrol here."""
+    found = get_object_or_404(Speaker, pk=pk)
+    form = SpeakerForm(request.POST or None, instance=found)
+    if request.method == "POST" and may_curate(request.user) and form.is_valid():
+        speaker_changed(form.save())
+        messages.success(request, "Saved.")
+        return redirect("speaker", pk=pk)
+    return _speaker_page(request, found, form, status=400 if form.is_bound else 200)
+
+
+@require_POST
+@allowed(may_curate)
+def enrol_recording(request: HttpRequest, pk: int) -> HttpResponse:
+    """One more recording of a speaker."""
+    found = get_object_or_404(Speaker, pk=pk)
+    upload = request.FILES.get("clip")
+    if upload is None:
+        messages.error(request, "Choose, drop or record somebody speaking first.")
+        return _speaker_page(request, found, SpeakerForm(instance=found), status=400)
+    try:
+        enrolled = enrol(
+            speaker=found,
+            source=Path(upload.temporary_file_path()),  # type: ignore[attr-defined]
+            name=upload.name or "recording",
+            by=request.user,
+        )
+    except EngineError as error:
+        messages.error(request, str(error))
+        form = SpeakerForm(instance=found)
+        return _speaker_page(request, found, form, status=status_of(error))
+    messages.success(request, f"Enrolled by {enrolled.enrolment.net_ms / 1000:.1f} s of speech.")
+    for other in enrolled.sounds_like:
+        messages.warning(
+            request, f"This voice sounds like {other.speaker}, too (score {other.score:.2f})."
+        )
+    return redirect("speaker", pk=pk)
+
+
+@require_POST
+@allowed(may_curate)
+def remove_enrolment(request: HttpRequest, pk: int, enrolment: int) -> HttpResponse:
+    """Forget one recording of a speaker."""
+    row = get_object_or_404(Enrolment, pk=enrolment, speaker=pk)
+    try:
+        unenrol(enrolment=row, by=request.user)
+    except EngineError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The recording and its vector are deleted.")
+    return redirect("speaker", pk=pk)
+
+
+@allowed(may_curate)
+def erase(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask once more, then forget a speaker."""
+    found = get_object_or_404(Speaker, pk=pk)
+    if request.method != "POST":
+        return render(request, "voices/confirm_erase.html", {"speaker": found})
+    try:
+        erase_speaker(speaker=found, by=request.user)
+    except EngineError as error:
+        messages.error(request, str(error))
+        return redirect("speaker", pk=pk)
+    messages.success(request, "The speaker is erased; the audit log keeps a number.")
+    return redirect("voices")
+
+
+@require_safe
+@allowed(may_curate)
+def thresholds(request: HttpRequest) -> HttpResponse:
+    """What decides at present, and what did before."""
+    try:
+        in_force = point_in_force(voice_space())
+    except ModelUnavailable as error:
+        in_force = None
+        messages.warning(request, str(error))
+    context = {
+        "space": voice_space(),
+        "in_force": in_force,
+        "history": OperatingPoint.objects.filter(space=voice_space())[:20],
+    }
+    return render(request, "voices/thresholds.html", context)
+
+
+def _voice(upload: Any) -> Voice:
+    return hear_voice(Path(upload.temporary_file_path()))
+
+
+def _page(
+    request: HttpRequest, context: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    speakers = Speaker.objects.annotate(recordings=Count("enrolments")).order_by("name")
+    context = {
+        "speakers": speakers,
+        "identify_form": IdentifyForm(auto_id="identify_%s"),
+        "compare_form": CompareForm(auto_id="compare_%s"),
+        "may_curate": may_curate(request.user),
+        **(context or {}),
+    }
+    return render(request, "voices/voices.html", context, status=status)
+
+
+def _answer(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The answer alone for htmx, so that the clips stay in the page; else the whole page."""
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "voices/_answer.html", context)
+    return _page(request, context)
+
+
+def _refuse(request: HttpRequest, problem: str, status: int) -> HttpResponse:
+    context = {"problem": problem}
+    if request.htmx:  # type: ignore[attr-defined]
+        response = render(request, "voices/_answer.html", context)  # htmx swaps in 200s only
+    else:
+        response = _page(request, context, status)
+    if status == 503:
+        response["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _speaker_page(
+    request: HttpRequest, found: Speaker, form: SpeakerForm, status: int
+) -> HttpResponse:
+    context = {
+        "speaker": found,
+        "form": form,
+        "enrolments": found.enrolments.select_related("track"),
+        "may_curate": may_curate(request.user),
+    }
+    return render(request, "voices/speaker.html", context, status=status)
+
+
+def _first_error(form: Form) -> str:
+    if "clip" in form.errors:
+        return "Choose, drop or record somebody speaking first."
+    return str(next(iter(form.errors.values()))[0])
