@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Page, expect
 
+from audiosearch.engine.speech import RATE
 from tests.audio_files import noise, tone, write_audio
 from tests.service import Service
+from tests.voices import speak
 
 pytestmark = pytest.mark.slow
 
@@ -97,8 +101,43 @@ def test_a_recording_is_edited_and_deleted(page: Page, service: Service) -> None
     assert "agree" in service.manage("check").stdout
 
 
+def test_a_voice_is_enrolled_known_compared_and_erased(
+    page: Page, service: Service, sounds: Path
+) -> None:
+    clips = []
+    for words in range(2):
+        pause = np.random.default_rng(words).normal(0, 1e-4, RATE)
+        clips.append(sounds / f"ada-{words}.wav")
+        soundfile.write(clips[-1], np.concatenate([pause, speak(4, 6, words), pause]), RATE)
+    page.goto(service.url + "/voices/")
+    page.get_by_role("link", name="Add a speaker").click()
+    page.get_by_label("Name", exact=True).fill("Ada")
+    page.get_by_label("Consent by").fill("Ada")
+    page.get_by_label("Consent on").fill("2026-01-01")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.set_input_files("#enrol_clip", clips[0])
+    expect(page.locator("drop-zone canvas")).to_be_visible()
+    page.get_by_role("button", name="Enrol", exact=True).click()
+    expect(page.locator(".message")).to_contain_text("Enrolled by", timeout=60_000)
+    page.goto(service.url + "/voices/")
+    page.set_input_files("#identify_clip", clips[1])
+    page.get_by_role("button", name="Identify", exact=True).click()
+    expect(page.locator("#answer h3")).to_have_text("This is Ada")
+    expect(page.locator("form.slow button.primary").first).to_be_enabled()
+    page.set_input_files("#compare_clip", clips[0])
+    page.set_input_files("#compare_other", clips[1])
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#answer h3")).to_have_text("The same voice")
+    assert page.locator(".preview audio").count() == 3
+    page.get_by_role("link", name="Ada").click()
+    page.get_by_text("Erase …").click()
+    page.get_by_role("button", name="Erase", exact=True).click()
+    expect(page.locator(".message")).to_contain_text("erased")
+    assert "agree" in service.manage("check").stdout
+
+
 def test_pages_fit_a_phone(page: Page, service: Service) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    for path in ("/", "/library/", "/add/", "/tracks/1/", "/tracks/1/similar/"):
+    for path in ("/", "/library/", "/add/", "/voices/", "/tracks/1/", "/tracks/1/similar/"):
         page.goto(service.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
