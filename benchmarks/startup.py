@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.core.management import call_command
+
 from benchmarks.listen import prepare, start_django, synthesised
 from benchmarks.report import alternate, show
 from tests.servers import free_port, milvus_lite
@@ -35,6 +37,7 @@ def main() -> None:
         with milvus_lite(scratch / "milvus") as uri:
             os.environ.update(PORT=str(free_port()), ENCODER="panns_cnn14")
             start_django(scratch, uri)
+            call_command("collectstatic", interactive=False, verbosity=0)
             clip = synthesised(scratch, 1)[0]
             model = (
                 "from pathlib import Path; from audiosearch.engine.encoders import load_encoder; "
@@ -63,6 +66,8 @@ def _web_answers() -> dict[str, float]:
             try:
                 urllib.request.urlopen(page, timeout=5).close()
                 return {"seconds": time.perf_counter() - began}
+            except urllib.error.HTTPError as error:
+                raise SystemExit(f"The first page answered {error.code}.") from error
             except urllib.error.URLError:
                 time.sleep(0.01)
     raise SystemExit("The web process ended.")

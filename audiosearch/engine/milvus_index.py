@@ -254,21 +254,26 @@ class MilvusIndex:
             client.create_index(name, params, sync=False, timeout=self._timeout_s)
 
         self._connection.call(index)
-        self._await_index(name)
+        self._await_index(name, written)
         self._connection.call(lambda client: client.load_collection(name, timeout=BUILD_TIMEOUT_S))
         if written:
             self._settle(space, name)
         return name
 
-    def _await_index(self, collection: str) -> None:
-        """Return when the index is built, however long that takes; a server gone raises."""
-        while True:
+    def _await_index(self, collection: str, rows: int) -> None:
+        """Return when so many rows are indexed, however long that takes; a server gone raises.
+
+        The server may then go on to merge what it has indexed, and index that anew; searches need
+        not wait for it.
+        """
+        while not self._connection.lite:
             index = self._connection.call(
                 lambda client: client.describe_index(
                     collection, "embedding", timeout=self._timeout_s
                 )
             )
-            if self._connection.lite or not int(index.get("pending_index_rows", 0)):
+            pending = int(index.get("pending_index_rows", 0))
+            if not pending or int(index.get("indexed_rows", 0)) >= rows > 0:
                 return
             time.sleep(POLL_S)
 
