@@ -75,6 +75,7 @@ def _build(name: str, index: Any, folder: Path, made: Made) -> dict[str, Any]:
     index.rebuild("made", made.vectors.shape[1], made.tracks())
     seconds = time.perf_counter() - began
     time.sleep(SETTLE_S)
+    _await_merges(index)
     return {
         "index": name,
         "windows": len(made.vectors),
@@ -82,6 +83,16 @@ def _build(name: str, index: Any, folder: Path, made: Made) -> dict[str, Any]:
         "memory MB": resident_mb(str(folder)),
         "disk MB": folder_mb(folder),
     }
+
+
+def _await_merges(index: Any) -> None:
+    """Return when the server has merged and indexed anew what it had indexed in small segments."""
+    name = index._current("made")
+    while not index._connection.lite:
+        found = index._connection.call(lambda client: client.describe_index(name, "embedding"))
+        if not int(found.get("pending_index_rows", 0)):
+            return
+        time.sleep(1)
 
 
 def _search(name: str, index: Any, made: Made, rounds: int) -> list[dict[str, Any]]:
