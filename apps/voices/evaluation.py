@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.voices.models import OperatingPoint
+from apps.voices.thresholds import MARGIN
 from audiosearch.engine.audio import decode
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import Encoder, FloatArray
@@ -73,6 +74,23 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Identified:
+    """Each recording in turn asked for among all others, by the threshold for so many speakers.
+
+    known: recordings whose speaker has others; nearest: of those, the right speaker is nearest;
+    right and wrong: accepted as the right and as another speaker. strangers: recordings whose
+    speaker has no other; taken: of those, accepted as somebody.
+    """
+
+    known: int
+    nearest: int
+    right: int
+    wrong: int
+    strangers: int
+    taken: int
+
+
+@dataclass(frozen=True)
 class SpeakerEvaluation:
     """conditions: whole recordings first; points: what scores mean by length; trials: whole ones.
 
@@ -87,12 +105,14 @@ class SpeakerEvaluation:
     points: list[Point]
     far_target: float
     trials: Trials
+    identified: Identified
     rejected: Rejected | None
 
     def as_json(self) -> dict[str, Any]:
         data = {key: value for key, value in vars(self).items() if key != "trials"}
         data["conditions"] = [asdict(one) for one in self.conditions]
         data["points"] = [asdict(one) for one in self.points]
+        data["identified"] = asdict(self.identified)
         data["rejected"] = asdict(self.rejected) if self.rejected else None
         return data
 
@@ -152,6 +172,7 @@ def evaluate_speakers(
         points=points,
         far_target=far_target,
         trials=whole,
+        identified=_identified(encoder, spoken, names, points),
         rejected=_rejected(encoder, spoken, names, points, nobody) if nobody else None,
     )
 
@@ -190,6 +211,35 @@ def _trials(encoder: Encoder, spoken: list[FloatArray], names: list[str]) -> Tri
     return all_pairs(embeddings, names)
 
 
+def _identified(
+    encoder: Encoder, spoken: list[FloatArray], names: list[str], points: list[Point]
+) -> Identified:
+    embeddings = np.stack([encoder.encode(one[None]).embeddings[0] for one in spoken])
+    scores = embeddings @ embeddings.T
+    np.fill_diagonal(scores, -np.inf)
+    owner = np.array(names)
+    counts = dict.fromkeys(("known", "nearest", "right", "wrong", "strangers", "taken"), 0)
+    for own, row, samples in zip(names, scores, spoken, strict=True):
+        best = int(np.argmax(row))
+        second = row[owner != owner[best]].max()
+        threshold = _point_for(points, len(samples)).threshold_among(len(set(names)))
+        accepted = bool(row[best] >= threshold and row[best] - second >= MARGIN)
+        if names.count(own) > 1:
+            counts["known"] += 1
+            counts["nearest"] += owner[best] == own
+            counts["right"] += accepted and owner[best] == own
+            counts["wrong"] += accepted and owner[best] != own
+        else:
+            counts["strangers"] += 1
+            counts["taken"] += accepted
+    return Identified(**{name: int(count) for name, count in counts.items()})
+
+
+def _point_for(points: list[Point], samples: int) -> Point:
+    fitting = [one for one in points if one.min_ms * RATE <= samples * 1000]
+    return fitting[-1] if fitting else points[0]
+
+
 def _rejected(
     encoder: Encoder,
     spoken: list[FloatArray],
@@ -207,8 +257,7 @@ def _rejected(
             silent += 1
             continue
         score = float((known @ encoder.encode(samples[None]).embeddings[0]).max())
-        fitting = [one for one in points if one.min_ms * RATE <= len(samples) * 1000]
-        point = fitting[-1] if fitting else points[0]
+        point = _point_for(points, len(samples))
         accepted += score >= point.threshold_among(len(set(names)))
         nearest = max(nearest, score)
     return Rejected(len(files), silent, accepted, nearest)

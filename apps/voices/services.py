@@ -13,7 +13,7 @@ from apps.catalog.editing import delete_tracks, edit_track
 from apps.catalog.models import Kind, Speaker
 from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
 from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
-from apps.voices.thresholds import point_in_force
+from apps.voices.thresholds import MARGIN, point_in_force
 from apps.voices.voice_index import (
     embedding_of,
     forget_enrolments,
@@ -22,9 +22,6 @@ from apps.voices.voice_index import (
 )
 from audiosearch.engine.errors import AudioError, IndexUnavailable
 from audiosearch.engine.index import Match
-
-MARGIN = 0.02
-"""Two enrolled speakers nearer to each other than this leave it open who speaks."""
 
 
 class NoConsent(AudioError):

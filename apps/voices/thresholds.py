@@ -11,6 +11,9 @@ from audiosearch.engine.verification import Point
 MEASURED = Path(__file__).parent / "measured"
 """Operating points measured for this release; each file says on what."""
 
+MARGIN = 0.02
+"""Two enrolled speakers nearer to each other than this leave it open who speaks."""
+
 
 @dataclass(frozen=True)
 class InForce:

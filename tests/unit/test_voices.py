@@ -378,6 +378,7 @@ def test_measuring_sets_the_threshold(say: Say, tmp_path: Path) -> None:
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert report["conditions"][0]["name"] == "whole"
     assert report["conditions"][0]["genuine"] == 24
+    assert report["identified"]["known"] == report["identified"]["nearest"] == 16
     assert len(list((tmp_path / "r").glob("*.svg"))) == 3
     row = OperatingPoint.objects.get(in_force=True)
     assert row.source.startswith("labels.csv: 16 recordings")

@@ -105,6 +105,12 @@ class Command(BaseCommand):
                 f"false accepts {point.far:.3%}  false rejects {point.frr:.2%}"
             )
 
+        known = found.identified
+        self.stdout.write(
+            f"identifying each among the others: nearest is right {known.nearest} of {known.known}, "
+            f"accepted {known.right}, as somebody else {known.wrong}; "
+            f"strangers taken for somebody {known.taken} of {known.strangers}"
+        )
         if found.rejected:
             nobody = found.rejected
             self.stdout.write(
