@@ -107,8 +107,8 @@ class Command(BaseCommand):
 
         known = found.identified
         self.stdout.write(
-            f"identifying each among the others: nearest is right {known.nearest} of {known.known}, "
-            f"accepted {known.right}, as somebody else {known.wrong}; "
+            f"identifying each among the others: the right one nearest {known.nearest} of "
+            f"{known.known}, accepted {known.right}, as somebody else {known.wrong}; "
             f"strangers taken for somebody {known.taken} of {known.strangers}"
         )
         if found.rejected:
