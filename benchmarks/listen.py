@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
+from audiosearch.engine.audio import SUFFIXES
 from benchmarks.report import alternate, show
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus"}
 PEER_FILES = 12
 PEER_B_FILES = 3
 
@@ -138,7 +138,8 @@ def start_django(scratch: Path, uri: str) -> None:
 
 def _limit(files: list[Path], scratch: Path) -> Callable[[], dict[str, float]]:
     from audiosearch.engine.audio import decode
-    from audiosearch.engine.encoders.panns import EXPORT, RATE, Cnn14, open_session
+    from audiosearch.engine.encoders.panns import EXPORT, RATE, Cnn14
+    from audiosearch.engine.encoders.sessions import open_session
 
     session = open_session(scratch / "models" / Cnn14.spec.name / EXPORT, 0)
     clips = [decode(path, RATE)[: 10 * RATE] for path in files]

@@ -27,7 +27,7 @@ def real_windows(folder: Path, count: int) -> FloatArray:
 
     Windows overlap by fifteen sixteenths, so that a small folder has enough.
     """
-    from audiosearch.engine.audio import decode
+    from audiosearch.engine.audio import SUFFIXES, decode
     from audiosearch.engine.encoders import load_encoder
     from audiosearch.engine.windows import cut_windows
 
@@ -36,7 +36,7 @@ def real_windows(folder: Path, count: int) -> FloatArray:
     size = spec.window_ms * spec.sample_rate // 1000
     vectors: list[FloatArray] = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"} and len(vectors) < count:
+        if path.suffix.lower() in SUFFIXES and len(vectors) < count:
             samples = decode(path, spec.sample_rate)
             for window in cut_windows([samples], size, size // 16):
                 vectors.append(encoder.encode(window.samples[None]).embeddings[0])

@@ -40,15 +40,21 @@ class Labelled:
     group: str
 
 
+def read_rows(path: Path, column: str) -> list[dict[str, str]]:
+    """Rows of a CSV with the columns path and `column`. Raises ValueError when one is missing."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"path", column} <= set(rows[0]):
+        raise ValueError(f"{path} must have the columns path and {column}.")
+    return rows
+
+
 def read_labels(path: Path) -> list[Labelled]:
     """Rows of a CSV with columns path and label, and group (or freesound_id or source) if any.
 
     Paths are relative to the CSV. Raises ValueError when a column is missing.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", "label"} <= set(rows[0]):
-        raise ValueError(f"{path} must have the columns path and label.")
+    rows = read_rows(path, "label")
     column = next((name for name in GROUP_COLUMNS if name in rows[0]), "path")
     return [Labelled(path.parent / row["path"], row["label"], row[column]) for row in rows]
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
+from apps.catalog.admin import CountedAdmin
+from apps.catalog.admin_forms import CuratedAdmin
 from apps.catalog.models import Speaker
 from apps.voices.forms import SpeakerForm
 from apps.voices.models import OperatingPoint, VoiceEvent
@@ -18,29 +17,17 @@ from audiosearch.engine.errors import IndexUnavailable
 
 
 @admin.register(Speaker)
-class SpeakerAdmin(admin.ModelAdmin):
+class SpeakerAdmin(CountedAdmin):
     """Deleting a speaker erases the voice: recordings, vectors and name."""
 
     form = SpeakerForm
-    list_display = ["name", "external_id", "groups", "consent_until", "recordings"]
+    list_display = ["name", "external_id", "groups", "consent_until", "tracks"]
     search_fields = ["name", "external_id"]
-    readonly_fields = ["recordings"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Speaker]:
-        return super().get_queryset(request).annotate(recording_count=Count("tracks"))
-
-    @admin.display(ordering="recording_count")
-    def recordings(self, speaker: Any) -> SafeString:
-        link = f"{reverse('admin:catalog_track_changelist')}?speaker__id__exact={speaker.pk}"
-        return format_html('<a href="{}">{}</a>', link, getattr(speaker, "recording_count", 0))
+    lookup = "speaker__id__exact"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change:
-            speaker_changed(obj)
-
-    def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        self.delete_queryset(request, Speaker.objects.filter(pk=obj.pk))
+        speaker_changed(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> None:
         for speaker in queryset:
@@ -52,7 +39,9 @@ class SpeakerAdmin(admin.ModelAdmin):
                 )
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(CuratedAdmin):
+    """Staff read; nobody changes it here."""
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -1,20 +1,21 @@
 """How well the voice encoder tells speakers apart, on recordings whose speakers are known."""
 
-import csv
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.conf import settings
 from django.db import transaction
 
+from apps.catalog.evaluation import read_rows
+from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.models import OperatingPoint
 from apps.voices.thresholds import MARGIN
-from audiosearch.engine.audio import decode
-from audiosearch.engine.encoders import load_encoder
-from audiosearch.engine.encoders.base import Encoder, FloatArray
+from audiosearch.engine.audio import SUFFIXES, decode
+from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import NoSpeech, SilentAudio
 from audiosearch.engine.speech import RATE, find_speech
 from audiosearch.engine.verification import (
@@ -25,21 +26,22 @@ from audiosearch.engine.verification import (
     equal_error_rate,
     min_dcf,
     point_at,
+    point_for,
 )
 
 LENGTHS_MS = (500, 1_000, 2_000, 3_000, 5_000)
 SNRS_DB = (0, 5, 10, 20)
 P_TARGETS = (0.01, 0.001)
 NOBODY_S = 60
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"}
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A recording and who speaks in it."""
+class Spoken:
+    """A recording: who speaks in it, and what is in it, (n,) float32 at 16 kHz."""
 
-    path: Path
+    name: str
     speaker: str
+    samples: FloatArray
 
 
 @dataclass(frozen=True)
@@ -117,17 +119,13 @@ class SpeakerEvaluation:
         return data
 
 
-def read_speakers(path: Path) -> list[Labelled]:
-    """Rows of a CSV with the columns path (relative to it) and speaker. Raises ValueError."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", "speaker"} <= set(rows[0]):
-        raise ValueError(f"{path} must have the columns path and speaker.")
-    return [Labelled(path.parent / row["path"], row["speaker"]) for row in rows]
+def read_speakers(path: Path) -> list[tuple[Path, str]]:
+    """(recording, speaker) rows of a CSV with columns path (relative to it) and speaker."""
+    return [(path.parent / row["path"], row["speaker"]) for row in read_rows(path, "speaker")]
 
 
 def evaluate_speakers(
-    labelled: list[Labelled],
+    labelled: list[tuple[Path, str]],
     *,
     far_target: float,
     nobody: Path | None = None,
@@ -140,40 +138,39 @@ def evaluate_speakers(
     `nobody`: a folder of sounds that must not be taken for any of the speakers.
     Raises AudioError for a file that cannot be read, ValueError when there are too few pairs.
     """
-    encoder = load_encoder(
-        settings.VOICE_ENCODER, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
-    )
-    samples = []
-    for number, one in enumerate(labelled):
+    recordings = []
+    for number, (path, speaker) in enumerate(labelled):
         progress("decode", number, len(labelled))
-        samples.append(decode(one.path, RATE))
-    spoken, names, unheard = _spoken(samples, labelled)
-    whole = _trials(encoder, spoken, names)
+        recordings.append(Spoken(str(path), speaker, decode(path, RATE)))
+    spoken = _speech_of(recordings)
+    names = [one.speaker for one in spoken]
+    known = _embeddings(spoken)
+    whole = all_pairs(known, names)
     conditions, points = [_condition("whole", whole)], []
     for number, length_ms in enumerate(LENGTHS_MS):
         progress("cut", number, len(LENGTHS_MS))
         count = length_ms * RATE // 1000
-        trials = _trials(encoder, [one[:count] for one in spoken], names)
+        cut = [replace(one, samples=one.samples[:count]) for one in spoken]
+        trials = all_pairs(_embeddings(cut), names)
         conditions.append(_condition(f"{length_ms / 1000:g} s", trials))
         points.append(point_at(trials, min_ms=length_ms, far=far_target))
     for number, snr_db in enumerate(SNRS_DB):
         progress("disturb", number, len(SNRS_DB))
-        noisy, labels, _ = _spoken(_disturbed(samples, snr_db), labelled)
-        conditions.append(_condition(f"noise, {snr_db} dB", _trials(encoder, noisy, labels)))
-    longest = int(np.percentile([len(one) for one in spoken], 10)) * 1000 // RATE
-    if longest > LENGTHS_MS[-1]:
-        points.append(point_at(whole, min_ms=longest, far=far_target))
+        noisy = _speech_of(_disturbed(recordings, snr_db))
+        trials = all_pairs(_embeddings(noisy), [one.speaker for one in noisy])
+        conditions.append(_condition(f"noise, {snr_db} dB", trials))
+    heard = {one.name for one in spoken}
     return SpeakerEvaluation(
-        space=encoder.spec.space,
+        space=voice_space(),
         recordings=len(spoken),
         speakers=len(set(names)),
-        unheard=unheard,
+        unheard=[one.name for one in recordings if one.name not in heard],
         conditions=conditions,
         points=points,
         far_target=far_target,
         trials=whole,
-        identified=_identified(encoder, spoken, names, points),
-        rejected=_rejected(encoder, spoken, names, points, nobody) if nobody else None,
+        identified=_identified(known, spoken, points),
+        rejected=_rejected(known, len(set(names)), points, nobody) if nobody else None,
     )
 
 
@@ -192,83 +189,66 @@ def apply_points(found: SpeakerEvaluation, source: str) -> OperatingPoint:
     )
 
 
-def _spoken(
-    samples: list[FloatArray], labelled: list[Labelled]
-) -> tuple[list[FloatArray], list[str], list[str]]:
-    """Speech of each recording that has some, its speaker, and the names of those without."""
-    spoken, names, unheard = [], [], []
-    for one, label in zip(samples, labelled, strict=True):
-        try:
-            spoken.append(find_speech(one).samples)
-            names.append(label.speaker)
-        except NoSpeech:
-            unheard.append(label.path.name)
-    return spoken, names, unheard
+def _speech_of(recordings: list[Spoken]) -> list[Spoken]:
+    """What is spoken in each; those without speech are left out."""
+    spoken = []
+    for one in recordings:
+        with suppress(NoSpeech):
+            spoken.append(replace(one, samples=find_speech(one.samples).samples))
+    return spoken
 
 
-def _trials(encoder: Encoder, spoken: list[FloatArray], names: list[str]) -> Trials:
-    embeddings = np.stack([encoder.encode(one[None]).embeddings[0] for one in spoken])
-    return all_pairs(embeddings, names)
+def _embeddings(spoken: list[Spoken]) -> FloatArray:
+    """(n, d) unit vectors."""
+    encoder = voice_encoder()
+    return np.stack([encoder.encode(one.samples[None]).embeddings[0] for one in spoken])
 
 
-def _identified(
-    encoder: Encoder, spoken: list[FloatArray], names: list[str], points: list[Point]
-) -> Identified:
-    embeddings = np.stack([encoder.encode(one[None]).embeddings[0] for one in spoken])
-    scores = embeddings @ embeddings.T
+def _identified(known: FloatArray, spoken: list[Spoken], points: list[Point]) -> Identified:
+    scores = known @ known.T
     np.fill_diagonal(scores, -np.inf)
-    owner = np.array(names)
-    counts = dict.fromkeys(("known", "nearest", "right", "wrong", "strangers", "taken"), 0)
-    for own, row, samples in zip(names, scores, spoken, strict=True):
+    owner = np.array([one.speaker for one in spoken])
+    recordings = Counter(one.speaker for one in spoken)
+    counts = Counter[str]()
+    for one, row in zip(spoken, scores, strict=True):
         best = int(np.argmax(row))
         second = row[owner != owner[best]].max()
-        threshold = _point_for(points, len(samples)).threshold_among(len(set(names)))
-        accepted = bool(row[best] >= threshold and row[best] - second >= MARGIN)
-        if names.count(own) > 1:
-            counts["known"] += 1
-            counts["nearest"] += owner[best] == own
-            counts["right"] += accepted and owner[best] == own
-            counts["wrong"] += accepted and owner[best] != own
+        point = point_for(points, len(one.samples) * 1000 // RATE)
+        accepted = bool(
+            row[best] >= point.threshold_among(len(recordings)) and row[best] - second >= MARGIN
+        )
+        if recordings[one.speaker] > 1:
+            right = bool(owner[best] == one.speaker)
+            counts.update(known=1, nearest=right, right=accepted and right)
+            counts.update(wrong=accepted and not right)
         else:
-            counts["strangers"] += 1
-            counts["taken"] += accepted
-    return Identified(**{name: int(count) for name, count in counts.items()})
+            counts.update(strangers=1, taken=accepted)
+    return Identified(**{field.name: int(counts[field.name]) for field in fields(Identified)})
 
 
-def _point_for(points: list[Point], samples: int) -> Point:
-    fitting = [one for one in points if one.min_ms * RATE <= samples * 1000]
-    return fitting[-1] if fitting else points[0]
-
-
-def _rejected(
-    encoder: Encoder,
-    spoken: list[FloatArray],
-    names: list[str],
-    points: list[Point],
-    folder: Path,
-) -> Rejected:
-    known = np.stack([encoder.encode(one[None]).embeddings[0] for one in spoken])
+def _rejected(known: FloatArray, speakers: int, points: list[Point], folder: Path) -> Rejected:
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    encoder = voice_encoder()
     silent, accepted, nearest = 0, 0, -1.0
     for path in files:
         try:
-            samples = find_speech(decode(path, RATE, end_ms=NOBODY_S * 1000)).samples
+            speech = find_speech(decode(path, RATE, end_ms=NOBODY_S * 1000))
         except (NoSpeech, SilentAudio):
             silent += 1
             continue
-        score = float((known @ encoder.encode(samples[None]).embeddings[0]).max())
-        point = _point_for(points, len(samples))
-        accepted += score >= point.threshold_among(len(set(names)))
+        score = float((known @ encoder.encode(speech.samples[None]).embeddings[0]).max())
+        accepted += score >= point_for(points, speech.net_ms).threshold_among(speakers)
         nearest = max(nearest, score)
     return Rejected(len(files), silent, accepted, nearest)
 
 
-def _disturbed(samples: list[FloatArray], snr_db: int) -> list[FloatArray]:
+def _disturbed(recordings: list[Spoken], snr_db: int) -> list[Spoken]:
     rng = np.random.default_rng(snr_db)
     noisy = []
-    for one in samples:
-        level = np.sqrt(np.mean(np.square(one, dtype=np.float64))) * 10 ** (-snr_db / 20)
-        noisy.append((one + rng.normal(0, level, len(one))).astype(np.float32))
+    for one in recordings:
+        energy = np.mean(np.square(one.samples, dtype=np.float64))
+        noise = rng.normal(0, np.sqrt(energy) * 10 ** (-snr_db / 20), len(one.samples))
+        noisy.append(replace(one, samples=(one.samples + noise).astype(np.float32)))
     return noisy
 
 

@@ -4,13 +4,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from django.conf import settings
 
 from apps.catalog.queries import model_turn, query_slot
 from audiosearch.engine.audio import decode, inspect
 from audiosearch.engine.encoders import encoder_spec, load_encoder
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.encoders.base import Encoder, FloatArray
 from audiosearch.engine.errors import AudioError, ModelUnavailable
 from audiosearch.engine.speech import RATE, Speech, find_speech
 
@@ -32,15 +31,10 @@ class PoorRecording(AudioError):
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice as the encoder hears it.
-
-    embedding: (d,) unit vector; speech: what was spoken; coherence: the least cosine similarity
-    between two stretches of 3 s, 1.0 when there is only one: low when two people speak.
-    """
+    """A voice as the encoder hears it: embedding (d,), a unit vector; speech: what was spoken."""
 
     embedding: FloatArray
     speech: Speech
-    coherence: float
 
 
 def voice_space() -> str:
@@ -58,22 +52,27 @@ def hear_voice(path: Path) -> Voice:
         end_ms = min(info.duration_ms, LONGEST_S * 1000)
         speech = find_speech(decode(path, RATE, end_ms=end_ms))
         with model_turn():
-            return hear_speech(speech)
+            return Voice(voice_encoder().encode(speech.samples[None]).embeddings[0], speech)
 
 
-def hear_speech(speech: Speech) -> Voice:
-    encoder = load_encoder(
+def voice_encoder() -> Encoder:
+    """The warm voice encoder of this process. Raises ModelUnavailable."""
+    return load_encoder(
         settings.VOICE_ENCODER, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
     )
-    samples, size = speech.samples, CHUNK_S * RATE
-    starts = range(0, max(len(samples) - size + 1, 1), size)
-    chunks = [encoder.encode(samples[at : at + size][None]).embeddings[0] for at in starts]
-    alike = np.stack(chunks) @ np.stack(chunks).T
-    return Voice(
-        embedding=encoder.encode(samples[None]).embeddings[0],
-        speech=speech,
-        coherence=float(alike.min()),
-    )
+
+
+def coherence(speech: Speech) -> float:
+    """The least cosine similarity between two stretches of 3 s: low when two people speak.
+
+    1.0 when there is only one stretch.
+    """
+    size = CHUNK_S * RATE
+    count = max(len(speech.samples) // size, 1)
+    whole = speech.samples[: count * size].reshape(count, -1)
+    with model_turn():
+        chunks = voice_encoder().encode(whole).embeddings
+    return float((chunks @ chunks.T).min())
 
 
 def refuse_poor(voice: Voice) -> None:
@@ -100,7 +99,7 @@ def problems_of(voice: Voice) -> list[str]:
         problems.append(
             f"{speech.clipped:.1%} of it is clipped; turn the recording level down and try again."
         )
-    if voice.coherence < ENROL_SAME:
+    if coherence(speech) < ENROL_SAME:
         problems.append("More than one person seems to speak; record one voice alone.")
     return problems
 

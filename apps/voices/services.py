@@ -22,6 +22,7 @@ from apps.voices.voice_index import (
 )
 from audiosearch.engine.errors import AudioError, IndexUnavailable
 from audiosearch.engine.index import Match
+from audiosearch.engine.verification import Point
 
 
 class NoConsent(AudioError):
@@ -129,12 +130,12 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
 
 def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
     """Other speakers it could be; nobody while the index is away, as the enrolment is kept."""
-    threshold = point_in_force(voice_space()).at(voice.speech.net_ms).threshold
+    point = point_in_force(voice_space()).at(voice.speech.net_ms)
     try:
-        found = _candidates(voice)
+        found = _candidates(voice, point)
     except IndexUnavailable:
         return []
-    return [one for one in found if one.speaker != speaker and one.score >= threshold]
+    return [one for one in found if one.speaker != speaker and one.score >= point.threshold]
 
 
 def refuse_without_consent(speaker: Speaker) -> None:
@@ -143,8 +144,12 @@ def refuse_without_consent(speaker: Speaker) -> None:
         raise NoConsent(
             f"The consent of {speaker.name} is not on record; enter who gave it, and when, first."
         )
-    if speaker.consent_until and speaker.consent_until < timezone.localdate():
+    if not _consent_lasts(speaker):
         raise NoConsent(f"The consent of {speaker.name} ended on {speaker.consent_until}.")
+
+
+def _consent_lasts(speaker: Speaker) -> bool:
+    return speaker.consent_until is None or speaker.consent_until >= timezone.localdate()
 
 
 def unenrol(*, enrolment: Enrolment, by: Any) -> None:
@@ -197,7 +202,7 @@ def identify(*, voice: Voice, by: Any, group: str = "", top_k: int = 5) -> Ident
     point = found.at(voice.speech.net_ms)
     enrolled = Speaker.objects.filter(enrolments__space=voice_space()).distinct().count()
     threshold = point.threshold_among(enrolled)
-    candidates = _candidates(voice, group)
+    candidates = _candidates(voice, point, group)
     reason = _why_nobody(candidates, threshold)
     who = candidates[0].speaker if candidates and not reason else None
     detail = {"score": round(candidates[0].score, 4) if candidates else None, "group": group}
@@ -217,15 +222,17 @@ def _why_nobody(candidates: list[Candidate], threshold: float) -> str:
     return ""
 
 
-def _candidates(voice: Voice, group: str = "") -> list[Candidate]:
-    """Speakers by their best recording, best first; those gone from the database are left out."""
-    point = point_in_force(voice_space()).at(voice.speech.net_ms)
+def _candidates(voice: Voice, point: Point, group: str = "") -> list[Candidate]:
+    """Speakers by their best recording, best first.
+
+    The index applies group and consent; what it has not heard of yet, the database knows.
+    """
     best = _best_scores(nearest_enrolments(voice_space(), voice.embedding, group))
     speakers = Speaker.objects.in_bulk(best)
     return [
         Candidate(speakers[pk], score, point.probability(score))
         for pk, score in sorted(best.items(), key=lambda item: -item[1])
-        if pk in speakers
+        if pk in speakers and _consent_lasts(speakers[pk])
     ]
 
 

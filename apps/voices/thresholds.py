@@ -6,7 +6,7 @@ from pathlib import Path
 
 from apps.voices.models import OperatingPoint
 from audiosearch.engine.errors import ModelUnavailable
-from audiosearch.engine.verification import Point
+from audiosearch.engine.verification import Point, point_for
 
 MEASURED = Path(__file__).parent / "measured"
 """Operating points measured for this release; each file says on what."""
@@ -24,9 +24,7 @@ class InForce:
     far_target: float
 
     def at(self, net_ms: int) -> Point:
-        """The point for the longest length that is not longer than the speech."""
-        fitting = [point for point in self.points if point.min_ms <= net_ms]
-        return fitting[-1] if fitting else self.points[0]
+        return point_for(self.points, net_ms)
 
 
 def point_in_force(space: str) -> InForce:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
@@ -86,8 +87,10 @@ def add_speaker(request: HttpRequest) -> HttpResponse:
 def speaker(request: HttpRequest, pk: int) -> HttpResponse:
     """A speaker and the recordings the voice is known by; staff edit and enrol here."""
     found = get_object_or_404(Speaker, pk=pk)
+    if request.method == "POST" and not may_curate(request.user):
+        raise PermissionDenied
     form = SpeakerForm(request.POST or None, instance=found)
-    if request.method == "POST" and may_curate(request.user) and form.is_valid():
+    if request.method == "POST" and form.is_valid():
         speaker_changed(form.save())
         messages.success(request, "Saved.")
         return redirect("speaker", pk=pk)

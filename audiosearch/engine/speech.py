@@ -30,16 +30,13 @@ class Speech:
     """What is spoken in a recording.
 
     samples: (n,) float32 mono at 16 kHz, the spoken parts one after the other, raised to -30 dBFS;
-    voiced: (frames,) bool, which of its 30 ms frames they came from; snr_db: energy of the spoken
-    frames over that of the quietest tenth of all; clipped: share of samples at full scale, 0..1;
-    level_dbfs: of the whole recording, before it was raised.
+    snr_db: energy of the spoken frames over that of the quietest tenth of all; clipped: share of
+    samples of the recording at full scale, 0..1.
     """
 
     samples: FloatArray
-    voiced: NDArray[np.bool_]
     snr_db: float
     clipped: float
-    level_dbfs: float
 
     @property
     def net_ms(self) -> int:
@@ -65,10 +62,8 @@ def find_speech(samples: FloatArray) -> Speech:
         )
     return Speech(
         samples=spoken,
-        voiced=voiced,
         snr_db=_snr_db(whole, voiced),
         clipped=float(np.mean(np.abs(samples) >= CLIPPED)),
-        level_dbfs=level_dbfs,
     )
 
 

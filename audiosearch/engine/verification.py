@@ -141,7 +141,7 @@ class Point:
 
     def probability(self, score: float) -> float:
         """That both are one voice, in 0..1, when before hearing them either was as likely."""
-        return Calibration(self.slope, self.intercept).probability(score)
+        return float(1 / (1 + np.exp(-(self.slope * score + self.intercept))))
 
     def threshold_among(self, speakers: int) -> float:
         """The threshold at which the nearest of so many strangers is as rarely taken for the voice.
@@ -157,33 +157,29 @@ class Point:
 def point_at(trials: Trials, *, min_ms: int, far: float) -> Point:
     """Threshold by a false accept target, with the rates and probabilities that go with it."""
     decision = decision_at(trials, threshold_for(trials, far))
-    found = calibrate(trials)
+    slope, intercept = calibrate(trials)
     return Point(
         min_ms=min_ms,
         threshold=decision.threshold,
         far=decision.far,
         frr=decision.frr,
-        slope=found.slope,
-        intercept=found.intercept,
+        slope=slope,
+        intercept=intercept,
         impostor_mean=float(trials.impostor.mean()),
         impostor_std=float(trials.impostor.std()),
     )
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """From score to the log of how much likelier the same voice is: slope * score + intercept."""
-
-    slope: float
-    intercept: float
-
-    def probability(self, score: float) -> float:
-        """That both are one voice, in 0..1, when before hearing them either was as likely."""
-        return float(1 / (1 + np.exp(-(self.slope * score + self.intercept))))
+def point_for(points: Sequence[Point], speech_ms: int) -> Point:
+    """The one for the longest length that is not longer than the speech; points: shortest first."""
+    fitting = [point for point in points if point.min_ms <= speech_ms]
+    return fitting[-1] if fitting else points[0]
 
 
-def calibrate(trials: Trials) -> Calibration:
-    """Logistic regression with both kinds weighed alike.
+def calibrate(trials: Trials) -> tuple[float, float]:
+    """(slope, intercept) of the log of how much likelier one voice is, by logistic regression.
+
+    Both kinds are weighed alike.
 
     Brümmer and du Preez, "Application-independent evaluation of speaker detection", 2006,
     doi:10.1016/j.csl.2005.08.001.
@@ -193,7 +189,7 @@ def calibrate(trials: Trials) -> Calibration:
     scores = np.concatenate([trials.genuine, trials.impostor])[:, None]
     same = np.repeat([1, 0], [len(trials.genuine), len(trials.impostor)])
     model = LogisticRegression(C=1e3, class_weight="balanced").fit(scores, same)
-    return Calibration(float(model.coef_[0, 0]), float(model.intercept_[0]))
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
 def all_pairs(embeddings: NDArray[np.floating], labels: Sequence[object]) -> Trials:

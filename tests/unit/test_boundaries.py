@@ -55,7 +55,11 @@ def test_the_web_process_never_imports_torch() -> None:
         "from apps.search.services import _encode_query\n"
         "import numpy as np\n"
         "_encode_query(np.ones(160000, np.float32), 'spectral')\n"
-        "import onnxruntime, audiosearch.engine.encoders.panns\n"
+        "import onnxruntime, tempfile, audiosearch.engine.encoders.panns\n"
+        "from pathlib import Path\n"
+        "from audiosearch.engine.encoders import load_encoder\n"
+        "with tempfile.TemporaryDirectory() as models:\n"
+        "    load_encoder('resemblyzer', Path(models), threads=1)\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -42,10 +42,12 @@ def test_two_normal_distributions_two_deviations_apart() -> None:
     rate, threshold = equal_error_rate(trials)
     assert rate == pytest.approx(0.1587, abs=0.005)
     assert threshold == pytest.approx(1, abs=0.03)
-    found = calibrate(trials)  # the log likelihood ratio of these is 2 x - 2
-    assert found.slope == pytest.approx(2, abs=0.08)
-    assert found.intercept == pytest.approx(-2, abs=0.1)
-    assert found.probability(1.0) == pytest.approx(0.5, abs=0.02)
+    slope, intercept = calibrate(trials)  # the log likelihood ratio of these is 2 x - 2
+    assert slope == pytest.approx(2, abs=0.08)
+    assert intercept == pytest.approx(-2, abs=0.1)
+    point = point_at(trials, min_ms=500, far=0.01)
+    assert point.probability(1.0) == pytest.approx(0.5, abs=0.02)
+    assert point.probability(3.0) > 0.95
 
 
 def test_rates_count_the_threshold_itself_as_accepted() -> None:

@@ -142,7 +142,8 @@ def test_the_same_voice_under_a_second_name_is_pointed_out(
     second = person("Annabel")
     found = enrol(speaker=second, source=say(ANNA, words=3), name="c.wav", by=staff)
     assert [one.speaker.name for one in found.sounds_like] == ["Anna"]
-    assert identify(voice=hear_voice(say(ANNA, words=3)), by=staff).speaker in (second, None)
+    nearest = identify(voice=hear_voice(say(ANNA, words=3)), by=staff).candidates
+    assert [one.speaker.name for one in nearest] == ["Annabel", "Anna", "Ben"]
 
 
 def _noisy(samples: FloatArray) -> FloatArray:
@@ -154,8 +155,8 @@ def _loud(samples: FloatArray) -> FloatArray:
     return np.clip(samples * 20, -1, 1)
 
 
-def _then_ben(samples: FloatArray) -> FloatArray:
-    return np.concatenate([samples, 0.5 * speak(32, 6)])
+def _then_another(samples: FloatArray) -> FloatArray:
+    return np.concatenate([speak(10, 6), speak(34, 6)])  # two voices far apart
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,7 @@ def _then_ben(samples: FloatArray) -> FloatArray:
         (1.5, None, "speak for at least 3 s"),
         (6, _noisy, "quieter place|hardly any speech"),
         (6, _loud, "recording level down"),
+        (6, _then_another, "More than one person"),
     ],
 )
 def test_a_poor_recording_is_refused_with_what_to_do(
@@ -191,6 +193,10 @@ def test_without_consent_nothing_is_matched(
     voice_index.speaker_changed(anna)
     voice = hear_voice(say(ANNA, words=1))
     assert [one.speaker.name for one in identify(voice=voice, by=staff).candidates] == ["Ben"]
+    Enrolment.objects.filter(speaker=known[BEN]).update(indexed=True)
+    known[BEN].consent_until = date.today() - timedelta(days=1)
+    known[BEN].save()  # and the index has not heard of it
+    assert identify(voice=voice, by=staff).candidates == []
     with pytest.raises(NoConsent, match="ended"):
         verify_speaker(voice=voice, speaker=anna, by=staff)
 
@@ -356,9 +362,24 @@ def test_members_read_but_do_not_keep_speakers(member: Client, known: dict[int, 
     page = member.get(address)
     assert page.status_code == 200
     assert "Enrol a recording" not in page.content.decode()
-    for path in ("enrol/", "erase/"):
+    for path in ("", "enrol/", "erase/"):
         assert member.post(address + path).status_code == 403
     assert member.get("/voices/thresholds/").status_code == 403
+
+
+def test_the_console_is_for_all_staff(curator: Client, known: dict[int, Speaker]) -> None:
+    page = curator.get("/admin/catalog/speaker/").content.decode()
+    assert "Anna" in page
+    address = f"/admin/catalog/speaker/{known[BEN].pk}/change/"
+    form = {"name": "Ben", "groups": "Night, day", "consent_by": "", "consent_on": ""}
+    assert curator.post(address, form).status_code == 302
+    assert Speaker.objects.get(name="Ben").groups == ["night", "day"]
+    assert "enrol" in curator.get("/admin/voices/voiceevent/").content.decode()
+    assert curator.post("/admin/voices/voiceevent/add/", {}).status_code == 403
+    erased = curator.post(f"/admin/catalog/speaker/{known[ANNA].pk}/delete/", {"post": "yes"})
+    assert erased.status_code == 302
+    assert VoiceEvent.objects.filter(action="erase").count() == 1
+    assert get_index().window_counts(voice_space()).keys() == {known[BEN].enrolments.get().pk}
 
 
 def test_measuring_sets_the_threshold(say: Say, tmp_path: Path) -> None:
@@ -398,8 +419,8 @@ def test_people_are_known_by_the_thresholds_of_this_release(
     """With what was measured in force: ten recordings of six readers each, and sixty strangers."""
     OperatingPoint.objects.all().delete()
     recordings: dict[str, list[Path]] = {}
-    for one in read_speakers(LIBRISPEECH / "speakers.csv"):
-        recordings.setdefault(one.speaker, []).append(one.path)
+    for path, name in read_speakers(LIBRISPEECH / "speakers.csv"):
+        recordings.setdefault(name, []).append(path)
     readers = {name: paths for name, paths in recordings.items() if len(paths) > 1}
     strangers = [paths[0] for paths in recordings.values() if len(paths) == 1][:60]
     rest: list[tuple[str, Path]] = []

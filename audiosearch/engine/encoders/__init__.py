@@ -1,6 +1,7 @@
 """The registry of encoders: one line each, imported on first use."""
 
 import os
+from collections import defaultdict
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ ENCODERS = {
 # the home folder, unless this is set before its import. See Privacy.md in its package.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-_loading = Lock()
+_loading: defaultdict[str, Lock] = defaultdict(Lock)
 
 
 def encoder_class(name: str) -> type[Encoder]:
@@ -37,8 +38,8 @@ def encoder_spec(name: str) -> EncoderSpec:
 
 
 def load_encoder(name: str, models_dir: Path, *, threads: int = 0) -> Encoder:
-    """The warm encoder of this process: loaded once, under a lock, and shared by all threads."""
-    with _loading:
+    """The warm encoder of this process: loaded once, under a lock of its own, and shared."""
+    with _loading[name]:
         return _load(name, models_dir, threads)
 
 

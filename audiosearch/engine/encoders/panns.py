@@ -5,9 +5,7 @@ Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Patt
 """
 
 import csv
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from audiosearch.engine.encoders.base import (
     Progress,
     WeightFile,
 )
+from audiosearch.engine.encoders.sessions import open_session
 from audiosearch.engine.errors import ModelUnavailable
 
 RATE = 32000
@@ -93,21 +92,6 @@ class Cnn14(Encoder):
         from audiosearch.engine.encoders.panns_export import export_checked
 
         return export_checked(folder / CHECKPOINT.name, folder / EXPORT, progress)
-
-
-def open_session(path: Path, threads: int) -> Any:
-    """An ONNX Runtime session on the GPU when its ONNX Runtime has one, else on `threads` cores."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
-    # Threads that spin while they wait take the core from decoding and from the index.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # TensorFloat-32, the default on a GPU, would not pass the comparison with PyTorch.
-    known = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
-    here = [(name, known[name]) for name in known if name in onnxruntime.get_available_providers()]
-    return onnxruntime.InferenceSession(str(path), options, providers=here)
 
 
 def _not_here() -> ModelUnavailable:

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from audiosearch.engine.encoders.base import FloatArray, Progress
-from audiosearch.engine.encoders.panns import CLASSES, RATE, SHORTEST, open_session
+from audiosearch.engine.encoders.panns import CLASSES, RATE, SHORTEST
+from audiosearch.engine.encoders.sessions import open_session
 from audiosearch.engine.errors import ModelUnavailable
 
 MIN_COSINE = 0.9999

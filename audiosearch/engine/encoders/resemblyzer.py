@@ -7,15 +7,14 @@ nothing of it is imported: only the weight file is read, once, to export it.
 """
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from audiosearch.engine.encoders.base import Encoded, Encoder, EncoderSpec, FloatArray, Progress
+from audiosearch.engine.encoders.sessions import open_session
 from audiosearch.engine.errors import ModelUnavailable
 
 RATE = 16_000
@@ -50,15 +49,10 @@ class Resemblyzer(Encoder):
     )
 
     def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
-        import onnxruntime
-
         path = models_dir / self.spec.name / EXPORT
         if not path.exists():
             _export_elsewhere(path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(str(path), options)
+        self._session = open_session(path, threads)
 
     def encode(self, windows: FloatArray) -> Encoded:
         """Each window is an utterance of any length; speech only, see `find_speech`."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from audiosearch.engine.encoders.resemblyzer import FFT, FRAMES, RATE
+from audiosearch.engine.encoders.sessions import open_session
 from audiosearch.engine.errors import ModelUnavailable
 
 MEL_BANDS = 40
@@ -65,8 +66,6 @@ def export_checked(weights: Path, path: Path) -> dict[str, float]:
 
     Returns the largest difference of any value of the unit vectors. Raises ModelUnavailable.
     """
-    import onnxruntime
-
     model = load_torch_model(weights)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -85,7 +84,7 @@ def export_checked(weights: Path, path: Path) -> dict[str, float]:
             )
         power = np.random.default_rng(0).gamma(0.3, 2.0, (5, FRAMES, FFT // 2 + 1))
         power = power.astype(np.float32)
-        ours = onnxruntime.InferenceSession(str(draft)).run(None, {"power": power})[0]
+        ours = open_session(draft, 0).run(None, {"power": power})[0]
         with torch.no_grad():
             theirs = model(torch.from_numpy(power)).numpy()
         difference = float(np.abs(ours - theirs).max())

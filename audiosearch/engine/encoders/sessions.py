@@ -1,0 +1,20 @@
+"""ONNX Runtime sessions, as all encoders open them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def open_session(path: Path, threads: int) -> Any:
+    """An ONNX Runtime session on the GPU when its ONNX Runtime has one, else on `threads` cores."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    # Threads that spin while they wait take the core from decoding and from the index.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # TensorFloat-32, the default on a GPU, would not pass the comparison with PyTorch.
+    known = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
+    here = [(name, known[name]) for name in known if name in onnxruntime.get_available_providers()]
+    return onnxruntime.InferenceSession(str(path), options, providers=here)
