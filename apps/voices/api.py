@@ -9,14 +9,17 @@ from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.catalog.models import Speaker
+from apps.catalog.models import Speaker, State
 from apps.voices import serializers as faces
+from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
 from apps.voices.hearing import Voice, hear_voice
-from apps.voices.models import Enrolment
+from apps.voices.models import Diarization, Enrolment
 from apps.voices.permissions import MayRecognise, SpeakerPermission
+from apps.voices.rttm import RttmRenderer
 from apps.voices.services import (
     enrol,
     erase_speaker,
@@ -138,6 +141,57 @@ class SpeakerViewSet(viewsets.ModelViewSet):
             top_k=asked["top_k"],
         )
         return Response(faces.IdentificationSerializer(found).data)
+
+    @extend_schema(
+        methods=["GET"],
+        summary="Who speaks when in a track, as far as it is known",
+        parameters=[OpenApiParameter("track", int, required=True)],
+        responses=faces.DiarizationSerializer,
+        filters=False,
+    )
+    @extend_schema(
+        methods=["POST"],
+        summary="Find out who speaks when",
+        description=(
+            "In a clip of up to ten minutes, at once; in a track, by a worker: 202, and the same "
+            "address with `?track=` tells how far it is. `?format=rttm` gives RTTM."
+        ),
+        request={"multipart/form-data": faces.DiarizeSerializer},
+        responses={200: faces.DiarizationSerializer, 202: faces.DiarizationSerializer},
+    )
+    @action(
+        detail=False,
+        methods=["get", "post"],
+        permission_classes=[MayRecognise],
+        renderer_classes=[JSONRenderer, RttmRenderer],
+        pagination_class=None,
+    )
+    def diarize(self, request: Request) -> Response:
+        if request.method == "GET":
+            pk = request.query_params.get("track", "")
+            row = get_object_or_404(Diarization, track=pk if pk.isdecimal() else 0)
+            return Response(_diarization(row))
+        form = faces.DiarizeSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        asked = form.validated_data
+        if "track" in asked:
+            row = request_diarization(track=asked["track"], by=request.user)
+            return Response(_diarization(row), status.HTTP_202_ACCEPTED)
+        path = Path(asked["file"].temporary_file_path())
+        turns = diarize_clip(path=path, by=request.user)
+        heard_ms = max((turn.end_ms for turn in turns), default=0)
+        return Response(_face(None, State.READY, "", heard_ms, turns))
+
+
+def _diarization(row: Diarization) -> dict[str, Any]:
+    return _face(row.track_id, row.state, row.reason, row.heard_ms, turns_of(row))
+
+
+def _face(
+    track: int | None, state: str, reason: str, heard_ms: int, turns: list[SpokenTurn]
+) -> dict[str, Any]:
+    told = {"track": track, "state": state, "reason": reason, "heard_ms": heard_ms, "turns": turns}
+    return dict(faces.DiarizationSerializer(told).data)
 
 
 def _voice(upload: Any) -> Voice:

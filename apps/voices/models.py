@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from apps.catalog.models import Speaker, Track
+from apps.catalog.models import Speaker, State, Track
 
 
 class Enrolment(models.Model):
@@ -65,6 +65,7 @@ class VoiceAction(models.TextChoices):
     VERIFY = "verify", "Verify"
     IDENTIFY = "identify", "Identify"
     ERASE = "erase", "Erase a speaker"
+    DIARIZE = "diarize", "Find out who speaks when"
 
 
 class VoiceEvent(models.Model):
@@ -84,3 +85,39 @@ class VoiceEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} by {self.username}"
+
+
+class Diarization(models.Model):
+    """Who speaks when in a track, and how far the work of finding out has come."""
+
+    track = models.OneToOneField(Track, models.CASCADE, related_name="diarization")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    heard_ms = models.PositiveBigIntegerField(default=0)
+    turns = models.JSONField(default=list, help_text="[[start_ms, end_ms, number of the voice], …]")
+    asked_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.track_id}: {self.state}"
+
+
+class DiarizedVoice(models.Model):
+    """A voice of a diarization, and whose it was found to be; no vector of it is kept."""
+
+    diarization = models.ForeignKey(Diarization, models.CASCADE, related_name="voices")
+    number = models.PositiveSmallIntegerField()
+    speech_ms = models.PositiveBigIntegerField()
+    speaker = models.ForeignKey(
+        Speaker, models.SET_NULL, null=True, blank=True, related_name="diarized_voices"
+    )
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["diarization", "number"], name="one_voice_per_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"voice {self.number} of {self.diarization_id}"

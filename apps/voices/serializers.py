@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.catalog.adding import clean_tags
-from apps.catalog.models import Speaker
+from apps.catalog.models import Speaker, State, Track
 from apps.catalog.serializers import TagList
 from apps.voices.models import Enrolment
 from apps.voices.services import Candidate, Identification, Verdict
@@ -131,6 +131,36 @@ class IdentificationSerializer(serializers.Serializer):
 
     def to_representation(self, instance: Identification) -> dict[str, Any]:
         return _rounded(super().to_representation(instance))
+
+
+class DiarizeSerializer(serializers.Serializer):
+    """A clip of at most ten minutes, or a track of the catalogue."""
+
+    file = serializers.FileField(allow_empty_file=True, required=False)
+    track = serializers.PrimaryKeyRelatedField(queryset=Track.objects.all(), required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("file" in attrs) == ("track" in attrs):
+            raise serializers.ValidationError("Send either a file or a track, not both.")
+        return attrs
+
+
+class TurnSerializer(serializers.Serializer):
+    start_ms = serializers.IntegerField()
+    end_ms = serializers.IntegerField()
+    voice = serializers.IntegerField(help_text="Number of the voice, by who speaks first")
+    speaker = serializers.IntegerField(source="speaker.pk", allow_null=True, default=None)
+    name = serializers.CharField(help_text="The speaker's, or unknown 1, unknown 2 …")
+
+
+class DiarizationSerializer(serializers.Serializer):
+    """Who speaks when; turns are complete once the state is ready."""
+
+    track = serializers.IntegerField(allow_null=True)
+    state = serializers.ChoiceField(State.choices)
+    reason = serializers.CharField(help_text="Why it failed, or waits")
+    heard_ms = serializers.IntegerField(help_text="How far the work has come")
+    turns = TurnSerializer(many=True)
 
 
 def _rounded(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Enrol a speaker, verify a claim (1:1), identify a voice (1:N), and forget."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from apps.voices.voice_index import (
     nearest_enrolments,
     sync_soon,
 )
+from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable
 from audiosearch.engine.index import Match
 from audiosearch.engine.verification import Point
@@ -132,7 +133,7 @@ def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
     """Other speakers it could be; nobody while the index is away, as the enrolment is kept."""
     point = point_in_force(voice_space()).at(voice.speech.net_ms)
     try:
-        found = _candidates(voice, point)
+        found = _candidates(voice.embedding, point)
     except IndexUnavailable:
         return []
     return [one for one in found if one.speaker != speaker and one.score >= point.threshold]
@@ -144,11 +145,12 @@ def refuse_without_consent(speaker: Speaker) -> None:
         raise NoConsent(
             f"The consent of {speaker.name} is not on record; enter who gave it, and when, first."
         )
-    if not _consent_lasts(speaker):
+    if not consent_lasts(speaker):
         raise NoConsent(f"The consent of {speaker.name} ended on {speaker.consent_until}.")
 
 
-def _consent_lasts(speaker: Speaker) -> bool:
+def consent_lasts(speaker: Speaker) -> bool:
+    """Has the consent no end, or is it still to come?"""
     return speaker.consent_until is None or speaker.consent_until >= timezone.localdate()
 
 
@@ -198,18 +200,28 @@ def verify_voices(*, voice: Voice, other: Voice, by: Any) -> Verdict:
 
 def identify(*, voice: Voice, by: Any, group: str = "", top_k: int = 5) -> Identification:
     """Who of all enrolled speakers (of a group) it is, or nobody."""
+    found = recognise(voice.embedding, voice.speech.net_ms, group)
+    best = round(found.candidates[0].score, 4) if found.candidates else None
+    note(
+        VoiceAction.IDENTIFY,
+        by,
+        found.speaker.pk if found.speaker else None,
+        score=best,
+        group=group,
+    )
+    return replace(found, candidates=found.candidates[:top_k])
+
+
+def recognise(embedding: FloatArray, speech_ms: int, group: str = "") -> Identification:
+    """The same for a vector (d,) that so much speech was heard for; nothing is noted."""
     found = point_in_force(voice_space())
-    point = found.at(voice.speech.net_ms)
+    point = found.at(speech_ms)
     enrolled = Speaker.objects.filter(enrolments__space=voice_space()).distinct().count()
     threshold = point.threshold_among(enrolled)
-    candidates = _candidates(voice, point, group)
+    candidates = _candidates(embedding, point, group)
     reason = _why_nobody(candidates, threshold)
     who = candidates[0].speaker if candidates and not reason else None
-    detail = {"score": round(candidates[0].score, 4) if candidates else None, "group": group}
-    note(VoiceAction.IDENTIFY, by, who.pk if who else None, **detail)
-    return Identification(
-        who, reason, threshold, candidates[:top_k], voice.speech.net_ms, found.source
-    )
+    return Identification(who, reason, threshold, candidates, speech_ms, found.source)
 
 
 def _why_nobody(candidates: list[Candidate], threshold: float) -> str:
@@ -222,17 +234,17 @@ def _why_nobody(candidates: list[Candidate], threshold: float) -> str:
     return ""
 
 
-def _candidates(voice: Voice, point: Point, group: str = "") -> list[Candidate]:
+def _candidates(embedding: FloatArray, point: Point, group: str = "") -> list[Candidate]:
     """Speakers by their best recording, best first.
 
     The index applies group and consent; what it has not heard of yet, the database knows.
     """
-    best = _best_scores(nearest_enrolments(voice_space(), voice.embedding, group))
+    best = _best_scores(nearest_enrolments(voice_space(), embedding, group))
     speakers = Speaker.objects.in_bulk(best)
     return [
         Candidate(speakers[pk], score, point.probability(score))
         for pk, score in sorted(best.items(), key=lambda item: -item[1])
-        if pk in speakers and _consent_lasts(speakers[pk])
+        if pk in speakers and consent_lasts(speakers[pk])
     ]
 
 

@@ -4,13 +4,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from apps.voices.models import OperatingPoint
+from audiosearch.engine.diarization import WINDOW_S, Likeness
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.verification import Point, point_for
 
 MEASURED = Path(__file__).parent / "measured"
 """Operating points measured for this release; each file says on what."""
 
+STRANGERS = 100
 MARGIN = 0.02
 """Two enrolled speakers nearer to each other than this leave it open who speaks."""
 
@@ -25,6 +29,17 @@ class InForce:
 
     def at(self, net_ms: int) -> Point:
         return point_for(self.points, net_ms)
+
+    @property
+    def likeness(self) -> Likeness:
+        """What makes one voice of two stretches of a recording.
+
+        Windows are joined while one voice is likelier than two, whole voices when the nearest of a
+        hundred strangers would hardly be as near. See docs/voices.md for how well that does.
+        """
+        lengths = [point.min_ms for point in self.points]
+        even = np.interp(WINDOW_S * 1000, lengths, [point.even for point in self.points])
+        return Likeness(float(even), self.points[-1].threshold_among(STRANGERS))
 
 
 def point_in_force(space: str) -> InForce:

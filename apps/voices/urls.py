@@ -9,6 +9,7 @@ urlpatterns = [
     path("voices/identify/", views.identify_clip, name="voices-identify"),
     path("voices/compare/", views.compare_clips, name="voices-compare"),
     path("voices/thresholds/", views.thresholds, name="voices-thresholds"),
+    path("voices/tracks/<int:pk>/", views.track_voices, name="track-voices"),
     path("voices/speakers/add/", views.add_speaker, name="speaker-add"),
     path("voices/speakers/<int:pk>/", views.speaker, name="speaker"),
     path("voices/speakers/<int:pk>/enrol/", views.enrol_recording, name="speaker-enrol"),

@@ -11,12 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.catalog.models import Speaker
+from apps.catalog.models import Speaker, Track
 from apps.catalog.permissions import may_curate
-from apps.catalog.views import allowed
+from apps.catalog.views import PENDING, allowed
+from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
 from apps.voices.hearing import Voice, hear_voice, voice_space
-from apps.voices.models import Enrolment, OperatingPoint
+from apps.voices.models import Diarization, Enrolment, OperatingPoint
 from apps.voices.permissions import may_recognise
 from apps.voices.services import (
     enrol,
@@ -169,6 +170,40 @@ def thresholds(request: HttpRequest) -> HttpResponse:
         "history": OperatingPoint.objects.filter(space=voice_space())[:20],
     }
     return render(request, "voices/thresholds.html", context)
+
+
+@allowed(may_recognise)
+def track_voices(request: HttpRequest, pk: int) -> HttpResponse:
+    """Who speaks when in a track; a POST lets a worker find out."""
+    track = get_object_or_404(Track, pk=pk)
+    if request.method == "POST":
+        request_diarization(track=track, by=request.user)
+        if not request.htmx:  # type: ignore[attr-defined]
+            return redirect("track-voices", pk=pk)
+    row = Diarization.objects.filter(track=track).first()
+    context = {
+        "track": track,
+        "row": row,
+        "lanes": _lanes(track, turns_of(row)) if row else [],
+        "waiting": row is not None and row.state in PENDING,
+    }
+    page = "voices/_turns.html" if request.htmx else "voices/turns.html"  # type: ignore[attr-defined]
+    return render(request, page, context)
+
+
+def _lanes(track: Track, turns: list[SpokenTurn]) -> list[dict[str, Any]]:
+    """A lane for each voice: its name, and its turns with place and width in thousandths."""
+    length = max(track.duration_ms, turns[-1].end_ms if turns else 1)
+    lanes: dict[int, dict[str, Any]] = {}
+    for turn in turns:
+        lane = lanes.setdefault(
+            turn.voice, {"name": turn.name, "speaker": turn.speaker, "spoken_ms": 0, "turns": []}
+        )
+        spoken_ms = turn.end_ms - turn.start_ms
+        lane["spoken_ms"] += spoken_ms
+        place = {"x": turn.start_ms * 1000 // length, "width": max(spoken_ms * 1000 // length, 2)}
+        lane["turns"].append({"start_ms": turn.start_ms, "end_ms": turn.end_ms, **place})
+    return [lanes[voice] for voice in sorted(lanes)]
 
 
 def _voice(upload: Any) -> Voice:

@@ -48,12 +48,7 @@ def find_speech(samples: FloatArray) -> Speech:
 
     Raises NoSpeech when less than 0.3 s of it is speech.
     """
-    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-    level_dbfs = 20 * np.log10(max(level, TINY))
-    gain = 10 ** (max(LEVEL_DBFS - level_dbfs, 0.0) / 20)
-    raised = (samples * np.float32(gain)).astype(np.float32)
-    whole = raised[: len(raised) // FRAME * FRAME]
-    voiced = _voiced(whole)
+    whole, voiced = speech_frames(samples)
     spoken = whole[np.repeat(voiced, FRAME)]
     if len(spoken) * 1000 < MIN_SPEECH_MS * RATE:
         raise NoSpeech(
@@ -65,6 +60,19 @@ def find_speech(samples: FloatArray) -> Speech:
         snr_db=_snr_db(whole, voiced),
         clipped=float(np.mean(np.abs(samples) >= CLIPPED)),
     )
+
+
+def speech_frames(samples: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The samples of whole frames of 30 ms, raised to -30 dBFS, and (frames,) which are speech.
+
+    A pause of less than 0.2 s is taken for speech, too.
+    """
+    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+    level_dbfs = 20 * np.log10(max(level, TINY))
+    gain = 10 ** (max(LEVEL_DBFS - level_dbfs, 0.0) / 20)
+    raised = (samples * np.float32(gain)).astype(np.float32)
+    whole = raised[: len(raised) // FRAME * FRAME]
+    return whole, _voiced(whole)
 
 
 def _voiced(samples: FloatArray) -> NDArray[np.bool_]:

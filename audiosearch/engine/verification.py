@@ -143,6 +143,11 @@ class Point:
         """That both are one voice, in 0..1, when before hearing them either was as likely."""
         return float(1 / (1 + np.exp(-(self.slope * score + self.intercept))))
 
+    @property
+    def even(self) -> float:
+        """The score at which one voice is as likely as two."""
+        return -self.intercept / self.slope
+
     def threshold_among(self, speakers: int) -> float:
         """The threshold at which the nearest of so many strangers is as rarely taken for the voice.
 

@@ -11,6 +11,8 @@ from django.test import Client
 from apps.catalog.adding import Added, add_track
 from apps.catalog.listening import work
 from apps.catalog.models import Track
+from apps.voices.hearing import voice_space
+from apps.voices.models import OperatingPoint
 from tests.audio_files import tone, write_audio
 
 AddTone = Callable[..., Track]
@@ -48,3 +50,21 @@ def curator(transactional_db: None) -> Client:
     client = Client()
     client.force_login(get_user_model().objects.create_user("curator", is_staff=True))
     return client
+
+
+@pytest.fixture
+def synthesised_threshold(transactional_db: None) -> OperatingPoint:
+    """Synthesised voices are more alike than people's, so they need a threshold of their own."""
+    point = {
+        **{"min_ms": 300, "threshold": 0.92, "far": 0.001, "frr": 0.05},
+        **{"slope": 40.0, "intercept": -35.0, "impostor_mean": 0.75, "impostor_std": 0.04},
+    }
+    return OperatingPoint.objects.create(
+        space=voice_space(),
+        far_target=0.001,
+        points=[point | {"intercept": -28.0}, point | {"min_ms": 5000}],
+        source="synthesised voices",
+        genuine=10,
+        impostor=10,
+        in_force=True,
+    )

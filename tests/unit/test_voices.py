@@ -35,27 +35,14 @@ from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavail
 from audiosearch.engine.speech import RATE
 from tests.voices import speak
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("synthesised_threshold"),
+]
 
 LIBRISPEECH = Path(__file__).parents[3] / "shared" / "data" / "librispeech"
 ANNA, BEN, CARL = 2, 3, 4  # seeds; these three are well apart
 Say = Callable[..., Path]
-POINT = {"min_ms": 300, "far": 0.001, "frr": 0.05, "slope": 40.0, "intercept": -35.0}
-
-
-@pytest.fixture(autouse=True)
-def threshold() -> None:
-    """Synthesised voices are more alike than people's, so they need a threshold of their own."""
-    point = POINT | {"threshold": 0.92, "impostor_mean": 0.75, "impostor_std": 0.04}
-    OperatingPoint.objects.create(
-        space=voice_space(),
-        far_target=0.001,
-        points=[point],
-        source="synthesised voices",
-        genuine=10,
-        impostor=10,
-        in_force=True,
-    )
 
 
 @pytest.fixture

@@ -56,24 +56,23 @@ class Resemblyzer(Encoder):
 
     def encode(self, windows: FloatArray) -> Encoded:
         """Each window is an utterance of any length; speech only, see `find_speech`."""
-        return Encoded(np.stack([self._utterance(window) for window in windows]))
-
-    def partials(self, samples: FloatArray) -> FloatArray:
-        """(n, 256) unit vectors of the partial utterances, one every 0.77 s."""
-        if len(samples) < SHORTEST:
-            samples = np.resize(samples, SHORTEST)
-        starts = _starts(len(samples))
-        power = _power(samples, starts[-1] + FRAMES)
-        parts = np.stack([power[start : start + FRAMES] for start in starts])
-        batches = [
-            self._session.run(None, {"power": parts[at : at + BATCH]})[0]
-            for at in range(0, len(parts), BATCH)
+        if windows.shape[1] < SHORTEST:
+            windows = np.stack([np.resize(window, SHORTEST) for window in windows])
+        starts = _starts(windows.shape[1])
+        parts = [
+            power[start : start + FRAMES]
+            for power in (_power(window, starts[-1] + FRAMES) for window in windows)
+            for start in starts
         ]
-        return np.concatenate(batches)
-
-    def _utterance(self, samples: FloatArray) -> FloatArray:
-        mean = self.partials(samples).mean(axis=0)
-        return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
+        partials = np.concatenate(
+            [
+                self._session.run(None, {"power": np.stack(parts[at : at + BATCH])})[0]
+                for at in range(0, len(parts), BATCH)
+            ]
+        )
+        means = partials.reshape(len(windows), len(starts), -1).mean(axis=1)
+        unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return Encoded(unit.astype(np.float32))
 
     @classmethod
     def state(cls, models_dir: Path) -> str:

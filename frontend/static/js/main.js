@@ -30,6 +30,15 @@ window.addEventListener("pageshow", () => {
   for (const form of slowForms) busy(form, false);
 });
 
+// What names a moment of the recording plays the page's first player from there.
+document.addEventListener("click", (event) => {
+  const moment = event.target.closest("[data-seek-ms]");
+  const player = moment && document.querySelector("audio-player");
+  if (!player) return;
+  player.seek(Number(moment.dataset.seekMs) / 1000);
+  if (player.audio.paused) player.toggle();
+});
+
 // j and k walk through the hits, Enter plays the one that is focused.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
