@@ -132,7 +132,7 @@ WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 PREFERRED_ENCODERS = ("panns_cnn14", "spectral")  # the first that is ready serves a new catalogue
-VOICE_ENCODER = "resemblyzer"
+VOICE_ENCODER = env.text("VOICE_ENCODER", "resemblyzer")
 ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
 
 # --- People -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from apps.catalog.admin_forms import CuratedAdmin
 from apps.catalog.mending import find_drift, mend, repair
 from apps.catalog.models import Listening, Removal, Space, SpaceState, State
 from apps.catalog.spaces import current_space, encoder_state, progress_of, use_encoder
-from audiosearch.engine.encoders import ENCODERS, encoder_spec
+from audiosearch.engine.encoders import encoder_names, encoder_spec
 from audiosearch.engine.errors import EngineError
 
 SHOWN = 50
@@ -58,7 +58,7 @@ class SpaceAdmin(CuratedAdmin):
             "opts": Space._meta,
             "spaces": [(space, progress_of(space)) for space in _spaces()],
             "encoders": [
-                _encoder(name) for name in ENCODERS if encoder_spec(name).hears == "sounds"
+                _encoder(name) for name in encoder_names() if encoder_spec(name).hears == "sounds"
             ],
             "queue": _queue(),
             "failures": _failures(),

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.catalog.models import Listening, Space, SpaceState, State, Track
 from apps.catalog.tasks import nudge
-from audiosearch.engine.encoders import ENCODERS, encoder_class, encoder_spec
+from audiosearch.engine.encoders import encoder_class, encoder_spec
 from audiosearch.engine.encoders.base import EncoderSpec
 from audiosearch.engine.errors import ModelUnavailable
 
@@ -95,10 +95,6 @@ def use_encoder(name: str) -> Space:
 
     Raises ModelUnavailable, with the command to run, when the encoder is not ready.
     """
-    if name not in ENCODERS:
-        raise ModelUnavailable(
-            f'There is no encoder "{name}"; choose one of {", ".join(ENCODERS)}.'
-        )
     if encoder_spec(name).hears != "sounds":
         raise ModelUnavailable(f"The encoder {name} hears voices only; it cannot search sounds.")
     if encoder_state(name) != "ready":

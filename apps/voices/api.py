@@ -48,7 +48,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
 
     queryset = Speaker.objects.annotate(
         track_count=Count("tracks", distinct=True),
-        enrolment_count=Count("enrolments", distinct=True),
+        enrolment_count=Count("enrolments__track", distinct=True),
     ).order_by("name")
     serializer_class = faces.SpeakerSerializer
     permission_classes = [SpeakerPermission]

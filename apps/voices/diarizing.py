@@ -1,23 +1,17 @@
-"""Who speaks when in a recording: asked for, worked out by a worker, and told with names.
+"""Who speaks when in a recording: asked for, worked out by a worker, and told with names."""
 
-The database knows the work, as it does for listening: a lost task or a dead worker loses nothing.
-"""
-
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F
-from django.utils import timezone
 
 from apps.catalog.models import Speaker, State, Track
 from apps.catalog.queries import model_turn, query_slot
+from apps.voices import jobs
 from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.models import Diarization, DiarizedVoice, VoiceAction
 from apps.voices.services import consent_lasts, note, recognise
@@ -27,13 +21,10 @@ from audiosearch.engine.audio import inspect, stream
 from audiosearch.engine.diarization import Diarization as Found
 from audiosearch.engine.diarization import Turn, diarize
 from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.errors import AudioError, EngineError, TooLong
+from audiosearch.engine.errors import AudioError, TooLong
 from audiosearch.engine.speech import RATE
 
-log = logging.getLogger(__name__)
 MAX_CLIP_S = 600
-LEASE = timedelta(seconds=90)
-MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -89,72 +80,27 @@ def turns_of(row: Diarization) -> list[SpokenTurn]:
 
 
 def work_off() -> int:
-    """Work out all that is queued, oldest first; returns how many tracks were done."""
-    done = 0
-    while row := _claim():
-        _work_on(row)
-        done += 1
-    return done
-
-
-def requeue_abandoned() -> bool:
-    """Give back the work of workers that died; is any work waiting?"""
-    silent = Diarization.objects.filter(
-        state=State.LISTENING, heartbeat_at__lt=timezone.now() - LEASE
-    )
-    silent.filter(attempts__gte=MAX_ATTEMPTS).update(
-        state=State.FAILED, reason=f"It broke off {MAX_ATTEMPTS} times; the worker's log says why."
-    )
-    silent.update(state=State.QUEUED)
-    return Diarization.objects.filter(state=State.QUEUED).exists()
-
-
-def _claim() -> Diarization | None:
-    queued = Diarization.objects.filter(state=State.QUEUED)
-    while row := queued.select_related("track").order_by("asked_at").first():
-        taken = queued.filter(pk=row.pk).update(
-            state=State.LISTENING, heartbeat_at=timezone.now(), attempts=F("attempts") + 1
-        )
-        if taken:
-            return row
-    return None
+    """Work out all tracks that wait for it; returns how many."""
+    return jobs.work_off(Diarization, _work_on)
 
 
 def _work_on(row: Diarization) -> None:
-    mine = Diarization.objects.filter(pk=row.pk, state=State.LISTENING)
-
-    def heard(ms: int) -> None:
-        mine.update(heartbeat_at=timezone.now(), heard_ms=ms)
-
-    try:
-        path = Path(default_storage.path(str(row.track.file.name)))
-        found = _diarize(stream(path, RATE), heard)
-        owners = _owners(found)
-    except AudioError as error:
-        mine.update(state=State.FAILED, reason=str(error)[:500])
-    except FileNotFoundError:
-        mine.update(state=State.FAILED, reason="Its file is gone.")
-    except EngineError as error:  # the model or the index is away: the next sweep tries again
-        log.warning("who speaks in track %s waits: %s", row.track_id, error)
-        mine.update(reason=str(error)[:500], attempts=F("attempts") - 1)
-    else:
-        _keep(row, found, owners)
-
-
-@transaction.atomic
-def _keep(row: Diarization, found: Found, owners: dict[int, Speaker | None]) -> None:
-    kept = Diarization.objects.filter(pk=row.pk, state=State.LISTENING).update(
-        state=State.READY,
-        reason="",
-        turns=[[turn.start_ms, turn.end_ms, turn.voice] for turn in found.turns],
-    )
-    if not kept:  # deleted meanwhile
-        return
-    row.voices.all().delete()
-    DiarizedVoice.objects.bulk_create(
-        DiarizedVoice(diarization=row, number=number, speech_ms=speech_ms, speaker=owners[number])
-        for number, speech_ms in enumerate(found.speech_ms)
-    )
+    path = Path(default_storage.path(str(row.track.file.name)))
+    if not path.exists():
+        raise AudioError("Its file is gone.")
+    found = _diarize(stream(path, RATE), lambda ms: jobs.beat(row, heard_ms=ms))
+    owners = _owners(found)
+    turns = [[turn.start_ms, turn.end_ms, turn.voice] for turn in found.turns]
+    with transaction.atomic():
+        if not jobs.finish(row, turns=turns):
+            return
+        row.voices.all().delete()
+        DiarizedVoice.objects.bulk_create(
+            DiarizedVoice(
+                diarization=row, number=number, speech_ms=speech_ms, speaker=owners[number]
+            )
+            for number, speech_ms in enumerate(found.speech_ms)
+        )
 
 
 def _diarize(chunks: Iterable[FloatArray], heard: Callable[[int], None] = lambda ms: None) -> Found:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from django.db import transaction
 
-from apps.catalog.evaluation import read_rows
-from apps.voices.hearing import voice_encoder, voice_space
+from apps.voices.hearing import voice_encoder
+from apps.voices.labels import Labelled
 from apps.voices.models import OperatingPoint
 from apps.voices.thresholds import MARGIN
 from audiosearch.engine.audio import SUFFIXES, decode
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.encoders.base import Encoder, FloatArray
 from audiosearch.engine.errors import NoSpeech, SilentAudio
 from audiosearch.engine.speech import RATE, find_speech
 from audiosearch.engine.verification import (
@@ -107,70 +107,68 @@ class SpeakerEvaluation:
     points: list[Point]
     far_target: float
     trials: Trials
-    identified: Identified
+    identified: Identified | None
     rejected: Rejected | None
 
     def as_json(self) -> dict[str, Any]:
         data = {key: value for key, value in vars(self).items() if key != "trials"}
         data["conditions"] = [asdict(one) for one in self.conditions]
         data["points"] = [asdict(one) for one in self.points]
-        data["identified"] = asdict(self.identified)
+        data["identified"] = asdict(self.identified) if self.identified else None
         data["rejected"] = asdict(self.rejected) if self.rejected else None
         return data
 
 
-def read_speakers(path: Path) -> list[tuple[Path, str]]:
-    """(recording, speaker) rows of a CSV with columns path (relative to it) and speaker."""
-    return [(path.parent / row["path"], row["speaker"]) for row in read_rows(path, "speaker")]
-
-
 def evaluate_speakers(
-    labelled: list[tuple[Path, str]],
+    labelled: Labelled,
     *,
     far_target: float,
+    encoder: Encoder | None = None,
     nobody: Path | None = None,
     progress: Callable[[str, int, int], None],
 ) -> SpeakerEvaluation:
-    """Compare every two recordings, whole, cut short and in noise.
+    """Compare every two recordings, or the pairs of a trial list: whole, cut short and in noise.
 
     Both sides of a comparison are cut or disturbed alike. Cuts are the first so many ms of speech;
     noise is white, at a ratio to the mean energy of the recording, before speech is sought.
-    `nobody`: a folder of sounds that must not be taken for any of the speakers.
+    encoder: the one in use when left out. nobody: a folder of sounds that must not be taken for any
+    of the speakers.
     Raises AudioError for a file that cannot be read, ValueError when there are too few pairs.
     """
+    encoder = encoder or voice_encoder()
     recordings = []
-    for number, (path, speaker) in enumerate(labelled):
-        progress("decode", number, len(labelled))
+    for number, (path, speaker) in enumerate(labelled.recordings):
+        progress("decode", number, len(labelled.recordings))
         recordings.append(Spoken(str(path), speaker, decode(path, RATE)))
     spoken = _speech_of(recordings)
-    names = [one.speaker for one in spoken]
-    known = _embeddings(spoken)
-    whole = all_pairs(known, names)
+    known = _embeddings(encoder, spoken)
+    whole = _compared(labelled, spoken, known)
     conditions, points = [_condition("whole", whole)], []
     for number, length_ms in enumerate(LENGTHS_MS):
         progress("cut", number, len(LENGTHS_MS))
         count = length_ms * RATE // 1000
         cut = [replace(one, samples=one.samples[:count]) for one in spoken]
-        trials = all_pairs(_embeddings(cut), names)
+        trials = _compared(labelled, cut, _embeddings(encoder, cut))
         conditions.append(_condition(f"{length_ms / 1000:g} s", trials))
         points.append(point_at(trials, min_ms=length_ms, far=far_target))
     for number, snr_db in enumerate(SNRS_DB):
         progress("disturb", number, len(SNRS_DB))
         noisy = _speech_of(_disturbed(recordings, snr_db))
-        trials = all_pairs(_embeddings(noisy), [one.speaker for one in noisy])
+        trials = _compared(labelled, noisy, _embeddings(encoder, noisy))
         conditions.append(_condition(f"noise, {snr_db} dB", trials))
     heard = {one.name for one in spoken}
+    speakers = len({one.speaker for one in spoken})
     return SpeakerEvaluation(
-        space=voice_space(),
+        space=encoder.spec.space,
         recordings=len(spoken),
-        speakers=len(set(names)),
+        speakers=speakers,
         unheard=[one.name for one in recordings if one.name not in heard],
         conditions=conditions,
         points=points,
         far_target=far_target,
         trials=whole,
-        identified=_identified(known, spoken, points),
-        rejected=_rejected(known, len(set(names)), points, nobody) if nobody else None,
+        identified=None if labelled.pairs else _identified(known, spoken, points),
+        rejected=_rejected(encoder, known, speakers, points, nobody) if nobody else None,
     )
 
 
@@ -198,10 +196,22 @@ def _speech_of(recordings: list[Spoken]) -> list[Spoken]:
     return spoken
 
 
-def _embeddings(spoken: list[Spoken]) -> FloatArray:
+def _embeddings(encoder: Encoder, spoken: list[Spoken]) -> FloatArray:
     """(n, d) unit vectors."""
-    encoder = voice_encoder()
     return np.stack([encoder.encode(one.samples[None]).embeddings[0] for one in spoken])
+
+
+def _compared(labelled: Labelled, spoken: list[Spoken], embeddings: FloatArray) -> Trials:
+    """The scores of all pairs, or of those on the list whose both sides were heard."""
+    if not labelled.pairs:
+        return all_pairs(embeddings, [one.speaker for one in spoken])
+    place = {one.name: number for number, one in enumerate(spoken)}
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for one, other, same in labelled.pairs:
+        if str(one) in place and str(other) in place:
+            score = embeddings[place[str(one)]] @ embeddings[place[str(other)]]
+            scores[same].append(float(score))
+    return Trials(np.array(scores[True]), np.array(scores[False]))
 
 
 def _identified(known: FloatArray, spoken: list[Spoken], points: list[Point]) -> Identified:
@@ -226,9 +236,10 @@ def _identified(known: FloatArray, spoken: list[Spoken], points: list[Point]) ->
     return Identified(**{field.name: int(counts[field.name]) for field in fields(Identified)})
 
 
-def _rejected(known: FloatArray, speakers: int, points: list[Point], folder: Path) -> Rejected:
+def _rejected(
+    encoder: Encoder, known: FloatArray, speakers: int, points: list[Point], folder: Path
+) -> Rejected:
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    encoder = voice_encoder()
     silent, accepted, nearest = 0, 0, -1.0
     for path in files:
         try:

@@ -55,11 +55,15 @@ def hear_voice(path: Path) -> Voice:
             return Voice(voice_encoder().encode(speech.samples[None]).embeddings[0], speech)
 
 
-def voice_encoder() -> Encoder:
-    """The warm voice encoder of this process. Raises ModelUnavailable."""
-    return load_encoder(
-        settings.VOICE_ENCODER, settings.MODELS_DIR, threads=settings.ENCODER_THREADS
-    )
+def voice_encoder(name: str = "") -> Encoder:
+    """The warm voice encoder of this process, by default the one in use.
+
+    Raises ModelUnavailable, too for an encoder that hears no voices.
+    """
+    name = name or settings.VOICE_ENCODER
+    if encoder_spec(name).hears != "voices":
+        raise ModelUnavailable(f"The encoder {name} does not hear voices.")
+    return load_encoder(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
 
 
 def coherence(speech: Speech) -> float:
@@ -107,6 +111,6 @@ def problems_of(voice: Voice) -> list[str]:
 def warm_up_voices() -> None:
     """Load the voice encoder, and export it at the first start ever, before somebody waits."""
     try:
-        load_encoder(settings.VOICE_ENCODER, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
+        voice_encoder()
     except ModelUnavailable as error:
         log.warning("voices are not ready: %s", error)

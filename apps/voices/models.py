@@ -87,17 +87,29 @@ class VoiceEvent(models.Model):
         return f"{self.action} by {self.username}"
 
 
-class Diarization(models.Model):
+class Job(models.Model):
+    """Work that a worker does when it gets to it; see `jobs.py`."""
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed, or waits")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def pending(self) -> bool:
+        return self.state in (State.QUEUED, State.LISTENING)
+
+
+class Diarization(Job):
     """Who speaks when in a track, and how far the work of finding out has come."""
 
     track = models.OneToOneField(Track, models.CASCADE, related_name="diarization")
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    reason = models.CharField(max_length=500, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
     heard_ms = models.PositiveBigIntegerField(default=0)
     turns = models.JSONField(default=list, help_text="[[start_ms, end_ms, number of the voice], …]")
-    asked_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
         return f"{self.track_id}: {self.state}"
@@ -121,3 +133,21 @@ class DiarizedVoice(models.Model):
 
     def __str__(self) -> str:
         return f"voice {self.number} of {self.diarization_id}"
+
+
+class Measurement(Job):
+    """How well the enrolled speakers are told apart, measured on their own recordings."""
+
+    space = models.CharField(max_length=100)
+    progress = models.CharField(max_length=100, blank=True)
+    report = models.JSONField(default=dict)
+    plots = models.JSONField(default=dict, help_text="SVG by name")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-asked_at"]
+
+    def __str__(self) -> str:
+        return f"{self.space}, {self.asked_at:%Y-%m-%d %H:%M}"

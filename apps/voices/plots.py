@@ -1,5 +1,6 @@
 """The curves of a speaker evaluation, as SVG and PNG files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -15,14 +16,19 @@ DET_TICKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 STEPS = 400
 
 
-def write_plots(trials: Trials, folder: Path) -> list[Path]:
-    """DET curve, rates against the threshold, and histograms of scores; the paths written."""
-    plots = {"det": _det, "thresholds": _thresholds, "scores": _scores}
-    written = []
-    for name, draw in plots.items():
+def figures(trials: Trials) -> Iterator[tuple[str, Figure]]:
+    """By name: DET curve, rates against the threshold, and histograms of scores."""
+    for name, draw in {"det": _det, "thresholds": _thresholds, "scores": _scores}.items():
         figure = Figure(figsize=(7, 5), layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.add_subplot(), trials)
+        yield name, figure
+
+
+def write_plots(trials: Trials, folder: Path) -> list[Path]:
+    """All of them as SVG and PNG files; the paths written."""
+    written = []
+    for name, figure in figures(trials):
         for suffix in ("svg", "png"):
             path = folder / f"{name}.{suffix}"
             figure.savefig(path, dpi=120)

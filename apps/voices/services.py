@@ -1,16 +1,18 @@
 """Enrol a speaker, verify a claim (1:1), identify a voice (1:N), and forget."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
 from apps.catalog.adding import add_track
 from apps.catalog.editing import delete_tracks, edit_track
-from apps.catalog.models import Kind, Speaker
+from apps.catalog.models import Kind, Speaker, Track
 from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
 from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
 from apps.voices.thresholds import MARGIN, point_in_force
@@ -24,6 +26,8 @@ from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable
 from audiosearch.engine.index import Match
 from audiosearch.engine.verification import Point
+
+log = logging.getLogger(__name__)
 
 
 class NoConsent(AudioError):
@@ -112,18 +116,7 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
         raise OtherSpeaker("This very recording is already enrolled for another speaker.")
     with transaction.atomic():
         edit_track(track=track, changes={"speaker": speaker})
-        enrolment, _ = Enrolment.objects.update_or_create(
-            track=track,
-            space=voice_space(),
-            defaults={
-                "speaker": speaker,
-                "embedding": voice.embedding.astype("<f4").tobytes(),
-                "net_ms": voice.speech.net_ms,
-                "snr_db": round(voice.speech.snr_db, 1),
-                "indexed": False,
-                "enrolled_by": by,
-            },
-        )
+        enrolment = _keep_enrolment(track, speaker.pk, voice, by)
         note(VoiceAction.ENROL, by, speaker.pk, enrolment=enrolment.pk)
     sync_soon()
     return Enrolled(enrolment, _sounding_like(voice, speaker))
@@ -154,9 +147,44 @@ def consent_lasts(speaker: Speaker) -> bool:
     return speaker.consent_until is None or speaker.consent_until >= timezone.localdate()
 
 
+def hear_anew(at_once: int = 100) -> int:
+    """Let the encoder in use hear enrolled recordings that only another one knows; how many.
+
+    What cannot be heard any more is noted in the log and stays as it is.
+    """
+    space = voice_space()
+    others = Enrolment.objects.exclude(space=space).exclude(track__enrolments__space=space)
+    heard = 0
+    for row in others.select_related("track").order_by("pk")[:at_once]:
+        try:
+            voice = hear_voice(Path(default_storage.path(str(row.track.file.name))))
+        except (AudioError, OSError) as error:
+            log.warning("enrolment %s cannot be heard by %s: %s", row.pk, space, error)
+            continue
+        _keep_enrolment(row.track, row.speaker_id, voice, row.enrolled_by)
+        heard += 1
+    return heard
+
+
+def _keep_enrolment(track: Track, speaker_id: int, voice: Voice, by: Any) -> Enrolment:
+    enrolment, _ = Enrolment.objects.update_or_create(
+        track=track,
+        space=voice_space(),
+        defaults={
+            "speaker_id": speaker_id,
+            "embedding": voice.embedding.astype("<f4").tobytes(),
+            "net_ms": voice.speech.net_ms,
+            "snr_db": round(voice.speech.snr_db, 1),
+            "indexed": False,
+            "enrolled_by": by,
+        },
+    )
+    return enrolment
+
+
 def unenrol(*, enrolment: Enrolment, by: Any) -> None:
-    """Forget one recording of a speaker, vector and audio."""
-    forget_enrolments([enrolment])
+    """Forget one recording of a speaker, vectors and audio."""
+    forget_enrolments(enrolment.track.enrolments.all())
     number, speaker = enrolment.pk, enrolment.speaker_id
     delete_tracks([enrolment.track_id])
     note(VoiceAction.UNENROL, by, speaker, enrolment=number)

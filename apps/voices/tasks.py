@@ -11,31 +11,35 @@ log = logging.getLogger(__name__)
 
 @app.task(name="voices.mend")
 def mend() -> None:
-    """Let the index know what it does not know yet of the enrolments, and forget strays."""
-    from apps.voices.diarizing import requeue_abandoned
+    """Let encoder and index know what they do not know yet of the enrolments; forget strays."""
+    from apps.voices.jobs import requeue_abandoned
+    from apps.voices.models import Diarization, Measurement
+    from apps.voices.services import hear_anew
     from apps.voices.voice_index import drop_strays, sync_enrolments
-    from audiosearch.engine.errors import IndexUnavailable
+    from audiosearch.engine.errors import EngineError
 
-    if requeue_abandoned():
+    if any([requeue_abandoned(Diarization), requeue_abandoned(Measurement)]):
         nudge()
     try:
+        hear_anew()
         sync_enrolments()
         drop_strays()
-    except IndexUnavailable as error:
-        log.warning("mending voices waits for the index: %s", error)
+    except EngineError as error:
+        log.warning("mending voices waits: %s", error)
 
 
-@app.task(name="voices.diarize")
-def diarize() -> None:
-    """Find out who speaks when in the tracks that wait for it."""
-    from apps.voices.diarizing import work_off
+@app.task(name="voices.work")
+def work() -> None:
+    """Find out who speaks when, and how well voices are told apart, where somebody asked."""
+    from apps.voices import diarizing, measuring
 
-    work_off()
+    diarizing.work_off()
+    measuring.work_off()
 
 
 def nudge() -> None:
     """Tell a worker that there is work; when the queue is away, the next mend does."""
     try:
-        diarize.delay()
+        work.delay()
     except (OperationalError, OSError) as error:
         log.warning("the queue does not answer (%s); the work waits in the database", error)

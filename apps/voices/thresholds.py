@@ -43,13 +43,18 @@ class InForce:
 
 
 def point_in_force(space: str) -> InForce:
-    """The administrator's, else the one measured for this release.
-
-    Raises ModelUnavailable when there is neither: no threshold is ever guessed.
-    """
+    """The administrator's, else the one measured for this release. Raises ModelUnavailable."""
     row = OperatingPoint.objects.filter(space=space, in_force=True).first()
     if row:
         return InForce([Point(**point) for point in row.points], row.source, row.far_target)
+    return point_measured(space)
+
+
+def point_measured(space: str) -> InForce:
+    """The one measured for this release.
+
+    Raises ModelUnavailable when there is none: no threshold is ever guessed.
+    """
     path = MEASURED / f"{space}.json"
     if not path.exists():
         raise ModelUnavailable(

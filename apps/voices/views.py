@@ -7,17 +7,18 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.catalog.models import Speaker, Track
+from apps.catalog.models import Speaker, State, Track
 from apps.catalog.permissions import may_curate
-from apps.catalog.views import PENDING, allowed
+from apps.catalog.views import allowed
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
 from apps.voices.hearing import Voice, hear_voice, voice_space
-from apps.voices.models import Diarization, Enrolment, OperatingPoint
+from apps.voices.measuring import apply_measurement, request_measurement
+from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint
 from apps.voices.permissions import may_recognise
 from apps.voices.services import (
     enrol,
@@ -31,6 +32,12 @@ from apps.voices.thresholds import point_in_force
 from apps.voices.voice_index import speaker_changed
 from audiosearch.api_errors import RETRY_AFTER_S, status_of
 from audiosearch.engine.errors import EngineError, ModelUnavailable
+
+PLOTS = {
+    "det": "False rejects against false accepts, the threshold falling",
+    "thresholds": "Error rates, costs, precision, recall and F1 by threshold",
+    "scores": "How often which score comes of one voice, and of two",
+}
 
 
 @require_safe
@@ -168,8 +175,46 @@ def thresholds(request: HttpRequest) -> HttpResponse:
         "space": voice_space(),
         "in_force": in_force,
         "history": OperatingPoint.objects.filter(space=voice_space())[:20],
+        "measurements": Measurement.objects.filter(space=voice_space())[:20],
     }
     return render(request, "voices/thresholds.html", context)
+
+
+@require_POST
+@allowed(may_curate)
+def measure(request: HttpRequest) -> HttpResponse:
+    """Let a worker measure how well the enrolled speakers are told apart."""
+    return redirect("measurement", pk=request_measurement(by=request.user).pk)
+
+
+@require_safe
+@allowed(may_curate)
+def measurement(request: HttpRequest, pk: int) -> HttpResponse:
+    """Error rates, thresholds and plots of one measurement, or how far it is."""
+    row = get_object_or_404(Measurement, pk=pk)
+    context = {"row": row, "plots": PLOTS if row.plots else {}}
+    page = "voices/_measurement.html" if request.htmx else "voices/measurement.html"  # type: ignore[attr-defined]
+    return render(request, page, context)
+
+
+@require_safe
+@allowed(may_curate)
+def plot(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """One plot of a measurement."""
+    row = get_object_or_404(Measurement, pk=pk)
+    if name not in row.plots:
+        raise Http404
+    return HttpResponse(row.plots[name], content_type="image/svg+xml")
+
+
+@require_POST
+@allowed(may_curate)
+def apply(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let the thresholds of a measurement decide from now on."""
+    row = get_object_or_404(Measurement, pk=pk, state=State.READY)
+    apply_measurement(row)
+    messages.success(request, "These thresholds decide from now on.")
+    return redirect("voices-thresholds")
 
 
 @allowed(may_recognise)
@@ -185,7 +230,6 @@ def track_voices(request: HttpRequest, pk: int) -> HttpResponse:
         "track": track,
         "row": row,
         "lanes": _lanes(track, turns_of(row)) if row else [],
-        "waiting": row is not None and row.state in PENDING,
     }
     page = "voices/_turns.html" if request.htmx else "voices/turns.html"  # type: ignore[attr-defined]
     return render(request, page, context)
@@ -213,7 +257,9 @@ def _voice(upload: Any) -> Voice:
 def _page(
     request: HttpRequest, context: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    speakers = Speaker.objects.annotate(recordings=Count("enrolments")).order_by("name")
+    speakers = Speaker.objects.annotate(
+        recordings=Count("enrolments__track", distinct=True)
+    ).order_by("name")
     context = {
         "speakers": speakers,
         "identify_form": IdentifyForm(auto_id="identify_%s"),
@@ -248,7 +294,7 @@ def _speaker_page(
     context = {
         "speaker": found,
         "form": form,
-        "enrolments": found.enrolments.select_related("track"),
+        "enrolments": found.enrolments.filter(space=voice_space()).select_related("track"),
         "may_curate": may_curate(request.user),
     }
     return render(request, "voices/speaker.html", context, status=status)

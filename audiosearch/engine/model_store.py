@@ -61,7 +61,7 @@ def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool
         if path.resolve() != part.resolve():
             _copy(path, part)
         digest = _sha256(part)
-        if digest != file.sha256 and not trust:
+        if file.sha256 and digest != file.sha256 and not trust:
             part.unlink()
             raise ModelUnavailable(
                 f"{path.name} is not the published {file.name}: its SHA-256 is {digest}, and "
@@ -88,11 +88,11 @@ def _fetch(
     url = f"{base_url.rstrip('/')}/{urllib.parse.quote(file.name)}" if base_url else file.url
     part = folder / f"{file.name}.part"
     have = part.stat().st_size if part.exists() else 0
-    if have > file.size:
+    if file.size and have > file.size:
         part.unlink()
         have = 0
-    _require_space(folder, file.name, file.size - have)
-    if have < file.size:
+    _require_space(folder, file.name, max(file.size - have, 0))
+    if not file.size or have < file.size:
         try:
             _download(url, part, file, have, progress)
         except (OSError, http.client.HTTPException) as error:
@@ -100,14 +100,14 @@ def _fetch(
                 part.unlink(missing_ok=True)
             raise DownloadFailed(_advice(spec, file, url, error)) from error
     digest = _sha256(part)
-    if part.stat().st_size != file.size or digest != file.sha256:
-        size = part.stat().st_size
+    size = part.stat().st_size
+    if size != (file.size or size) or digest != (file.sha256 or digest):
         part.unlink()
         raise ModelUnavailable(
             f"What came from {url} is not {file.name}: {size} bytes with SHA-256 {digest}, where "
             f"{file.size} bytes with {file.sha256} are published. It was thrown away."
         )
-    _put_in_place(part, folder / file.name, digest, verified=True)
+    _put_in_place(part, folder / file.name, digest, verified=digest == file.sha256)
 
 
 def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progress) -> None:
@@ -120,19 +120,22 @@ def _download(url: str, part: Path, file: WeightFile, have: int, progress: Progr
         if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             raise OSError("the server sent another part than the one asked for")
         done = have if resumed else 0
-        if answer.length is not None and done + answer.length != file.size:
+        if not file.size and answer.length is None:
+            raise OSError("the server does not say how long the file is")
+        size = file.size or done + answer.length
+        if answer.length is not None and done + answer.length != size:
             # A login page or an error page: it must not be mistaken for the start of the file.
-            raise OSError(f"it offers {done + answer.length} bytes, not {file.size}")
+            raise OSError(f"it offers {done + answer.length} bytes, not {size}")
         with part.open("ab" if resumed else "wb") as out:
             # read1 gives what has arrived; read would lose it when the rest never comes.
             while chunk := answer.read1(CHUNK):
                 out.write(chunk)
                 done += len(chunk)
-                progress(file.name, done, file.size)
-                if done > file.size:
+                progress(file.name, done, size)
+                if done > size:
                     break
-    if done < file.size:
-        raise OSError(f"the connection ended after {done} of {file.size} bytes")
+    if done < size:
+        raise OSError(f"the connection ended after {done} of {size} bytes")
 
 
 def _require_space(folder: Path, name: str, needed: int) -> None:

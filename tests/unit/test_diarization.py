@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.catalog.adding import add_track
 from apps.catalog.models import Kind, Speaker, State, Track
-from apps.voices import diarizing
+from apps.voices import diarizing, jobs
 from apps.voices.models import Diarization, VoiceEvent
 from apps.voices.services import enrol, erase_speaker
 from apps.voices.tasks import mend
@@ -171,9 +171,9 @@ def test_voices_need_an_account(client: Client, track: Track) -> None:
 
 def test_work_of_a_dead_worker_is_done_by_another(track: Track) -> None:
     row = diarizing.request_diarization(track=track, by=None)
-    dead = timezone.now() - diarizing.LEASE * 2
-    for _ in range(diarizing.MAX_ATTEMPTS):
-        assert diarizing._claim() is not None
+    dead = timezone.now() - jobs.LEASE * 2
+    for _ in range(jobs.MAX_ATTEMPTS):
+        assert jobs._claim(Diarization) is not None
         assert diarizing.work_off() == 0
         Diarization.objects.update(heartbeat_at=dead)
         mend()

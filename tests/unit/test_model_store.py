@@ -23,7 +23,13 @@ from tests.download_host import Host, serving
 from tests.fake_encoder import Fake
 
 CONTENT = bytes(range(256)) * 8192
-WEIGHTS = WeightFile("w.bin", "", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "CC BY 4.0")
+WEIGHTS = WeightFile(
+    name="w.bin",
+    url="",
+    licence="CC BY 4.0",
+    size=len(CONTENT),
+    sha256=hashlib.sha256(CONTENT).hexdigest(),
+)
 SPEC = EncoderSpec(**{**Fake.spec.__dict__, "weights": (WEIGHTS,)})
 
 
@@ -209,3 +215,20 @@ def test_an_optional_file_that_cannot_be_had_stops_nothing(host: Host, tmp_path:
     required = EncoderSpec(**{**spec.__dict__, "weights": (first, replace(other, optional=False))})
     with pytest.raises(DownloadFailed, match=r"labels\.csv"):
         pull(required, tmp_path, ignore)
+
+
+def test_a_file_without_a_published_digest_is_fetched_whole_and_noted(
+    host: Host, tmp_path: Path
+) -> None:
+    spec = replace(SPEC, weights=(replace(WEIGHTS, size=0, sha256=""),))
+    host.cut_after = 1_000_000
+    with pytest.raises(DownloadFailed, match="ended after"):
+        pull(spec, tmp_path, ignore, base_url=host.url)
+    host.cut_after = None
+    pull(spec, tmp_path, ignore, base_url=host.url)
+    assert (tmp_path / "fake" / "w.bin").read_bytes() == CONTENT
+    assert unverified_files(spec, tmp_path) == ["w.bin"]
+    (tmp_path / "fake" / "w.bin").unlink()
+    host.declares_length = False
+    with pytest.raises(DownloadFailed, match="does not say how long"):
+        pull(spec, tmp_path, ignore, base_url=host.url)

@@ -28,7 +28,7 @@ class Heavy(Fake):
         Fake.spec,
         name="heavy",
         title="Heavy",
-        weights=(WeightFile("w=1.bin", "", len(CONTENT), DIGEST, "CC BY 4.0"),),
+        weights=(WeightFile("w=1.bin", "", "CC BY 4.0", len(CONTENT), DIGEST),),
     )
 
     @classmethod

@@ -18,8 +18,8 @@ from apps.catalog.models import Speaker, Track
 from apps.catalog.spaces import use_encoder
 from apps.catalog.vector_index import get_index
 from apps.voices import voice_index
-from apps.voices.evaluation import read_speakers
 from apps.voices.hearing import PoorRecording, hear_voice, voice_space
+from apps.voices.labels import read_speakers
 from apps.voices.models import Enrolment, OperatingPoint, VoiceEvent
 from apps.voices.services import (
     NoConsent,

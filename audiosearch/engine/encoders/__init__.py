@@ -14,22 +14,41 @@ ENCODERS = {
     "spectral": "audiosearch.engine.encoders.spectral.Spectral",
     "panns_cnn14": "audiosearch.engine.encoders.panns.Cnn14",
     "resemblyzer": "audiosearch.engine.encoders.resemblyzer.Resemblyzer",
+    "ecapa": "audiosearch.engine.encoders.ecapa.Ecapa",
+    "wavlm": "audiosearch.engine.encoders.wavlm.WavLm",
 }
 
 # Since 1.29 ONNX Runtime reports to Microsoft which models are loaded, and keeps an identifier in
 # the home folder, unless this is set before its import. See Privacy.md in its package.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+_trained: dict[str, type[Encoder]] = {}
 _loading: defaultdict[str, Lock] = defaultdict(Lock)
+
+
+def add_trained(models_dir: Path) -> None:
+    """Let the encoders that were trained into this folder be known by their names."""
+    from audiosearch.engine.encoders.trained import DESCRIPTION, trained_encoder
+
+    for path in models_dir.glob(f"*/{DESCRIPTION}"):
+        _trained[path.parent.name] = trained_encoder(path.parent)
+
+
+def encoder_names() -> list[str]:
+    """Names of all encoders, those trained here last."""
+    return [*ENCODERS, *sorted(_trained)]
 
 
 def encoder_class(name: str) -> type[Encoder]:
     """The encoder class registered under `name`; raises ModelUnavailable for an unknown name."""
+    if name in _trained:
+        return _trained[name]
     if name not in ENCODERS:
-        known = ", ".join(sorted(ENCODERS))
+        known = ", ".join(encoder_names())
         raise ModelUnavailable(f'There is no encoder "{name}". Known encoders: {known}.')
     module, _, attribute = ENCODERS[name].rpartition(".")
-    return getattr(import_module(module), attribute)
+    found: type[Encoder] = getattr(import_module(module), attribute)
+    return found
 
 
 def encoder_spec(name: str) -> EncoderSpec:

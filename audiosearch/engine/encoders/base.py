@@ -18,14 +18,16 @@ Progress = Callable[[str, int, int], None]
 class WeightFile:
     """A file of an encoder, where it is published, and how to know it is the right one.
 
-    Without an optional file the encoder serves, and says less.
+    Without an optional file the encoder serves, and says less. Size 0 and an empty digest mean
+    that they are not published: then the address must name a revision, and the file is noted as
+    unverified.
     """
 
     name: str
     url: str
-    size: int
-    sha256: str
     licence: str
+    size: int = 0
+    sha256: str = ""
     optional: bool = False
 
 

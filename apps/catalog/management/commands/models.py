@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from apps.catalog.models import Space
 from apps.catalog.spaces import encoder_state, progress_of, use_encoder
-from audiosearch.engine.encoders import ENCODERS, encoder_class, encoder_spec
+from audiosearch.engine.encoders import encoder_class, encoder_names, encoder_spec
 from audiosearch.engine.errors import EngineError
 from audiosearch.engine.model_store import (
     install_file,
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         building = set(Space.objects.filter(state="building").values_list("encoder", flat=True))
         head = f"{'':2}{'NAME':<14}{'STATE':<14}{'DIM':>5}{'MB':>7}  {'LICENCE':<12}TITLE"
         self.stdout.write(head)
-        for name in ENCODERS:
+        for name in encoder_names():
             spec = encoder_spec(name)
             size = size_on_disk(spec, settings.MODELS_DIR) / 2**20
             mark = "*" if default and default.encoder == name else "+" if name in building else ""

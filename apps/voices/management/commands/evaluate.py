@@ -15,8 +15,9 @@ from apps.voices.evaluation import (
     SpeakerEvaluation,
     apply_points,
     evaluate_speakers,
-    read_speakers,
 )
+from apps.voices.hearing import voice_encoder
+from apps.voices.labels import read_labelled
 from audiosearch.engine.errors import EngineError
 
 
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         retrieval.add_argument("labels", type=Path, help="CSV with path, label, and maybe group")
         retrieval.add_argument("--encoder", help="the one in use when left out")
         speakers = what.add_parser("speakers", help="compare every two recordings of speakers")
-        speakers.add_argument("labels", type=Path, help="CSV with path and speaker")
+        speakers.add_argument("labels", type=Path, help="CSV of path and speaker, or a trial list")
+        speakers.add_argument("--encoder", default="", help="the one in use when left out")
         speakers.add_argument("--far", type=_rate, default=0.001, help="false accepts (0.001)")
         speakers.add_argument("--out", type=Path, help="folder for report.json and the plots")
         speakers.add_argument(
@@ -65,9 +67,9 @@ class Command(BaseCommand):
         self.stdout.write(f"listening        {found.seconds_per_file * 1000:.0f} ms a file")
 
     def _speakers(self, options: dict[str, Any]) -> None:
-        labelled = read_speakers(options["labels"])
         found = evaluate_speakers(
-            labelled,
+            read_labelled(options["labels"]),
+            encoder=voice_encoder(options["encoder"]),
             far_target=options["far"],
             nobody=options["nobody"],
             progress=self._progress,
@@ -104,13 +106,13 @@ class Command(BaseCommand):
                 f"from {point.min_ms / 1000:4.1f} s  {point.threshold:.3f}  "
                 f"false accepts {point.far:.3%}  false rejects {point.frr:.2%}"
             )
-
-        known = found.identified
-        self.stdout.write(
-            f"identifying each among the others: the right one nearest {known.nearest} of "
-            f"{known.known}, accepted {known.right}, as somebody else {known.wrong}; "
-            f"strangers taken for somebody {known.taken} of {known.strangers}"
-        )
+        if found.identified:
+            known = found.identified
+            self.stdout.write(
+                f"identifying each among the others: the right one nearest {known.nearest} of "
+                f"{known.known}, accepted {known.right}, as somebody else {known.wrong}; "
+                f"strangers taken for somebody {known.taken} of {known.strangers}"
+            )
         if found.rejected:
             nobody = found.rejected
             self.stdout.write(

@@ -1,0 +1,23 @@
+"""What can be wrong with the settings of the voices."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from audiosearch.engine.encoders import encoder_names, encoder_spec
+
+
+@register
+def voice_encoder_is_one(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """VOICE_ENCODER names an encoder that hears voices."""
+    voices = [name for name in encoder_names() if encoder_spec(name).hears == "voices"]
+    if settings.VOICE_ENCODER in voices:
+        return []
+    return [
+        Error(
+            f'VOICE_ENCODER is "{settings.VOICE_ENCODER}", which hears no voices.',
+            hint=f"Choose one of {', '.join(voices)}.",
+            id="voices.E001",
+        )
+    ]

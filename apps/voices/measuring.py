@@ -1,0 +1,77 @@
+"""How well the enrolled speakers are told apart: asked for on the page, measured by a worker."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from apps.catalog.models import State
+from apps.voices import jobs
+from apps.voices.evaluation import evaluate_speakers
+from apps.voices.hearing import voice_encoder, voice_space
+from apps.voices.labels import Labelled
+from apps.voices.models import Enrolment, Measurement, OperatingPoint
+from apps.voices.tasks import nudge
+
+FAR_TARGET = 0.001
+
+
+def request_measurement(*, by: Any) -> Measurement:
+    """Let a worker measure on what is enrolled; one at a time."""
+    with transaction.atomic():
+        pending = Measurement.objects.filter(state__in=[State.QUEUED, State.LISTENING]).first()
+        if pending:
+            return pending
+        row = Measurement.objects.create(space=voice_space(), asked_by=by)
+        transaction.on_commit(nudge)
+        return row
+
+
+def work_off() -> int:
+    """Measure all that waits for it; returns how many."""
+    return jobs.work_off(Measurement, _measure)
+
+
+def _measure(row: Measurement) -> None:
+    enrolled = Enrolment.objects.filter(space=row.space).values_list("track__file", "speaker_id")
+    recordings = [(Path(default_storage.path(name)), str(who)) for name, who in enrolled]
+    if not recordings:
+        raise ValueError("Nobody is enrolled yet.")
+    found = evaluate_speakers(
+        Labelled([(path, who) for path, who in recordings if path.exists()]),
+        encoder=voice_encoder(),
+        far_target=FAR_TARGET,
+        progress=lambda what, done, total: jobs.beat(row, progress=f"{what} {done + 1} of {total}"),
+    )
+    from apps.voices.plots import figures
+
+    plots = {}
+    for name, figure in figures(found.trials):
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg")
+        plots[name] = drawn.getvalue()
+    report = found.as_json()
+    report["unheard"] = len(found.unheard)
+    trials = {"genuine": len(found.trials.genuine), "impostor": len(found.trials.impostor)}
+    jobs.finish(row, report=report | trials, plots=plots, progress="")
+
+
+@transaction.atomic
+def apply_measurement(row: Measurement) -> OperatingPoint:
+    """Let what was measured decide from now on; what decided before is kept in the list."""
+    report = row.report
+    OperatingPoint.objects.filter(space=row.space, in_force=True).update(in_force=False)
+    return OperatingPoint.objects.create(
+        space=row.space,
+        far_target=report["far_target"],
+        points=report["points"],
+        source=(
+            f"enrolled recordings, {row.asked_at:%Y-%m-%d}: "
+            f"{report['recordings']} recordings, {report['speakers']} voices"
+        ),
+        genuine=report["genuine"],
+        impostor=report["impostor"],
+        in_force=True,
+    )

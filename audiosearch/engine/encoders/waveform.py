@@ -1,0 +1,46 @@
+"""Voice encoders that are one ONNX file, from samples to embedding."""
+
+from pathlib import Path
+
+import numpy as np
+
+from audiosearch.engine.encoders.base import Encoded, Encoder, FloatArray
+from audiosearch.engine.encoders.sessions import open_session
+from audiosearch.engine.errors import ModelUnavailable
+
+RATE = 16_000
+SHORTEST = RATE  # samples; what is shorter is repeated
+LONGEST = 20 * RATE  # samples; what is longer is heard in parts, because memory grows with length
+EXPORT = "encoder.onnx"
+
+
+class WaveformEncoder(Encoder):
+    """Unit vectors of speech from `models_dir/<name>/encoder.onnx`."""
+
+    def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
+        path = models_dir / self.spec.name / EXPORT
+        if not path.exists():
+            raise ModelUnavailable(
+                f"{self.spec.title} is not here; run: ./manage models pull {self.spec.name}"
+            )
+        self._session = open_session(path, threads)
+
+    def encode(self, windows: FloatArray) -> Encoded:
+        """Each window is an utterance of any length; speech only, see `find_speech`."""
+        if windows.shape[1] < SHORTEST:
+            windows = np.stack([np.resize(window, SHORTEST) for window in windows])
+        count = -(-windows.shape[1] // LONGEST)
+        length = windows.shape[1] // count
+        parts = [
+            self._unit(windows[:, number * length : (number + 1) * length])
+            for number in range(count)
+        ]
+        return Encoded(parts[0] if count == 1 else _unit(np.mean(parts, axis=0)))
+
+    def _unit(self, waveforms: FloatArray) -> FloatArray:
+        return _unit(self._session.run(None, {"waveforms": np.ascontiguousarray(waveforms)})[0])
+
+
+def _unit(embeddings: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)
