@@ -1,13 +1,14 @@
 """Time the vector index as a catalogue grows, and compare its answers with exact ones.
 
     python -m benchmarks.index [FOLDER] [--windows 1000,10000,100000] [--dimension 128]
-                               [--lite 20000] [--flat] [--rounds 200] [--json]
+                               [--lite 20000] [--flat] [--ef 320] [--rounds 200] [--json]
 
 For each size a catalogue of clustered windows is made, in tracks of ten. With FOLDER, 1,000 real
 windows (of its audio, by the spectral encoder) stand among them, and every other query is near one
 of those. The Milvus server holds --windows, Milvus Lite --lite; --flat adds the server with the
-exact index at every size. Each query asks for ten tracks by one vector, with filters that leave so
-much; recall is the part of the ten truly nearest tracks that were found. Times in ms.
+exact index at every size, and --ef searches the graph with each of these breadths. Each query asks
+for ten tracks by one vector, with filters that leave so much; recall is the part of the ten truly
+nearest tracks that were found. Times in ms.
 """
 
 import argparse
@@ -34,11 +35,12 @@ def main() -> None:
     parser.add_argument("--lite", type=_numbers, default=[])
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--flat", action="store_true")
+    parser.add_argument("--ef", type=_numbers, default=[])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    from audiosearch.engine import milvus_schema
     from audiosearch.engine.milvus_index import MilvusIndex
-    from audiosearch.engine.milvus_schema import EXACT_BYTES
     from tests.servers import milvus_lite, milvus_server
 
     real = real_windows(options.folder, 1_000) if options.folder else None
@@ -48,7 +50,10 @@ def main() -> None:
     def measure(name: str, index: MilvusIndex, folder: Path, windows: int) -> None:
         made = Made(windows, options.dimension, real=real)
         builds.append(_build(name, index, folder, made))
-        rows.extend(_search(name, index, made, options.rounds))
+        for breadth in options.ef or [milvus_schema.GRAPH_SEARCH_BREADTH]:
+            milvus_schema.GRAPH_SEARCH_BREADTH = breadth
+            title = f"{name}, ef {breadth}" if options.ef else name
+            rows.extend(_search(title, index, made, options.rounds))
         index.drop_space("made")
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -60,7 +65,7 @@ def main() -> None:
         if options.windows:
             with milvus_server(server) as uri:
                 for windows in options.windows:
-                    for limit in (EXACT_BYTES, NO_LIMIT) if options.flat else (EXACT_BYTES,):
+                    for limit in (milvus_schema.EXACT_BYTES, NO_LIMIT)[: 1 + options.flat]:
                         index = MilvusIndex(uri, exact_bytes=limit)
                         kind = index._kind_for(windows * options.dimension * 4)
                         measure(f"server, {kind}", index, server, windows)

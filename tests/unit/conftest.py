@@ -1,10 +1,12 @@
 """What most unit tests begin with: a way to add sounds and have them listened to."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -68,3 +70,27 @@ def synthesised_threshold(transactional_db: None) -> OperatingPoint:
         impostor=10,
         in_force=True,
     )
+
+
+@pytest.fixture(scope="module")
+def tiny_wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as it is published, of a network as deep and far thinner."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("models") / "wavlm"
+    torch.manual_seed(0)
+    config = transformers.WavLMConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        tdnn_dim=(32, 32, 32, 32, 64),
+        xvector_output_dim=24,
+    )
+    model = transformers.WavLMForXVector(config).eval()
+    config.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": True}))
+    return folder

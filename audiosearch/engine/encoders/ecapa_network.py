@@ -5,7 +5,6 @@ SpeechBrain's checkpoints (https://github.com/speechbrain/speechbrain, Apache-2.
 that each layer sits in there.
 """
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audiosearch.engine.encoders.torch_files import UNREADABLE
 from audiosearch.engine.encoders.waveform import RATE
 from audiosearch.engine.errors import ModelUnavailable
 
@@ -186,10 +186,7 @@ def load_speechbrain(path: Path) -> EcapaTdnn:
         state = {_our_name(name): value for name, value in published.items()}
         network = EcapaTdnn(channels=state["blocks.0.conv.weight"].shape[0])
         network.load_state_dict(state)
-    except (
-        *(OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, AttributeError),
-        pickle.UnpicklingError,
-    ) as error:
+    except UNREADABLE as error:
         raise ModelUnavailable(f"{path.name} does not hold SpeechBrain's ECAPA-TDNN.") from error
     return network.eval()
 

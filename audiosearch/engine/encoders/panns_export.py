@@ -6,7 +6,6 @@ Imports PyTorch, so only `Cnn14.prepare` (and the tests) import this module.
 import importlib
 import importlib.metadata
 import os
-import pickle
 import sys
 import types
 import warnings
@@ -22,6 +21,7 @@ import torch
 from audiosearch.engine.encoders.base import FloatArray, Progress
 from audiosearch.engine.encoders.panns import CLASSES, RATE, SHORTEST
 from audiosearch.engine.encoders.sessions import open_session
+from audiosearch.engine.encoders.torch_files import UNREADABLE
 from audiosearch.engine.errors import ModelUnavailable
 
 MIN_COSINE = 0.9999
@@ -91,7 +91,7 @@ def load_torch_model(checkpoint: Path) -> Any:
     model = build_torch_model()
     try:
         model.load_state_dict(read_weights(checkpoint))
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise ModelUnavailable(f"{checkpoint.name} does not hold the weights of Cnn14.") from error
     return model.eval()
 

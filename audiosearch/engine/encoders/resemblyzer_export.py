@@ -6,8 +6,6 @@ Imports PyTorch and librosa, so it runs in a process of its own.
 """
 
 import os
-import pickle
-import struct
 import sys
 import warnings
 from pathlib import Path
@@ -18,16 +16,13 @@ import torch
 
 from audiosearch.engine.encoders.resemblyzer import FFT, FRAMES, RATE
 from audiosearch.engine.encoders.sessions import open_session
+from audiosearch.engine.encoders.torch_files import UNREADABLE
 from audiosearch.engine.errors import ModelUnavailable
 
 MEL_BANDS = 40
 HIDDEN = 256
 LAYERS = 3
 MAX_DIFFERENCE = 1e-4
-UNREADABLE = (
-    *(OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError),
-    *(pickle.UnpicklingError, struct.error),
-)
 
 
 class VoiceEncoder(torch.nn.Module):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audiosearch.engine.encoders.torch_files import UNREADABLE
 from audiosearch.engine.errors import ModelUnavailable
 
 # Nothing is fetched from here on: the files are in a folder.
@@ -46,6 +47,6 @@ def load_wavlm(folder: Path) -> WavLmXVector:
             folder, local_files_only=True, weights_only=True, attn_implementation="eager"
         )
         asked = json.loads((folder / "preprocessor_config.json").read_text())
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise ModelUnavailable(f"{folder} does not hold a WavLM x-vector network.") from error
     return WavLmXVector(model, normalise=bool(asked.get("do_normalize"))).eval()

@@ -13,6 +13,8 @@ from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.speech import RATE
 
 SPEEDS = (0.9, 1.0, 1.1)
+"""At another speed it is another speaker, as voice and tract are others then."""
+
 NOISY, REVERBERANT = 0.5, 0.3  # shares of the crops
 SNR_DB = (0.0, 20.0)
 DECAY_S = (0.1, 0.6)
@@ -24,8 +26,8 @@ TIME_MASK, BAND_MASK = 0.08, 10  # of the frames, mel bands
 def augment_speech(
     samples: FloatArray, rng: np.random.Generator, noises: Sequence[Path]
 ) -> FloatArray:
-    """(n,) samples, with other speed and gain, and maybe a room and noise around it."""
-    changed = _speed(samples, float(rng.choice(SPEEDS)))
+    """(n,) samples, louder or softer, maybe with a room and with noise around them."""
+    changed = samples
     if rng.random() < REVERBERANT:
         changed = _reverberate(changed, rng)
     if rng.random() < NOISY:
@@ -34,7 +36,7 @@ def augment_speech(
     return np.clip(changed * gain, -1, 1).astype(np.float32)
 
 
-def _speed(samples: FloatArray, speed: float) -> FloatArray:
+def at_speed(samples: FloatArray, speed: float) -> FloatArray:
     """Faster and higher, or slower and lower; as long as before, repeated where need be."""
     if speed == 1.0:
         return samples

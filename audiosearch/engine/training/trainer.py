@@ -23,7 +23,7 @@ from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.encoders.ecapa_network import EcapaTdnn
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.speech import RATE
-from audiosearch.engine.training.augment import SpecAugment, augment_speech
+from audiosearch.engine.training.augment import SPEEDS, SpecAugment, at_speed, augment_speech
 from audiosearch.engine.training.corpus import Utterance
 from audiosearch.engine.training.losses import Margin, MarginSoftmax
 from audiosearch.engine.verification import Trials, equal_error_rate
@@ -152,7 +152,11 @@ class Trainer:
             dimension = self.network.eval()(some).shape[1]
         one = self.settings
         return MarginSoftmax(
-            one.loss, dimension, len(self.speakers), margin=one.margin, scale=one.scale
+            one.loss,
+            dimension,
+            len(self.speakers) * len(SPEEDS),
+            margin=one.margin,
+            scale=one.scale,
         )
 
     def _finished(self) -> bool:
@@ -170,7 +174,7 @@ class Trainer:
             progress.step += 1
             progress.losses.append(loss)
             curves.add_scalar("loss", loss, number)
-            curves.add_scalar("learning rate", self._rate(number), number)
+            curves.add_scalar("learning_rate", self._rate(number), number)
             self.said(progress.epoch + 1, progress.step, self.steps, loss)
             if time.monotonic() - kept_at > CHECKPOINT_S:
                 self._keep(CHECKPOINT)
@@ -223,7 +227,7 @@ class Trainer:
         progress.history.append(found)
         progress.losses = []
         curves.add_scalar("accuracy", found.accuracy, progress.epoch)
-        curves.add_scalar("EER of unseen speakers", found.eer, progress.epoch)
+        curves.add_scalar("unseen_EER", found.eer, progress.epoch)
         history = json.dumps([asdict(one) for one in progress.history], indent=1)
         (self.folder / "history.json").write_text(history)
         if progress.best is found:
@@ -235,7 +239,7 @@ class Trainer:
         some = self.utterances[:: max(len(self.utterances) // VALIDATED, 1)]
         tails = [one.read(_kept_back(one), int(HEARD_S * RATE)) for one in some]
         cosines = self.head.cosines(self._embed(tails).to(self.device))
-        told = cosines.argmax(dim=1).cpu().numpy()
+        told = cosines.argmax(dim=1).cpu().numpy() // len(SPEEDS)
         return float(
             np.mean([self.speakers[at] == one.speaker for at, one in zip(told, some, strict=True)])
         )
@@ -313,8 +317,10 @@ class _Crops(Dataset[tuple[Tensor, int]]):
         count = int(self.settings.crop_s * RATE)
         start = int(rng.integers(0, max(_kept_back(one) - count, 0) + 1))
         samples = one.read(start, min(count, max(_kept_back(one) - start, 1)))
-        samples = augment_speech(np.resize(samples, count), rng, self.noises)
-        return torch.from_numpy(samples), self.label[one.speaker]
+        speed = int(rng.integers(len(SPEEDS)))
+        samples = at_speed(np.resize(samples, count), SPEEDS[speed])
+        label = self.label[one.speaker] * len(SPEEDS) + speed
+        return torch.from_numpy(augment_speech(samples, rng, self.noises)), label
 
 
 def build_network(settings: Settings) -> nn.Module:

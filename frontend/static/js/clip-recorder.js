@@ -1,4 +1,10 @@
-// Records a few seconds from the microphone and hands them to the form as a file.
+const QUIET = 0.003; // -50 dBFS: below it nobody is taken to speak
+const FAINT = 0.02; // -34 dBFS
+const CLIPPED = 0.99;
+const WANTED_S = 10;
+
+// Records a few seconds from the microphone and hands them to the form as a file. With data-voice it
+// says, while recording, what would make the voice better known.
 export class ClipRecorder extends HTMLElement {
   connectedCallback() {
     if (this.button || !navigator.mediaDevices || !window.MediaRecorder) return;
@@ -45,13 +51,24 @@ export class ClipRecorder extends HTMLElement {
     this.button.textContent = "Stop";
     this.meter(stream);
     this.began = performance.now();
+    this.heard = { spoken: 0, loudness: 0, clipped: 0, frames: 0 };
     this.timer = setInterval(() => this.tick(), 200);
   }
 
   tick() {
     const seconds = (performance.now() - this.began) / 1000;
-    this.status.textContent = `Recording, ${seconds.toFixed(0)} s`;
+    this.status.textContent = `Recording, ${seconds.toFixed(0)} s${this.hint(seconds)}`;
     if (seconds > 60) this.stop();
+  }
+
+  hint(seconds) {
+    const { spoken, loudness, clipped, frames } = this.heard;
+    if (!("voice" in this.dataset) || seconds < 1 || !frames) return "";
+    if (clipped > frames / 50) return ". Too loud: turn the level down or move away";
+    if (!spoken) return ". Nothing is heard: speak, or choose another microphone";
+    if (loudness / spoken < FAINT) return ". Faint: come nearer to the microphone";
+    if (seconds * (spoken / frames) < WANTED_S) return ". Good: keep speaking, ten seconds are best";
+    return ". Enough: you can stop";
   }
 
   meter(stream) {
@@ -63,7 +80,15 @@ export class ClipRecorder extends HTMLElement {
     const look = () => {
       if (!this.recorder) return;
       analyser.getFloatTimeDomainData(samples);
-      this.level.value = Math.min(1, 2 * Math.max(...samples.map(Math.abs)));
+      const peak = Math.max(...samples.map(Math.abs));
+      const loudness = Math.sqrt(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
+      this.level.value = Math.min(1, 2 * peak);
+      this.heard.frames += 1;
+      this.heard.clipped += peak >= CLIPPED ? 1 : 0;
+      if (loudness > QUIET) {
+        this.heard.spoken += 1;
+        this.heard.loudness += loudness;
+      }
       requestAnimationFrame(look);
     };
     look();

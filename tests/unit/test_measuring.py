@@ -1,0 +1,162 @@
+"""Measuring voices: on the page, from a trial list, and with another encoder."""
+
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from apps.catalog.models import Speaker, State
+from apps.catalog.vector_index import get_index
+from apps.voices import measuring
+from apps.voices.hearing import hear_voice
+from apps.voices.labels import read_labelled
+from apps.voices.models import Enrolment, Measurement, OperatingPoint
+from apps.voices.services import enrol, erase_speaker, identify, unenrol
+from apps.voices.tasks import mend
+from audiosearch.engine.encoders import ENCODERS
+from audiosearch.engine.encoders.resemblyzer import Resemblyzer
+from audiosearch.engine.speech import RATE
+from tests.voices import speak
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("synthesised_threshold"),
+]
+SEEDS = (2, 3, 4, 31, 34)
+Enrol = Callable[[int, int], Speaker]
+
+
+class Other(Resemblyzer):
+    """The same model, as another version."""
+
+    spec = type(Resemblyzer.spec)(**{**vars(Resemblyzer.spec), "version": 2})
+
+
+def write(folder: Path, seed: int, words: int) -> Path:
+    path = folder / f"{seed}-{words}.wav"
+    soundfile.write(path, np.pad(speak(seed, 6, words), RATE // 2), RATE)
+    return path
+
+
+@pytest.fixture
+def enrolled(tmp_path: Path) -> Enrol:
+    """enrolled(seed, count): a speaker known by so many recordings."""
+
+    def make(seed: int, count: int) -> Speaker:
+        speaker = Speaker.objects.create(
+            name=f"Voice {seed}", consent_by="them", consent_on="2026-01-01"
+        )
+        for words in range(count):
+            enrol(speaker=speaker, source=write(tmp_path, seed, words), name="a.wav", by=None)
+        return speaker
+
+    return make
+
+
+def test_staff_measure_on_what_is_enrolled(curator: Client, enrolled: Enrol) -> None:
+    for seed in SEEDS:
+        enrolled(seed, 3)
+    asked = curator.post("/voices/thresholds/measure/")
+    row = Measurement.objects.get()
+    assert asked.headers["Location"] == f"/voices/measurements/{row.pk}/"
+    assert "Measuring" in curator.get(asked.headers["Location"]).content.decode()
+    assert curator.post("/voices/thresholds/measure/").headers == asked.headers
+    assert measuring.work_off() == 1
+    page = curator.get(f"/voices/measurements/{row.pk}/").content.decode()
+    assert "15 recordings of 5 speakers: 15 pairs of one voice, 90 of two" in page
+    for name in ("det", "thresholds", "scores"):
+        drawn = curator.get(f"/voices/measurements/{row.pk}/{name}.svg")
+        assert drawn.headers["Content-Type"] == "image/svg+xml"
+        assert b"<svg" in drawn.content
+    assert curator.get(f"/voices/measurements/{row.pk}/other.svg").status_code == 404
+    assert curator.post(f"/voices/measurements/{row.pk}/apply/").status_code == 302
+    point = OperatingPoint.objects.get(in_force=True)
+    assert point.source.startswith("enrolled recordings")
+    assert (point.genuine, point.impostor) == (15, 90)
+    shown = curator.get("/voices/thresholds/").content.decode()
+    assert "enrolled recordings" in shown
+    assert "EER" in shown
+
+
+def test_too_little_to_measure_says_so(curator: Client, enrolled: Enrol) -> None:
+    curator.post("/voices/thresholds/measure/")
+    measuring.work_off()
+    assert "Nobody is enrolled" in Measurement.objects.get().reason
+    enrolled(2, 2)
+    curator.post("/voices/thresholds/measure/")
+    measuring.work_off()
+    row = Measurement.objects.latest("pk")
+    assert row.state == State.FAILED
+    assert "too few" in row.reason
+    assert "too few" in curator.get(f"/voices/measurements/{row.pk}/").content.decode()
+    assert curator.post(f"/voices/measurements/{row.pk}/apply/").status_code == 404
+
+
+def test_members_do_not_measure(member: Client) -> None:
+    assert member.post("/voices/thresholds/measure/").status_code == 403
+    assert member.get("/voices/measurements/1/").status_code == 403
+
+
+def test_a_trial_list_is_measured(tmp_path: Path) -> None:
+    lines = []
+    files = {(seed, words): write(tmp_path, seed, words).name for seed in SEEDS for words in (0, 1)}
+    for (seed, words), name in files.items():
+        for (other, again), second in files.items():
+            if (seed, words) < (other, again):
+                lines.append(f"{int(seed == other)} {name} {second}")
+    lines += [line.replace("-0.wav", "-1.wav").replace("1 ", "1 ", 1) for line in lines[:1]] * 6
+    (tmp_path / "trials.txt").write_text("\n".join(lines))
+    found = read_labelled(tmp_path / "trials.txt")
+    assert len(found.recordings) == 10
+    out = StringIO()
+    call_command("evaluate", "speakers", str(tmp_path / "trials.txt"), stdout=out)
+    assert "10 recordings" in out.getvalue()
+    assert "identifying" not in out.getvalue()
+
+
+def test_a_line_that_is_no_trial(tmp_path: Path) -> None:
+    (tmp_path / "trials.txt").write_text("1 a.wav b.wav\n\nmaybe a.wav c.wav\n")
+    with pytest.raises(CommandError, match="Line 3"):
+        call_command("evaluate", "speakers", str(tmp_path / "trials.txt"))
+
+
+def test_an_encoder_that_hears_no_voices(settings: Any, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="does not hear voices"):
+        call_command("evaluate", "speakers", str(tmp_path), "--encoder", "spectral")
+    assert not [found for found in run_checks() if found.id == "voices.E001"]
+    settings.VOICE_ENCODER = "spectral"
+    (found,) = [found for found in run_checks() if found.id == "voices.E001"]
+    assert "resemblyzer" in str(found.hint)
+
+
+def test_another_encoder_hears_what_is_enrolled(
+    enrolled: Enrol, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = enrolled(31, 2), enrolled(34, 1)
+    monkeypatch.setitem(ENCODERS, "other", f"{__name__}.Other")
+    settings.VOICE_ENCODER = "other"
+    before = OperatingPoint.objects.get()
+    OperatingPoint.objects.create(
+        **{**{key: getattr(before, key) for key in ("far_target", "points", "source")}},
+        space="resemblyzer-v2",
+        genuine=10,
+        impostor=10,
+        in_force=True,
+    )
+    mend()
+    assert Enrolment.objects.filter(space="resemblyzer-v2").count() == 3
+    assert identify(voice=hear_voice(write(tmp_path, 34, 9)), by=None).speaker == second
+    mend()
+    assert Enrolment.objects.count() == 6
+    unenrol(enrolment=first.enrolments.filter(space="resemblyzer-v2")[0], by=None)
+    erase_speaker(speaker=second, by=None)
+    for space in ("resemblyzer-v1", "resemblyzer-v2"):
+        assert len(get_index().window_counts(space)) == 1
+    assert Enrolment.objects.count() == 2
