@@ -30,6 +30,11 @@ from tests.voices import speak
 SMALL = Settings(channels=16, crop_s=1.0, batch=8, epochs=4, learning_rate=3e-3, patience=9)
 
 
+@pytest.fixture(autouse=True)
+def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "HEARD_S", 1.0)
+
+
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight voices, twice each, and a file in which nobody speaks."""

@@ -6,6 +6,7 @@ and goes on is, on a processor, the same training.
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from audiosearch.engine.speech import RATE
 from audiosearch.engine.training.augment import SPEEDS, SpecAugment, at_speed, augment_speech
 from audiosearch.engine.training.corpus import Utterance
 from audiosearch.engine.training.losses import Margin, MarginSoftmax
-from audiosearch.engine.verification import Trials, equal_error_rate
+from audiosearch.engine.verification import MIN_TRIALS, Trials, equal_error_rate
 
 log = logging.getLogger(__name__)
 CHECKPOINT, BEST = "last.pt", "best.pt"
@@ -83,7 +84,7 @@ class Progress:
 
     @property
     def best(self) -> Epoch:
-        return min(self.history, key=lambda one: (one.eer, -one.epoch))
+        return min(self.history, key=lambda one: (one.eer, one.epoch))
 
 
 class Trainer:
@@ -218,7 +219,7 @@ class Trainer:
         if number < warm_up:
             return self.settings.learning_rate * (number + 1) / warm_up
         done = (number - warm_up) / max(total - warm_up, 1)
-        return self.settings.learning_rate * (0.01 + 0.99 * (1 + np.cos(np.pi * done)) / 2)
+        return self.settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
     def _validate(self, curves: Any) -> None:
         progress = self.progress
@@ -353,7 +354,8 @@ def _unseen_trials(scores: FloatArray, owners: list[tuple[str, Path]]) -> Trials
     same = speakers[rows] == speakers[columns]
     apart = recordings[rows] != recordings[columns]
     found = scores[rows, columns].astype(np.float64)
+    genuine = found[same & apart]
     try:
-        return Trials(found[same & apart], found[~same])
-    except ValueError:
-        return Trials(found[same], found[~same])
+        return Trials(genuine if len(genuine) >= MIN_TRIALS else found[same], found[~same])
+    except ValueError as error:
+        raise ValueError(f"Keep more speakers unseen, with more recordings: {error}") from error

@@ -67,9 +67,10 @@ class Command(BaseCommand):
         self.stdout.write(f"listening        {found.seconds_per_file * 1000:.0f} ms a file")
 
     def _speakers(self, options: dict[str, Any]) -> None:
+        encoder = voice_encoder(options["encoder"])
         found = evaluate_speakers(
             read_labelled(options["labels"]),
-            encoder=voice_encoder(options["encoder"]),
+            encoder=encoder,
             far_target=options["far"],
             nobody=options["nobody"],
             progress=self._progress,
