@@ -13,10 +13,12 @@ from django.db import transaction
 from apps.voices.hearing import voice_encoder
 from apps.voices.labels import Labelled
 from apps.voices.models import OperatingPoint
-from apps.voices.thresholds import MARGIN
+from apps.voices.thresholds import MARGIN, likeness_by, pack_cohort, point_in_force
 from audiosearch.engine.audio import SUFFIXES, decode
+from audiosearch.engine.diarization import Likeness
 from audiosearch.engine.encoders.base import Encoder, FloatArray
-from audiosearch.engine.errors import NoSpeech, SilentAudio
+from audiosearch.engine.errors import ModelUnavailable, NoSpeech, SilentAudio
+from audiosearch.engine.normalisation import LEAST, Scores, score_voices, score_within
 from audiosearch.engine.speech import RATE, find_speech
 from audiosearch.engine.verification import (
     Point,
@@ -31,6 +33,7 @@ from audiosearch.engine.verification import (
 
 LENGTHS_MS = (500, 1_000, 2_000, 3_000, 5_000)
 SNRS_DB = (0, 5, 10, 20)
+COHORT_SNRS_DB = (0, 10, 20)
 P_TARGETS = (0.01, 0.001)
 NOBODY_S = 60
 
@@ -48,11 +51,12 @@ class Spoken:
 class Condition:
     """Error rates in 0..1 when all recordings are cut, or disturbed, in one way.
 
-    At `best_threshold` F1 is highest.
+    cosine_eer is without a cohort; at `best_threshold` F1 is highest.
     """
 
     name: str
     eer: float
+    cosine_eer: float
     eer_threshold: float
     min_dcf: dict[str, float]
     genuine: int
@@ -96,7 +100,8 @@ class Identified:
 class SpeakerEvaluation:
     """conditions: whole recordings first; points: what scores mean by length; trials: whole ones.
 
-    unheard: recordings in which no speech was found, left out.
+    unheard: recordings in which no speech was found, left out; likeness: for who speaks when;
+    cohort: (k, d) strangers that scores are told by, if any.
     """
 
     space: str
@@ -107,11 +112,16 @@ class SpeakerEvaluation:
     points: list[Point]
     far_target: float
     trials: Trials
+    likeness: Likeness
+    cohort: FloatArray | None
     identified: Identified | None
     rejected: Rejected | None
 
     def as_json(self) -> dict[str, Any]:
-        data = {key: value for key, value in vars(self).items() if key != "trials"}
+        left_out = ("trials", "cohort")
+        data = {key: value for key, value in vars(self).items() if key not in left_out}
+        data["likeness"] = asdict(self.likeness)
+        data["dimension"] = 0 if self.cohort is None else self.cohort.shape[1]
         data["conditions"] = [asdict(one) for one in self.conditions]
         data["points"] = [asdict(one) for one in self.points]
         data["identified"] = asdict(self.identified) if self.identified else None
@@ -124,6 +134,7 @@ def evaluate_speakers(
     *,
     far_target: float,
     encoder: Encoder | None = None,
+    cohort: bool = False,
     nobody: Path | None = None,
     progress: Callable[[str, int, int], None],
 ) -> SpeakerEvaluation:
@@ -131,8 +142,9 @@ def evaluate_speakers(
 
     Both sides of a comparison are cut or disturbed alike. Cuts are the first so many ms of speech;
     noise is white, at a ratio to the mean energy of the recording, before speech is sought.
-    encoder: the one in use when left out. nobody: a folder of sounds that must not be taken for any
-    of the speakers.
+    encoder: the one in use when left out. cohort: tell scores by the speakers of this data, those
+    of each pair left out; else by the cohort in force. nobody: a folder of sounds that must not be
+    taken for any of the speakers.
     Raises AudioError for a file that cannot be read, ValueError when there are too few pairs.
     """
     encoder = encoder or voice_encoder()
@@ -142,47 +154,79 @@ def evaluate_speakers(
         recordings.append(Spoken(str(path), speaker, decode(path, RATE)))
     spoken = _speech_of(recordings)
     known = _embeddings(encoder, spoken)
-    whole = _compared(labelled, spoken, known)
-    conditions, points = [_condition("whole", whole)], []
+    if cohort:
+        judge = Judge(labelled, *_own_cohort(encoder, recordings))
+    else:
+        judge = Judge(labelled, _cohort_in_force(encoder.spec.space), None)
+    whole = judge.trials(spoken, known)
+    conditions = [_condition("whole", whole, judge.cosines(spoken, known))]
+    points, cosine_points = [], []
     for number, length_ms in enumerate(LENGTHS_MS):
         progress("cut", number, len(LENGTHS_MS))
         count = length_ms * RATE // 1000
         cut = [replace(one, samples=one.samples[:count]) for one in spoken]
-        trials = _compared(labelled, cut, _embeddings(encoder, cut))
-        conditions.append(_condition(f"{length_ms / 1000:g} s", trials))
+        embeddings = _embeddings(encoder, cut)
+        trials, cosines = judge.trials(cut, embeddings), judge.cosines(cut, embeddings)
+        conditions.append(_condition(f"{length_ms / 1000:g} s", trials, cosines))
         points.append(point_at(trials, min_ms=length_ms, far=far_target))
+        cosine_points.append(point_at(cosines, min_ms=length_ms, far=far_target))
     for number, snr_db in enumerate(SNRS_DB):
         progress("disturb", number, len(SNRS_DB))
         noisy = _speech_of(_disturbed(recordings, snr_db))
-        trials = _compared(labelled, noisy, _embeddings(encoder, noisy))
-        conditions.append(_condition(f"noise, {snr_db} dB", trials))
+        embeddings = _embeddings(encoder, noisy)
+        trials, cosines = judge.trials(noisy, embeddings), judge.cosines(noisy, embeddings)
+        conditions.append(_condition(f"noise, {snr_db} dB", trials, cosines))
     heard = {one.name for one in spoken}
-    speakers = len({one.speaker for one in spoken})
     return SpeakerEvaluation(
         space=encoder.spec.space,
         recordings=len(spoken),
-        speakers=speakers,
+        speakers=len({one.speaker for one in spoken}),
         unheard=[one.name for one in recordings if one.name not in heard],
         conditions=conditions,
         points=points,
         far_target=far_target,
         trials=whole,
-        identified=None if labelled.pairs else _identified(known, spoken, points),
-        rejected=_rejected(encoder, known, speakers, points, nobody) if nobody else None,
+        likeness=likeness_by(cosine_points),
+        cohort=judge.cohort,
+        identified=None if labelled.pairs else _identified(judge, spoken, known, points),
+        rejected=_rejected(encoder, judge, known, points, nobody) if nobody else None,
+    )
+
+
+def apply_points(found: SpeakerEvaluation, source: str) -> OperatingPoint:
+    """Let what was measured decide from now on; what decided before is kept in the list."""
+    return let_decide(
+        space=found.space,
+        report=found.as_json(),
+        source=source,
+        genuine=len(found.trials.genuine),
+        impostor=len(found.trials.impostor),
+        cohort=b"" if found.cohort is None else pack_cohort(found.cohort),
     )
 
 
 @transaction.atomic
-def apply_points(found: SpeakerEvaluation, source: str) -> OperatingPoint:
-    """Let what was measured decide from now on; what decided before is kept in the list."""
-    OperatingPoint.objects.filter(space=found.space, in_force=True).update(in_force=False)
+def let_decide(
+    *,
+    space: str,
+    report: dict[str, Any],
+    source: str,
+    genuine: int,
+    impostor: int,
+    cohort: bytes,
+) -> OperatingPoint:
+    """Put the points of a report in force."""
+    OperatingPoint.objects.filter(space=space, in_force=True).update(in_force=False)
     return OperatingPoint.objects.create(
-        space=found.space,
-        far_target=found.far_target,
-        points=[asdict(point) for point in found.points],
+        space=space,
+        far_target=report["far_target"],
+        points=report["points"],
+        likeness=report["likeness"],
         source=source,
-        genuine=len(found.trials.genuine),
-        impostor=len(found.trials.impostor),
+        genuine=genuine,
+        impostor=impostor,
+        cohort=cohort,
+        dimension=report["dimension"],
         in_force=True,
     )
 
@@ -201,21 +245,73 @@ def _embeddings(encoder: Encoder, spoken: list[Spoken]) -> FloatArray:
     return np.stack([encoder.encode(one.samples[None]).embeddings[0] for one in spoken])
 
 
-def _compared(labelled: Labelled, spoken: list[Spoken], embeddings: FloatArray) -> Trials:
-    """The scores of all pairs, or of those on the list whose both sides were heard."""
-    if not labelled.pairs:
-        return all_pairs(embeddings, [one.speaker for one in spoken])
-    place = {one.name: number for number, one in enumerate(spoken)}
-    scores: dict[bool, list[float]] = {True: [], False: []}
-    for one, other, same in labelled.pairs:
-        if str(one) in place and str(other) in place:
-            score = embeddings[place[str(one)]] @ embeddings[place[str(other)]]
-            scores[same].append(float(score))
-    return Trials(np.array(scores[True]), np.array(scores[False]))
+@dataclass(frozen=True)
+class Judge:
+    """How two recordings are scored.
+
+    cohort: (k, d) strangers, if any; owners: (k,) names of its speakers when they are those that
+    are compared, so that both speakers of a pair are left out.
+    """
+
+    labelled: Labelled
+    cohort: FloatArray | None
+    owners: list[str] | None
+
+    def scores(self, spoken: list[Spoken], embeddings: FloatArray) -> Scores:
+        """(n, n) of all against all."""
+        if self.owners is None or self.cohort is None:
+            return score_voices(embeddings, embeddings, self.cohort)
+        number = {name: place for place, name in enumerate(sorted(set(self.owners)))}
+        speakers = np.array([number[one.speaker] for one in spoken])
+        owners = np.array([number[name] for name in self.owners])
+        return score_within(embeddings, speakers, self.cohort, owners)
+
+    def trials(self, spoken: list[Spoken], embeddings: FloatArray) -> Trials:
+        return self._compared(spoken, self.scores(spoken, embeddings))
+
+    def cosines(self, spoken: list[Spoken], embeddings: FloatArray) -> Trials:
+        return self._compared(spoken, score_voices(embeddings, embeddings, None))
+
+    def _compared(self, spoken: list[Spoken], scores: Scores) -> Trials:
+        """All pairs, or those on the list whose both sides were heard."""
+        if not self.labelled.pairs:
+            return all_pairs(scores, [one.speaker for one in spoken])
+        place = {one.name: number for number, one in enumerate(spoken)}
+        found: dict[bool, list[float]] = {True: [], False: []}
+        for one, other, same in self.labelled.pairs:
+            if str(one) in place and str(other) in place:
+                found[same].append(float(scores[place[str(one)], place[str(other)]]))
+        return Trials(np.array(found[True]), np.array(found[False]))
 
 
-def _identified(known: FloatArray, spoken: list[Spoken], points: list[Point]) -> Identified:
-    scores = known @ known.T
+def _cohort_in_force(space: str) -> FloatArray | None:
+    try:
+        return point_in_force(space).cohort
+    except ModelUnavailable:
+        return None
+
+
+def _own_cohort(encoder: Encoder, recordings: list[Spoken]) -> tuple[FloatArray, list[str]]:
+    """(k, d) unit vectors of the speakers in quiet and in noise, and which of them each is."""
+    count = len({one.speaker for one in recordings})
+    if count < LEAST:
+        raise ValueError(f"A cohort takes at least {LEAST} speakers; these are {count}.")
+    voices, owners = list[FloatArray](), list[str]()
+    for disturbed in (recordings, *(_disturbed(recordings, snr, 1) for snr in COHORT_SNRS_DB)):
+        spoken = _speech_of(disturbed)
+        embeddings = _embeddings(encoder, spoken)
+        owner = np.array([one.speaker for one in spoken])
+        for name in sorted(set(owner.tolist())):
+            mean = embeddings[owner == name].mean(axis=0)
+            voices.append(mean / np.linalg.norm(mean))
+            owners.append(name)
+    return np.stack(voices).astype(np.float32), owners
+
+
+def _identified(
+    judge: Judge, spoken: list[Spoken], known: FloatArray, points: list[Point]
+) -> Identified:
+    scores = judge.scores(spoken, known)
     np.fill_diagonal(scores, -np.inf)
     owner = np.array([one.speaker for one in spoken])
     recordings = Counter(one.speaker for one in spoken)
@@ -224,9 +320,8 @@ def _identified(known: FloatArray, spoken: list[Spoken], points: list[Point]) ->
         best = int(np.argmax(row))
         second = row[owner != owner[best]].max()
         point = point_for(points, len(one.samples) * 1000 // RATE)
-        accepted = bool(
-            row[best] >= point.threshold_among(len(recordings)) and row[best] - second >= MARGIN
-        )
+        near = row[best] >= point.threshold_among(len(recordings))
+        accepted = bool(near and row[best] - second >= MARGIN * point.impostor_std)
         if recordings[one.speaker] > 1:
             right = bool(owner[best] == one.speaker)
             counts.update(known=1, nearest=right, right=accepted and right)
@@ -237,24 +332,26 @@ def _identified(known: FloatArray, spoken: list[Spoken], points: list[Point]) ->
 
 
 def _rejected(
-    encoder: Encoder, known: FloatArray, speakers: int, points: list[Point], folder: Path
+    encoder: Encoder, judge: Judge, known: FloatArray, points: list[Point], folder: Path
 ) -> Rejected:
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    silent, accepted, nearest = 0, 0, -1.0
+    speakers = len({speaker for _, speaker in judge.labelled.recordings})
+    silent, accepted, nearest = 0, 0, -np.inf
     for path in files:
         try:
             speech = find_speech(decode(path, RATE, end_ms=NOBODY_S * 1000))
         except (NoSpeech, SilentAudio):
             silent += 1
             continue
-        score = float((known @ encoder.encode(speech.samples[None]).embeddings[0]).max())
+        voice = encoder.encode(speech.samples[None]).embeddings
+        score = float(score_voices(voice, known, judge.cohort).max())
         accepted += score >= point_for(points, speech.net_ms).threshold_among(speakers)
         nearest = max(nearest, score)
     return Rejected(len(files), silent, accepted, nearest)
 
 
-def _disturbed(recordings: list[Spoken], snr_db: int) -> list[Spoken]:
-    rng = np.random.default_rng(snr_db)
+def _disturbed(recordings: list[Spoken], snr_db: int, seed: int = 0) -> list[Spoken]:
+    rng = np.random.default_rng([snr_db, seed])
     noisy = []
     for one in recordings:
         energy = np.mean(np.square(one.samples, dtype=np.float64))
@@ -263,13 +360,14 @@ def _disturbed(recordings: list[Spoken], snr_db: int) -> list[Spoken]:
     return noisy
 
 
-def _condition(name: str, trials: Trials) -> Condition:
+def _condition(name: str, trials: Trials, cosines: Trials) -> Condition:
     eer, threshold = equal_error_rate(trials)
     steps = np.linspace(trials.impostor.mean(), trials.genuine.max(), 200)
     best = max((decision_at(trials, step) for step in steps), key=lambda found: found.f1)
     return Condition(
         name=name,
         eer=eer,
+        cosine_eer=equal_error_rate(cosines)[0],
         eer_threshold=threshold,
         min_dcf={str(target): min_dcf(trials, target)[0] for target in P_TARGETS},
         genuine=len(trials.genuine),

@@ -9,11 +9,12 @@ from django.db import transaction
 
 from apps.catalog.models import State
 from apps.voices import jobs
-from apps.voices.evaluation import evaluate_speakers
+from apps.voices.evaluation import evaluate_speakers, let_decide
 from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.labels import Labelled
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
 from apps.voices.tasks import nudge
+from apps.voices.thresholds import pack_cohort
 
 FAR_TARGET = 0.001
 
@@ -55,23 +56,21 @@ def _measure(row: Measurement) -> None:
     report = found.as_json()
     report["unheard"] = len(found.unheard)
     trials = {"genuine": len(found.trials.genuine), "impostor": len(found.trials.impostor)}
-    jobs.finish(row, report=report | trials, plots=plots, progress="")
+    cohort = b"" if found.cohort is None else pack_cohort(found.cohort)
+    jobs.finish(row, report=report | trials, plots=plots, cohort=cohort, progress="")
 
 
-@transaction.atomic
 def apply_measurement(row: Measurement) -> OperatingPoint:
     """Let what was measured decide from now on; what decided before is kept in the list."""
-    report = row.report
-    OperatingPoint.objects.filter(space=row.space, in_force=True).update(in_force=False)
-    return OperatingPoint.objects.create(
+    told = row.report
+    return let_decide(
         space=row.space,
-        far_target=report["far_target"],
-        points=report["points"],
+        report=told,
         source=(
             f"enrolled recordings, {row.asked_at:%Y-%m-%d}: "
-            f"{report['recordings']} recordings, {report['speakers']} voices"
+            f"{told['recordings']} recordings, {told['speakers']} voices"
         ),
-        genuine=report["genuine"],
-        impostor=report["impostor"],
-        in_force=True,
+        genuine=told["genuine"],
+        impostor=told["impostor"],
+        cohort=bytes(row.cohort),
     )

@@ -45,6 +45,11 @@ class OperatingPoint(models.Model):
     genuine = models.PositiveIntegerField()
     impostor = models.PositiveIntegerField()
     in_force = models.BooleanField(default=False)
+    likeness = models.JSONField(default=dict, help_text="What makes one voice in a recording")
+    cohort = models.BinaryField(
+        default=b"", help_text="float16 vectors of strangers that scores are told by"
+    )
+    dimension = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -141,6 +146,7 @@ class Measurement(Job):
     space = models.CharField(max_length=100)
     progress = models.CharField(max_length=100, blank=True)
     report = models.JSONField(default=dict)
+    cohort = models.BinaryField(default=b"", help_text="What scores were told by")
     plots = models.JSONField(default=dict, help_text="SVG by name")
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

@@ -61,14 +61,15 @@ def _thresholds(axes: Any, trials: Trials) -> None:
     for target in P_TARGETS:
         costs = [(target * one.frr + (1 - target) * one.far) / target for one in found]
         axes.plot(steps, np.minimum(costs, 1.5), linestyle="--", label=f"DCF, P_target {target}")
-    axes.set(xlabel="threshold (cosine similarity)", ylim=(0, 1.05), title="Rates by threshold")
+    axes.set(xlabel="threshold", ylim=(0, 1.05), title="Rates by threshold")
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
 
 
 def _scores(axes: Any, trials: Trials) -> None:
-    bins = np.linspace(-0.2, 1, 61)
+    scores = np.concatenate([trials.genuine, trials.impostor])
+    bins = np.linspace(scores.min(), scores.max(), 61)
     for name, scores in (("two voices", trials.impostor), ("one voice", trials.genuine)):
         axes.hist(scores, bins, density=True, alpha=0.6, label=f"{name} ({len(scores)})")
-    axes.set(xlabel="cosine similarity", ylabel="density", title="Scores")
+    axes.set(xlabel="score", ylabel="density", title="Scores")
     axes.legend()

@@ -71,7 +71,7 @@ class CandidateSerializer(serializers.Serializer):
     speaker = serializers.IntegerField(source="speaker.pk")
     name = serializers.CharField(source="speaker.name")
     external_id = serializers.CharField(source="speaker.external_id", allow_null=True)
-    score = serializers.FloatField(help_text="Cosine similarity of the best recording")
+    score = serializers.FloatField(help_text="Of the best recording; higher is nearer")
     probability = serializers.FloatField(help_text="As if both answers were as likely before")
 
     def to_representation(self, instance: Candidate) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class VerifySerializer(serializers.Serializer):
 
 class VerdictSerializer(serializers.Serializer):
     same = serializers.BooleanField()
-    score = serializers.FloatField(help_text="Cosine similarity, -1 to 1")
+    score = serializers.FloatField(help_text="Standard deviations above what strangers score")
     threshold = serializers.FloatField(help_text="For as much speech as the shorter side has")
     margin = serializers.FloatField()
     probability = serializers.FloatField()

@@ -15,7 +15,7 @@ from apps.catalog.editing import delete_tracks, edit_track
 from apps.catalog.models import Kind, Speaker, Track
 from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
 from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
-from apps.voices.thresholds import MARGIN, point_in_force
+from apps.voices.thresholds import MARGIN, InForce, point_in_force
 from apps.voices.voice_index import (
     embedding_of,
     forget_enrolments,
@@ -24,8 +24,6 @@ from apps.voices.voice_index import (
 )
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable
-from audiosearch.engine.index import Match
-from audiosearch.engine.verification import Point
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ class Enrolled:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One voice or two: score (cosine), threshold for as much speech as the shorter has.
+    """One voice or two: score, and threshold for as much speech as the shorter has.
 
     far and frr are the shares of two voices accepted, and of one voice refused, that were measured
     at this threshold; `speech_ms` is that of the shorter.
@@ -124,12 +122,13 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
 
 def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
     """Other speakers it could be; nobody while the index is away, as the enrolment is kept."""
-    point = point_in_force(voice_space()).at(voice.speech.net_ms)
+    found = point_in_force(voice_space())
+    point = found.at(voice.speech.net_ms)
     try:
-        found = _candidates(voice.embedding, point)
+        near = _candidates(found, voice.embedding, voice.speech.net_ms)
     except IndexUnavailable:
         return []
-    return [one for one in found if one.speaker != speaker and one.score >= point.threshold]
+    return [one for one in near if one.speaker != speaker and one.score >= point.threshold]
 
 
 def refuse_without_consent(speaker: Speaker) -> None:
@@ -211,17 +210,19 @@ def verify_speaker(*, voice: Voice, speaker: Speaker, by: Any) -> Verdict:
     rows = list(speaker.enrolments.filter(space=voice_space()))
     if not rows:
         raise NotEnrolled(f"{speaker.name} has no recording yet; enrol one first.")
-    scores = [float(embedding_of(row) @ voice.embedding) for row in rows]
+    found = point_in_force(voice_space())
+    scores = found.scores(voice.embedding, np.stack([embedding_of(row) for row in rows]))
     best = int(np.argmax(scores))
-    verdict = _verdict(scores[best], min(voice.speech.net_ms, rows[best].net_ms))
+    verdict = _verdict(found, scores[best], min(voice.speech.net_ms, rows[best].net_ms))
     note(VoiceAction.VERIFY, by, speaker.pk, score=round(verdict.score, 4), same=verdict.same)
     return verdict
 
 
 def verify_voices(*, voice: Voice, other: Voice, by: Any) -> Verdict:
     """Do two clips hold one voice?"""
-    score = float(voice.embedding @ other.embedding)
-    verdict = _verdict(score, min(voice.speech.net_ms, other.speech.net_ms))
+    found = point_in_force(voice_space())
+    score = found.scores(voice.embedding, other.embedding[None])[0]
+    verdict = _verdict(found, score, min(voice.speech.net_ms, other.speech.net_ms))
     note(VoiceAction.VERIFY, by, None, score=round(verdict.score, 4), same=verdict.same)
     return verdict
 
@@ -246,52 +247,47 @@ def recognise(embedding: FloatArray, speech_ms: int, group: str = "") -> Identif
     point = found.at(speech_ms)
     enrolled = Speaker.objects.filter(enrolments__space=voice_space()).distinct().count()
     threshold = point.threshold_among(enrolled)
-    candidates = _candidates(embedding, point, group)
-    reason = _why_nobody(candidates, threshold)
+    candidates = _candidates(found, embedding, speech_ms, group)
+    reason = _why_nobody(candidates, threshold, MARGIN * point.impostor_std)
     who = candidates[0].speaker if candidates and not reason else None
     return Identification(who, reason, threshold, candidates, speech_ms, found.source)
 
 
-def _why_nobody(candidates: list[Candidate], threshold: float) -> str:
+def _why_nobody(candidates: list[Candidate], threshold: float, margin: float) -> str:
     if not candidates:
         return "Nobody is enrolled here."
     if candidates[0].score < threshold:
         return "Nobody enrolled: the nearest voice is below the threshold."
-    if len(candidates) > 1 and candidates[0].score - candidates[1].score < MARGIN:
+    if len(candidates) > 1 and candidates[0].score - candidates[1].score < margin:
         return "Undecided: two enrolled voices are as near; a longer clip may tell them apart."
     return ""
 
 
-def _candidates(embedding: FloatArray, point: Point, group: str = "") -> list[Candidate]:
+def _candidates(
+    found: InForce, embedding: FloatArray, speech_ms: int, group: str = ""
+) -> list[Candidate]:
     """Speakers by their best recording, best first.
 
     The index applies group and consent; what it has not heard of yet, the database knows.
     """
-    best = _best_scores(nearest_enrolments(voice_space(), embedding, group))
-    speakers = Speaker.objects.in_bulk(best)
-    return [
-        Candidate(speakers[pk], score, point.probability(score))
-        for pk, score in sorted(best.items(), key=lambda item: -item[1])
-        if pk in speakers and consent_lasts(speakers[pk])
-    ]
+    near = [match.track_id for match in nearest_enrolments(voice_space(), embedding, group)]
+    rows = list(Enrolment.objects.filter(pk__in=near).select_related("speaker"))
+    if not rows:
+        return []
+    scores = found.scores(embedding, np.stack([embedding_of(row) for row in rows])).tolist()
+    best: dict[int, tuple[float, Speaker]] = {}
+    for score, row in sorted(zip(scores, rows, strict=True), key=lambda pair: -pair[0]):
+        if consent_lasts(row.speaker):
+            best.setdefault(row.speaker_id, (score, row.speaker))
+    point = found.at(speech_ms)
+    return [Candidate(who, score, point.probability(score)) for score, who in best.values()]
 
 
-def _best_scores(matches: list[Match]) -> dict[int, float]:
-    rows = Enrolment.objects.filter(pk__in=[match.track_id for match in matches])
-    owner = dict(rows.values_list("pk", "speaker_id"))
-    best: dict[int, float] = {}
-    for match in matches:  # best first
-        if match.track_id in owner:
-            best.setdefault(owner[match.track_id], 1 - match.distance)
-    return best
-
-
-def _verdict(score: float, net_ms: int) -> Verdict:
-    found = point_in_force(voice_space())
+def _verdict(found: InForce, score: float, net_ms: int) -> Verdict:
     point = found.at(net_ms)
     return Verdict(
-        same=score >= point.threshold,
-        score=score,
+        same=bool(score >= point.threshold),
+        score=float(score),
         threshold=point.threshold,
         probability=point.probability(score),
         far=point.far,

@@ -1,7 +1,7 @@
 """How well scores tell the same voice from another: error rates, thresholds, probabilities.
 
-A score is a cosine similarity; a genuine one compares a voice with itself, an impostor one with
-another. Terms are those of ISO/IEC 19795-1 and of NIST's speaker recognition evaluations
+A score is what `score_voices` gives; a genuine one compares a voice with itself, an impostor one
+with another. Terms are those of ISO/IEC 19795-1 and of NIST's speaker recognition evaluations
 (https://www.nist.gov/itl/iad/mig/speaker-recognition).
 """
 
@@ -156,7 +156,7 @@ class Point:
         """
         far = max(self.far, 1e-6) / max(speakers, 1)
         tail = self.impostor_mean + NormalDist().inv_cdf(1 - far) * self.impostor_std
-        return max(self.threshold, min(tail, 1.0))
+        return max(self.threshold, tail)
 
 
 def point_at(trials: Trials, *, min_ms: int, far: float) -> Point:
@@ -197,11 +197,11 @@ def calibrate(trials: Trials) -> tuple[float, float]:
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def all_pairs(embeddings: NDArray[np.floating], labels: Sequence[object]) -> Trials:
-    """Every two of (n, d) unit vectors compared once. Raises ValueError when that is too few."""
+def all_pairs(scores: Scores, labels: Sequence[object]) -> Trials:
+    """Every two of n voices compared once, of (n, n) scores. Raises ValueError for too few."""
     known: dict[object, int] = {}
     codes = np.array([known.setdefault(label, len(known)) for label in labels])
     rows, columns = np.triu_indices(len(codes), k=1)
-    scores = (embeddings @ embeddings.T)[rows, columns].astype(np.float64)
+    found = scores[rows, columns]
     same = codes[rows] == codes[columns]
-    return Trials(scores[same], scores[~same])
+    return Trials(found[same], found[~same])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from io import StringIO
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from apps.catalog.models import Speaker, State
 from apps.catalog.vector_index import get_index
 from apps.voices import measuring
 from apps.voices.hearing import hear_voice
-from apps.voices.labels import read_labelled
+from apps.voices.labels import read_labelled, read_speakers
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
-from apps.voices.services import enrol, erase_speaker, identify, unenrol
+from apps.voices.services import enrol, erase_speaker, identify, unenrol, verify_voices
 from apps.voices.tasks import mend
+from audiosearch.engine.audio import decode
 from audiosearch.engine.encoders import ENCODERS
 from audiosearch.engine.encoders.resemblyzer import Resemblyzer
 from audiosearch.engine.speech import RATE
@@ -29,6 +31,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("synthesised_threshold"),
 ]
+LIBRISPEECH = Path(__file__).parents[3] / "shared" / "data" / "librispeech"
 SEEDS = (2, 3, 4, 31, 34)
 Enrol = Callable[[int, int], Speaker]
 
@@ -119,6 +122,40 @@ def test_a_trial_list_is_measured(tmp_path: Path) -> None:
     call_command("evaluate", "speakers", str(tmp_path / "trials.txt"), stdout=out)
     assert "10 recordings" in out.getvalue()
     assert "identifying" not in out.getvalue()
+
+
+def test_a_cohort_takes_many(tmp_path: Path) -> None:
+    write(tmp_path, 2, 0)
+    (tmp_path / "labels.csv").write_text("path,speaker\n2-0.wav,one\n")
+    with pytest.raises(CommandError, match="at least 30 speakers"):
+        call_command("evaluate", "speakers", str(tmp_path / "labels.csv"), "--cohort")
+
+
+@pytest.mark.skipif(not LIBRISPEECH.exists(), reason="needs the recordings of LibriSpeech")
+def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
+    """Thirty-two readers in force, and pairs of others in the same noise."""
+    OperatingPoint.objects.all().delete()
+    readers = read_speakers(LIBRISPEECH / "speakers.csv")
+    chosen = readers[:60] + readers[-30:]
+    with (tmp_path / "labels.csv").open("w") as file:
+        file.write("path,speaker\n" + "".join(f"{path},{who}\n" for path, who in chosen))
+    options = ["--cohort", "--apply", "--out", str(tmp_path / "out")]
+    call_command("evaluate", "speakers", str(tmp_path / "labels.csv"), *options, stdout=StringIO())
+    row = OperatingPoint.objects.get(in_force=True)
+    cohort = np.load(tmp_path / "out" / "cohort.npy")
+    assert bytes(row.cohort) == cohort.astype("<f2").tobytes()
+    assert row.dimension == 256
+    rng = np.random.default_rng(0)
+    voices = []
+    for number, (path, _) in enumerate(readers[70:90]):
+        samples = decode(path, RATE)
+        noisy = samples + rng.normal(0, 0.3 * samples.std(), len(samples)).astype(np.float32)
+        soundfile.write(tmp_path / f"{number}.wav", noisy, RATE)
+        voices.append(hear_voice(tmp_path / f"{number}.wav"))
+    verdicts = [
+        verify_voices(voice=one, other=other, by=None) for one, other in combinations(voices, 2)
+    ]
+    assert sum(verdict.same for verdict in verdicts) <= 2
 
 
 def test_a_line_that_is_no_trial(tmp_path: Path) -> None:

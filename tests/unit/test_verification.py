@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from audiosearch.engine.normalisation import score_voices, score_within
 from audiosearch.engine.verification import (
     Trials,
     all_pairs,
@@ -89,10 +90,49 @@ def test_more_strangers_need_a_higher_threshold() -> None:
 
 def test_all_pairs_once() -> None:
     vectors = np.eye(12, dtype=np.float32)
-    trials = all_pairs(vectors, ["a"] * 6 + ["b"] * 6)
+    trials = all_pairs(vectors @ vectors.T, ["a"] * 6 + ["b"] * 6)
     assert (len(trials.genuine), len(trials.impostor)) == (30, 36)
 
 
 def test_too_few_trials_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
-        all_pairs(np.eye(3, dtype=np.float32), ["a", "a", "b"])
+        all_pairs(np.eye(3), ["a", "a", "b"])
+
+
+def test_scores_without_a_cohort_are_cosines() -> None:
+    rng = np.random.default_rng(3)
+    voices = _unit(rng.normal(size=(5, 8)))
+    assert np.allclose(score_voices(voices[:2], voices, None), voices[:2] @ voices.T)
+
+
+def test_what_is_near_to_everybody_counts_less() -> None:
+    """A direction that half of the cohort shares, as noise is, makes nobody the same voice."""
+    rng = np.random.default_rng(4)
+    noise = np.zeros(64)
+    noise[0] = 3.0
+    quiet = rng.normal(0, 0.3, size=(80, 64))
+    cohort = _unit(np.concatenate([quiet, quiet + noise]))
+    one, other = rng.normal(0, 0.3, size=(2, 64))
+    noisy = _unit(np.stack([one, other]) + noise)
+    alike = _unit(np.stack([one, one + 0.05 * rng.normal(size=64)]))
+    assert noisy[0] @ noisy[1] > 0.5
+    assert score_voices(noisy[:1], noisy[1:], cohort)[0, 0] < 3
+    assert score_voices(alike[:1], alike[1:], cohort)[0, 0] > 6
+
+
+def test_both_speakers_of_a_pair_are_left_out_of_the_cohort() -> None:
+    rng = np.random.default_rng(5)
+    cohort = _unit(rng.normal(size=(200, 16)))
+    owners = np.repeat(np.arange(100), 2)
+    voices = _unit(cohort[[0, 1, 7, 90]] + 0.1 * rng.normal(size=(4, 16)))
+    speakers = np.array([0, 0, 3, 45])
+    scores = score_within(voices, speakers, cohort, owners)
+    for at in range(4):
+        for to in range(4):
+            strangers = cohort[(owners != speakers[at]) & (owners != speakers[to])]
+            expected = score_voices(voices[[at]], voices[[to]], strangers)[0, 0]
+            assert scores[at, to] == pytest.approx(expected, abs=1e-6)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

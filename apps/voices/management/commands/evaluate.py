@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
@@ -40,6 +41,9 @@ class Command(BaseCommand):
         speakers.add_argument(
             "--apply", action="store_true", help="let the thresholds found decide from now on"
         )
+        speakers.add_argument(
+            "--cohort", action="store_true", help="tell scores by these speakers from now on"
+        )
         speakers.add_argument("--nobody", type=Path, help="folder of sounds that are no voice")
         speakers.add_argument("--source", help="what the data is, said with every verdict")
 
@@ -72,34 +76,43 @@ class Command(BaseCommand):
             read_labelled(options["labels"]),
             encoder=encoder,
             far_target=options["far"],
+            cohort=options["cohort"],
             nobody=options["nobody"],
             progress=self._progress,
         )
         self._table(found)
+        source = options["source"] or str(options["labels"].resolve().name)
+        source = f"{source}: {found.recordings} recordings, {found.speakers} voices"
         if options["out"]:
-            from apps.voices.plots import write_plots
-
-            folder = options["out"]
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "report.json").write_text(json.dumps(found.as_json(), indent=1))
-            write_plots(found.trials, folder)
-            self.stdout.write(f"Report and plots are in {folder}.")
+            self._write(found, options["out"], source)
         if options["apply"]:
-            source = options["source"] or str(options["labels"].resolve().name)
-            apply_points(found, f"{source}: {found.recordings} recordings, {found.speakers} voices")
+            apply_points(found, source)
             self.stdout.write("These thresholds decide from now on.")
+
+    def _write(self, found: SpeakerEvaluation, folder: Path, source: str) -> None:
+        from apps.voices.plots import write_plots
+
+        folder.mkdir(parents=True, exist_ok=True)
+        report = found.as_json() | {"source": source}
+        (folder / "report.json").write_text(json.dumps(report, indent=1))
+        if found.cohort is not None:
+            np.save(folder / "cohort.npy", found.cohort.astype(np.float16))
+        write_plots(found.trials, folder)
+        self.stdout.write(f"Report and plots are in {folder}.")
 
     def _table(self, found: SpeakerEvaluation) -> None:
         self.stdout.write(
             f"{found.space}: {found.recordings} recordings of {found.speakers} speakers, "
             f"{len(found.unheard)} without speech left out"
         )
-        self.stdout.write("condition        EER  at score  minDCF .01  minDCF .001     F1  pairs")
+        self.stdout.write(
+            "condition        EER  by cosine  at score  minDCF .01  .001     F1  pairs"
+        )
         for one in found.conditions:
             first, second = one.min_dcf.values()
             self.stdout.write(
-                f"{one.name:13} {one.eer:6.2%}  {one.eer_threshold:8.3f}  {first:10.3f}  "
-                f"{second:11.3f}  {one.f1:5.3f}  {one.genuine}+{one.impostor}"
+                f"{one.name:13} {one.eer:6.2%}  {one.cosine_eer:9.2%}  {one.eer_threshold:8.3f}"
+                f"  {first:10.3f} {second:5.3f}  {one.f1:5.3f}  {one.genuine}+{one.impostor}"
             )
         self.stdout.write(f"thresholds for at most {found.far_target:.2%} false accepts:")
         for point in found.points:
