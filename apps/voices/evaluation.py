@@ -12,7 +12,7 @@ from django.db import transaction
 
 from apps.voices.hearing import voice_encoder
 from apps.voices.labels import Labelled
-from apps.voices.models import OperatingPoint
+from apps.voices.models import OperatingPoint, too_few_pairs
 from apps.voices.thresholds import MARGIN, likeness_by, pack_cohort, point_in_force
 from audiosearch.engine.audio import SUFFIXES, decode
 from audiosearch.engine.diarization import Likeness
@@ -215,7 +215,9 @@ def let_decide(
     impostor: int,
     cohort: bytes,
 ) -> OperatingPoint:
-    """Put the points of a report in force."""
+    """Put the points of a report in force. Raises ValueError when they rest on too few pairs."""
+    if problem := too_few_pairs(impostor, report["far_target"]):
+        raise ValueError(problem)
     OperatingPoint.objects.filter(space=space, in_force=True).update(in_force=False)
     return OperatingPoint.objects.create(
         space=space,

@@ -92,6 +92,17 @@ class VoiceEvent(models.Model):
         return f"{self.action} by {self.username}"
 
 
+def too_few_pairs(impostor: int, far_target: float) -> str:
+    """Why a threshold for so few false accepts cannot rest on so many pairs of two voices."""
+    needed = round(1 / far_target)
+    if impostor >= needed:
+        return ""
+    return (
+        f"{impostor} pairs of two voices cannot show what {far_target:.2%} false accepts are; "
+        f"{needed} are needed. What was measured before goes on deciding."
+    )
+
+
 class Job(models.Model):
     """Work that a worker does when it gets to it; see `jobs.py`."""
 
@@ -157,3 +168,8 @@ class Measurement(Job):
 
     def __str__(self) -> str:
         return f"{self.space}, {self.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def too_few(self) -> str:
+        """Why its thresholds cannot decide; empty when they can."""
+        return too_few_pairs(self.report["impostor"], self.report["far_target"])

@@ -44,8 +44,9 @@ def _det(axes: Any, trials: Trials) -> None:
     axes.plot(*(deviate(np.clip(rate, low, 1 - low)) for rate in (found.far, found.frr)))
     ticks = deviate(np.array(DET_TICKS))
     labels = [f"{tick:.1%}" for tick in DET_TICKS]
-    axes.set_xticks(ticks, labels)
+    axes.set_xticks(ticks, labels, rotation=45)
     axes.set_yticks(ticks, labels)
+    axes.set(xlim=deviate([low, 0.5]), ylim=deviate([low, 0.5]))
     axes.plot(ticks, ticks, linestyle=":", linewidth=1)
     axes.set(xlabel="false accepts", ylabel="false rejects", title="Detection error trade-off")
     axes.grid(alpha=0.3)

@@ -212,8 +212,12 @@ def plot(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 def apply(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the thresholds of a measurement decide from now on."""
     row = get_object_or_404(Measurement, pk=pk, state=State.READY)
-    apply_measurement(row)
-    messages.success(request, "These thresholds decide from now on.")
+    try:
+        apply_measurement(row)
+    except ValueError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "These thresholds decide from now on.")
     return redirect("voices-thresholds")
 
 

@@ -63,7 +63,10 @@ def enrolled(tmp_path: Path) -> Enrol:
     return make
 
 
-def test_staff_measure_on_what_is_enrolled(curator: Client, enrolled: Enrol) -> None:
+def test_staff_measure_on_what_is_enrolled(
+    curator: Client, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "FAR_TARGET", 0.02)
     for seed in SEEDS:
         enrolled(seed, 3)
     asked = curator.post("/voices/thresholds/measure/")
@@ -86,6 +89,20 @@ def test_staff_measure_on_what_is_enrolled(curator: Client, enrolled: Enrol) -> 
     shown = curator.get("/voices/thresholds/").content.decode()
     assert "enrolled recordings" in shown
     assert "EER" in shown
+
+
+def test_few_pairs_do_not_decide(curator: Client, enrolled: Enrol) -> None:
+    for seed in SEEDS:
+        enrolled(seed, 3)
+    curator.post("/voices/thresholds/measure/")
+    measuring.work_off()
+    row = Measurement.objects.get()
+    page = curator.get(f"/voices/measurements/{row.pk}/").content.decode()
+    assert "90 pairs of two voices cannot show" in page
+    assert "Use these thresholds" not in page
+    answer = curator.post(f"/voices/measurements/{row.pk}/apply/", follow=True)
+    assert "1000 are needed" in answer.content.decode()
+    assert OperatingPoint.objects.get(in_force=True).source == "synthesised voices"
 
 
 def test_too_little_to_measure_says_so(curator: Client, enrolled: Enrol) -> None:

@@ -26,4 +26,5 @@ def unlocalized(value: object) -> str:
 @register.filter
 def percent(rate: float) -> str:
     """A share as a percentage with two digits that say something."""
-    return f"{rate * 100:.2g} %"
+    percent = rate * 100
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
