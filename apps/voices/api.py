@@ -169,7 +169,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     def diarize(self, request: Request) -> Response:
         if request.method == "GET":
             pk = request.query_params.get("track", "")
-            row = get_object_or_404(Diarization, track=pk if pk.isdecimal() else 0)
+            row = get_object_or_404(Diarization, track__pk=pk if pk.isdecimal() else 0)
             return Response(_diarization(row))
         form = faces.DiarizeSerializer(data=request.data)
         form.is_valid(raise_exception=True)

@@ -12,9 +12,10 @@ from django.db import transaction
 from apps.catalog.models import Speaker, State, Track
 from apps.catalog.queries import model_turn, query_slot
 from apps.voices import jobs
+from apps.voices.consent import consent_lasts
 from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.models import Diarization, DiarizedVoice, VoiceAction
-from apps.voices.services import consent_lasts, note, recognise
+from apps.voices.services import note, recognise
 from apps.voices.tasks import nudge
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.audio import inspect, stream
@@ -51,7 +52,7 @@ def diarize_clip(*, path: Path, by: Any) -> list[SpokenTurn]:
                 "for its track instead."
             )
         with model_turn():
-            found = _diarize(stream(path, RATE))
+            found = _diarize(stream(path, RATE, end_ms=MAX_CLIP_S * 1000))
     owners = _owners(found)
     note(VoiceAction.DIARIZE, by, None, voices=len(owners))
     return _named(found.turns, owners)
@@ -79,9 +80,9 @@ def turns_of(row: Diarization) -> list[SpokenTurn]:
     return _named([Turn(*turn) for turn in row.turns], owners)
 
 
-def work_off() -> int:
-    """Work out all tracks that wait for it; returns how many."""
-    return jobs.work_off(Diarization, _work_on)
+def work_off(most: int = jobs.ALL) -> int:
+    """Work out tracks that wait for it; returns how many."""
+    return jobs.work_off(Diarization, _work_on, most)
 
 
 def _work_on(row: Diarization) -> None:
@@ -95,9 +96,14 @@ def _work_on(row: Diarization) -> None:
         if not jobs.finish(row, turns=turns):
             return
         row.voices.all().delete()
+        still = Speaker.objects.in_bulk([who.pk for who in owners.values() if who])
+        of = {number: still.get(who.pk) for number, who in owners.items() if who}
         DiarizedVoice.objects.bulk_create(
             DiarizedVoice(
-                diarization=row, number=number, speech_ms=speech_ms, speaker=owners[number]
+                diarization=row,
+                number=number,
+                speech_ms=speech_ms,
+                speaker=of.get(number),
             )
             for number, speech_ms in enumerate(found.speech_ms)
         )
@@ -123,6 +129,12 @@ def _named(turns: list[Turn], owners: dict[int, Speaker | None]) -> list[SpokenT
         for number, speaker in owners.items()
     }
     return [
-        SpokenTurn(turn.start_ms, turn.end_ms, turn.voice, names[turn.voice], owners[turn.voice])
+        SpokenTurn(
+            start_ms=turn.start_ms,
+            end_ms=turn.end_ms,
+            voice=turn.voice,
+            name=names.get(turn.voice, "unknown"),
+            speaker=owners.get(turn.voice),
+        )
         for turn in turns
     ]

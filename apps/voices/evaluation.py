@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.db import transaction
 
-from apps.voices.hearing import voice_encoder
+from apps.voices.hearing import LONGEST_S, voice_encoder
 from apps.voices.labels import Labelled
 from apps.voices.models import OperatingPoint, too_few_pairs
 from apps.voices.thresholds import MARGIN, likeness_by, pack_cohort, point_in_force
@@ -76,7 +77,7 @@ class Rejected:
     files: int
     silent: int
     accepted: int
-    nearest: float
+    nearest: float | None
 
 
 @dataclass(frozen=True)
@@ -151,37 +152,38 @@ def evaluate_speakers(
     recordings = []
     for number, (path, speaker) in enumerate(labelled.recordings):
         progress("decode", number, len(labelled.recordings))
-        recordings.append(Spoken(str(path), speaker, decode(path, RATE)))
+        samples = decode(path, RATE, end_ms=LONGEST_S * 1000)
+        recordings.append(Spoken(str(path), speaker, samples))
     spoken = _speech_of(recordings)
-    known = _embeddings(encoder, spoken)
+    heard = {one.name for one in spoken}
+    unheard = [one.name for one in recordings if one.name not in heard]
+    recordings = [one for one in recordings if one.name in heard]
+    known = _embeddings(encoder, spoken, partial(progress, "whole"))
     if cohort:
-        judge = Judge(labelled, *_own_cohort(encoder, recordings))
+        judge = Judge(labelled, *_own_cohort(encoder, recordings, progress))
     else:
         judge = Judge(labelled, _cohort_in_force(encoder.spec.space), None)
     whole = judge.trials(spoken, known)
     conditions = [_condition("whole", whole, judge.cosines(spoken, known))]
     points, cosine_points = [], []
-    for number, length_ms in enumerate(LENGTHS_MS):
-        progress("cut", number, len(LENGTHS_MS))
+    for length_ms in LENGTHS_MS:
         count = length_ms * RATE // 1000
         cut = [replace(one, samples=one.samples[:count]) for one in spoken]
-        embeddings = _embeddings(encoder, cut)
+        embeddings = _embeddings(encoder, cut, partial(progress, f"cut to {length_ms} ms"))
         trials, cosines = judge.trials(cut, embeddings), judge.cosines(cut, embeddings)
         conditions.append(_condition(f"{length_ms / 1000:g} s", trials, cosines))
         points.append(point_at(trials, min_ms=length_ms, far=far_target))
         cosine_points.append(point_at(cosines, min_ms=length_ms, far=far_target))
-    for number, snr_db in enumerate(SNRS_DB):
-        progress("disturb", number, len(SNRS_DB))
+    for snr_db in SNRS_DB:
         noisy = _speech_of(_disturbed(recordings, snr_db))
-        embeddings = _embeddings(encoder, noisy)
+        embeddings = _embeddings(encoder, noisy, partial(progress, f"noise at {snr_db} dB"))
         trials, cosines = judge.trials(noisy, embeddings), judge.cosines(noisy, embeddings)
         conditions.append(_condition(f"noise, {snr_db} dB", trials, cosines))
-    heard = {one.name for one in spoken}
     return SpeakerEvaluation(
         space=encoder.spec.space,
         recordings=len(spoken),
         speakers=len({one.speaker for one in spoken}),
-        unheard=[one.name for one in recordings if one.name not in heard],
+        unheard=unheard,
         conditions=conditions,
         points=points,
         far_target=far_target,
@@ -242,9 +244,15 @@ def _speech_of(recordings: list[Spoken]) -> list[Spoken]:
     return spoken
 
 
-def _embeddings(encoder: Encoder, spoken: list[Spoken]) -> FloatArray:
+def _embeddings(
+    encoder: Encoder, spoken: list[Spoken], progress: Callable[[int, int], None]
+) -> FloatArray:
     """(n, d) unit vectors."""
-    return np.stack([encoder.encode(one.samples[None]).embeddings[0] for one in spoken])
+    found = []
+    for number, one in enumerate(spoken):
+        progress(number, len(spoken))
+        found.append(encoder.encode(one.samples[None]).embeddings[0])
+    return np.stack(found)
 
 
 @dataclass(frozen=True)
@@ -293,7 +301,9 @@ def _cohort_in_force(space: str) -> FloatArray | None:
         return None
 
 
-def _own_cohort(encoder: Encoder, recordings: list[Spoken]) -> tuple[FloatArray, list[str]]:
+def _own_cohort(
+    encoder: Encoder, recordings: list[Spoken], progress: Callable[[str, int, int], None]
+) -> tuple[FloatArray, list[str]]:
     """(k, d) unit vectors of the speakers in quiet and in noise, and which of them each is."""
     count = len({one.speaker for one in recordings})
     if count < LEAST:
@@ -301,7 +311,7 @@ def _own_cohort(encoder: Encoder, recordings: list[Spoken]) -> tuple[FloatArray,
     voices, owners = list[FloatArray](), list[str]()
     for disturbed in (recordings, *(_disturbed(recordings, snr, 1) for snr in COHORT_SNRS_DB)):
         spoken = _speech_of(disturbed)
-        embeddings = _embeddings(encoder, spoken)
+        embeddings = _embeddings(encoder, spoken, partial(progress, "cohort"))
         owner = np.array([one.speaker for one in spoken])
         for name in sorted(set(owner.tolist())):
             mean = embeddings[owner == name].mean(axis=0)
@@ -337,8 +347,10 @@ def _rejected(
     encoder: Encoder, judge: Judge, known: FloatArray, points: list[Point], folder: Path
 ) -> Rejected:
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    speakers = len({speaker for _, speaker in judge.labelled.recordings})
-    silent, accepted, nearest = 0, 0, -np.inf
+    labelled = judge.labelled
+    named = {speaker for _, speaker in labelled.recordings}
+    speakers = len(labelled.recordings) if labelled.pairs else len(named)
+    silent, accepted, nearest = 0, 0, list[float]()
     for path in files:
         try:
             speech = find_speech(decode(path, RATE, end_ms=NOBODY_S * 1000))
@@ -348,8 +360,8 @@ def _rejected(
         voice = encoder.encode(speech.samples[None]).embeddings
         score = float(score_voices(voice, known, judge.cohort).max())
         accepted += score >= point_for(points, speech.net_ms).threshold_among(speakers)
-        nearest = max(nearest, score)
-    return Rejected(len(files), silent, accepted, nearest)
+        nearest.append(score)
+    return Rejected(len(files), silent, accepted, max(nearest, default=None))
 
 
 def _disturbed(recordings: list[Spoken], snr_db: int, seed: int = 0) -> list[Spoken]:

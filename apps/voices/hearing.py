@@ -4,9 +4,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from django.conf import settings
 
 from apps.catalog.queries import model_turn, query_slot
+from apps.voices.thresholds import point_in_force
 from audiosearch.engine.audio import decode, inspect
 from audiosearch.engine.encoders import encoder_spec, load_encoder
 from audiosearch.engine.encoders.base import Encoder, FloatArray
@@ -19,8 +21,7 @@ CHUNK_S = 3
 ENROL_NET_MS = 3_000
 ENROL_SNR_DB = 10.0
 ENROL_CLIPPED = 0.005
-ENROL_SAME = 0.65
-"""Chunks of 3 s of one reader are more alike than this; see docs/voices.md for the measurement."""
+AT_ONCE = 8  # chunks in the model
 
 
 class PoorRecording(AudioError):
@@ -74,8 +75,11 @@ def coherence(speech: Speech) -> float:
     size = CHUNK_S * RATE
     count = max(len(speech.samples) // size, 1)
     whole = speech.samples[: count * size].reshape(count, -1)
+    encoder = voice_encoder()
     with model_turn():
-        chunks = voice_encoder().encode(whole).embeddings
+        chunks = np.concatenate(
+            [encoder.encode(whole[at : at + AT_ONCE]).embeddings for at in range(0, count, AT_ONCE)]
+        )
     return float((chunks @ chunks.T).min())
 
 
@@ -103,9 +107,17 @@ def problems_of(voice: Voice) -> list[str]:
         problems.append(
             f"{speech.clipped:.1%} of it is clipped; turn the recording level down and try again."
         )
-    if coherence(speech) < ENROL_SAME:
+    if coherence(speech) < _one_voice():
         problems.append("More than one person seems to speak; record one voice alone.")
     return problems
+
+
+def _one_voice() -> float:
+    """How alike two stretches of one voice are at least; anything goes where that is not known."""
+    try:
+        return point_in_force(voice_space()).likeness.windows
+    except ModelUnavailable:
+        return -1.0
 
 
 def warm_up_voices() -> None:

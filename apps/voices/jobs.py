@@ -18,16 +18,17 @@ from audiosearch.engine.errors import AudioError, EngineError
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 MAX_ATTEMPTS = 3
+ALL = 1_000_000
 J = TypeVar("J", bound=Job)
 
 
-def work_off(kind: type[J], do: Callable[[J], None]) -> int:
-    """Do all that is queued of one kind, oldest first; returns how much that was.
+def work_off(kind: type[J], do: Callable[[J], None], most: int) -> int:
+    """Do what is queued of one kind, oldest first, but at most so much; returns how much it was.
 
     `do` calls `beat` as it goes and `finish` at its end; what it raises is noted as the reason.
     """
     done = 0
-    while job := _claim(kind):
+    while done < most and (job := _claim(kind)):
         try:
             do(job)
         except (AudioError, ValueError) as error:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.catalog.adding import add_track
 from apps.catalog.editing import delete_tracks, edit_track
 from apps.catalog.models import Kind, Speaker, Track
+from apps.voices.consent import consent_lasts, consent_lasts_in
 from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
 from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
 from apps.voices.thresholds import MARGIN, InForce, point_in_force
@@ -23,7 +24,7 @@ from apps.voices.voice_index import (
     sync_soon,
 )
 from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.errors import AudioError, IndexUnavailable
+from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -121,13 +122,13 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
 
 
 def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
-    """Other speakers it could be; nobody while the index is away, as the enrolment is kept."""
-    found = point_in_force(voice_space())
-    point = found.at(voice.speech.net_ms)
+    """Other speakers it could be; nobody while the index or a threshold is missing."""
     try:
+        found = point_in_force(voice_space())
         near = _candidates(found, voice.embedding, voice.speech.net_ms)
-    except IndexUnavailable:
+    except (IndexUnavailable, ModelUnavailable):
         return []
+    point = found.at(voice.speech.net_ms)
     return [one for one in near if one.speaker != speaker and one.score >= point.threshold]
 
 
@@ -141,20 +142,17 @@ def refuse_without_consent(speaker: Speaker) -> None:
         raise NoConsent(f"The consent of {speaker.name} ended on {speaker.consent_until}.")
 
 
-def consent_lasts(speaker: Speaker) -> bool:
-    """Has the consent no end, or is it still to come?"""
-    return speaker.consent_until is None or speaker.consent_until >= timezone.localdate()
-
-
-def hear_anew(at_once: int = 100) -> int:
+def hear_anew(at_once: int = 50) -> int:
     """Let the encoder in use hear enrolled recordings that only another one knows; how many.
 
-    What cannot be heard any more is noted in the log and stays as it is.
+    Any of them: what cannot be heard any more is noted in the log, and may not stop the others.
     """
     space = voice_space()
     others = Enrolment.objects.exclude(space=space).exclude(track__enrolments__space=space)
+    others = others.filter(consent_lasts_in("speaker")).select_related("track")
     heard = 0
-    for row in others.select_related("track").order_by("pk")[:at_once]:
+    chosen = {row.track_id: row for row in others.order_by("?")[:at_once]}
+    for row in chosen.values():
         try:
             voice = hear_voice(Path(default_storage.path(str(row.track.file.name))))
         except (AudioError, OSError) as error:

@@ -20,21 +20,20 @@ def mend() -> None:
 
     if any([requeue_abandoned(Diarization), requeue_abandoned(Measurement)]):
         nudge()
-    try:
-        hear_anew()
-        sync_enrolments()
-        drop_strays()
-    except EngineError as error:
-        log.warning("mending voices waits: %s", error)
+    for mend_one in (sync_enrolments, drop_strays, hear_anew, sync_enrolments):
+        try:
+            mend_one()
+        except EngineError as error:
+            log.warning("mending voices waits: %s", error)
 
 
 @app.task(name="voices.work")
 def work() -> None:
-    """Find out who speaks when, and how well voices are told apart, where somebody asked."""
+    """Do one job that somebody asked for, and let other tasks have their turn before the next."""
     from apps.voices import diarizing, measuring
 
-    diarizing.work_off()
-    measuring.work_off()
+    if diarizing.work_off(most=1) or measuring.work_off(most=1):
+        nudge()
 
 
 def nudge() -> None:

@@ -137,7 +137,7 @@ def enrol_recording(request: HttpRequest, pk: int) -> HttpResponse:
 @allowed(may_curate)
 def remove_enrolment(request: HttpRequest, pk: int, enrolment: int) -> HttpResponse:
     """Forget one recording of a speaker."""
-    row = get_object_or_404(Enrolment, pk=enrolment, speaker=pk)
+    row = get_object_or_404(Enrolment, pk=enrolment, speaker__pk=pk)
     try:
         unenrol(enrolment=row, by=request.user)
     except EngineError as error:

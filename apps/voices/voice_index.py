@@ -6,20 +6,19 @@ time it was added is when the consent ends.
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
 
 import numpy as np
 from django.utils import timezone
 
 from apps.catalog.models import Speaker
 from apps.catalog.vector_index import get_index
+from apps.voices.consent import consent_end
 from apps.voices.models import Enrolment
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.index import Filter, Match, TrackFields, TrackWindows
 
 log = logging.getLogger(__name__)
-NO_END = 2**40
 BATCH = 500
 EXEMPLARS = 100
 
@@ -104,16 +103,8 @@ def _windows(enrolment: Enrolment) -> TrackWindows:
         track_id=enrolment.pk,
         collection_id=speaker.pk,
         duration_ms=enrolment.net_ms,
-        added_at=_consent_end(speaker),
+        added_at=consent_end(speaker),
         kind="voice",
         tags=tuple(speaker.groups),
     )
     return TrackWindows(fields, embedding_of(enrolment)[None], [(0, enrolment.net_ms)])
-
-
-def _consent_end(speaker: Speaker) -> int:
-    """Seconds since 1970 at the end of the last day; far away when there is none."""
-    if speaker.consent_until is None:
-        return NO_END
-    after = datetime.combine(speaker.consent_until + timedelta(days=1), time.min)
-    return int(timezone.make_aware(after).timestamp()) - 1

@@ -78,6 +78,7 @@ def test_search_with_the_microphone(page: Page, service: Service) -> None:
     record = page.locator("clip-recorder button")
     record.click()
     expect(record).to_have_text("Stop")
+    expect(page.locator("clip-recorder [role=status]")).to_contain_text("Recording, 1 s")
     page.wait_for_timeout(2000)
     record.click()
     expect(page.locator(".preview")).to_contain_text("recording.webm")

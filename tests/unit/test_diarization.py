@@ -134,6 +134,8 @@ def test_names_go_with_consent_and_with_the_speaker(anna: Speaker, track: Track)
     Speaker.objects.update(consent_until=timezone.localdate() - timedelta(days=1))
     names = [turn.name for turn in diarizing.turns_of(row)]
     assert names == ["unknown 1", "unknown 2", "unknown 1"]
+    Speaker.objects.update(consent_until=None, consent_by="")
+    assert [turn.name for turn in diarizing.turns_of(row)] == names
     erase_speaker(speaker=anna, by=None)
     assert [turn.name for turn in diarizing.turns_of(row)] == names
 
@@ -155,7 +157,7 @@ def test_a_long_clip_is_for_the_catalogue(
     assert "add it to the catalogue" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("sent", [{}, {"track": 10**6}, {"track": "x"}])
+@pytest.mark.parametrize("sent", [{}, {"track": 10**6}, {"track": 10**30}, {"track": "x"}])
 def test_neither_or_no_such_thing(member: Client, sent: dict[str, Any]) -> None:
     assert member.post("/api/v1/speakers/diarize/", sent).status_code == 400
     assert member.get("/api/v1/speakers/diarize/", sent).status_code == 404

@@ -24,6 +24,7 @@ from apps.voices.tasks import mend
 from audiosearch.engine.audio import decode
 from audiosearch.engine.encoders import ENCODERS
 from audiosearch.engine.encoders.resemblyzer import Resemblyzer
+from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.speech import RATE
 from tests.voices import speak
 
@@ -188,6 +189,17 @@ def test_an_encoder_that_hears_no_voices(settings: Any, tmp_path: Path) -> None:
     settings.VOICE_ENCODER = "spectral"
     (found,) = [found for found in run_checks() if found.id == "voices.E001"]
     assert "resemblyzer" in str(found.hint)
+
+
+def test_enrolling_needs_no_threshold(
+    enrolled: Enrol, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENCODERS, "other", f"{__name__}.Other")
+    settings.VOICE_ENCODER = "other"
+    speaker = enrolled(31, 1)
+    assert speaker.enrolments.get().space == "resemblyzer-v2"
+    with pytest.raises(ModelUnavailable, match="measure it"):
+        identify(voice=hear_voice(Path(speaker.tracks.get().file.path)), by=None)
 
 
 def test_another_encoder_hears_what_is_enrolled(

@@ -83,20 +83,25 @@ def test_the_loss_falls(
 
 
 def test_a_training_that_was_stopped_is_the_same_training(
-    speech: tuple[list[Utterance], list[Utterance]], tmp_path: Path
+    speech: tuple[list[Utterance], list[Utterance]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = Trainer(SMALL, *speech, tmp_path / "whole")
     whole.run()
 
+    monkeypatch.setattr(training, "CHECKPOINT_S", -1)
+
     def stop(epoch: int, step: int, steps: int, loss: float) -> None:
-        if (epoch, step) == (2, 2):
+        if (epoch, step) == (2, 3):
             raise KeyboardInterrupt
 
     stopped = Trainer(SMALL, *speech, tmp_path / "stopped", said=stop)
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
-    assert stopped.progress.step == 2
     again = Trainer(SMALL, *speech, tmp_path / "stopped")
+    again._resume()
+    assert (again.progress.epoch, again.progress.step) == (1, 2)
     again.run()
     assert again.progress.history == whole.progress.history
     for name, value in whole.network.state_dict().items():
@@ -104,6 +109,9 @@ def test_a_training_that_was_stopped_is_the_same_training(
     other = Settings(**{**vars(SMALL), "margin": 0.3})
     with pytest.raises(ModelUnavailable, match="other settings"):
         Trainer(other, *speech, tmp_path / "stopped").run()
+    fewer = (speech[0][1:], speech[1])
+    with pytest.raises(ModelUnavailable, match="other settings or recordings"):
+        Trainer(SMALL, *fewer, tmp_path / "stopped").run()
 
 
 def test_training_ends_when_unseen_speakers_gain_nothing(
@@ -112,7 +120,7 @@ def test_training_ends_when_unseen_speakers_gain_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Trainer, "_unseen_eer", lambda self: 0.25)
-    settings = Settings(**{**vars(SMALL), "epochs": 50, "patience": 1})
+    settings = Settings(**{**vars(SMALL), "epochs": 50, "patience": 2})
     assert Trainer(settings, *speech, tmp_path).run().epoch == 2
 
 
@@ -163,12 +171,16 @@ def test_the_command_makes_an_encoder(labels: Path, tmp_path: Path) -> None:
     assert (spec.space, spec.dimension, spec.hears) == ("small_test-v1", 192, "voices")
     encoder = load_encoder("small_test", django_settings.MODELS_DIR, threads=1)
     assert encoder.encode(speak(1, 2)[None]).embeddings.shape == (1, 192)
-    call_command("train_speaker", *asked, "--restart", stdout=out, stderr=errors)
+    call_command("train_speaker", *asked, stdout=out, stderr=errors)
+    add_trained(django_settings.MODELS_DIR)
+    assert encoder_class("small_test").spec.space == "small_test-v1"
+    call_command("train_speaker", *asked, "--restart", "--seed", "1", stdout=out, stderr=errors)
     add_trained(django_settings.MODELS_DIR)
     assert encoder_class("small_test").spec.space == "small_test-v2"
+    assert not (django_settings.MODELS_DIR / "small_test" / "speech").exists()
 
 
-@pytest.mark.parametrize("name", ["ecapa", "../elsewhere", "two words", ""])
+@pytest.mark.parametrize("name", ["ecapa", "../elsewhere", "two words", "", "é", "n" * 61])
 def test_names_that_cannot_be(labels: Path, name: str) -> None:
     with pytest.raises(CommandError, match="letters, digits"):
         call_command("train_speaker", "--data", str(labels), "--name", name)

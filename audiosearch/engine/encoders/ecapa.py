@@ -41,13 +41,6 @@ class Ecapa(WaveformEncoder):
     )
 
     @classmethod
-    def state(cls, models_dir: Path) -> str:
-        folder = models_dir / cls.spec.name
-        if (folder / EXPORT).exists():
-            return "ready"
-        return "needs export" if (folder / WEIGHTS.name).exists() else "missing"
-
-    @classmethod
     def prepare(cls, models_dir: Path, progress: Progress) -> dict[str, float]:
         folder = models_dir / cls.spec.name
         if not (folder / WEIGHTS.name).exists():

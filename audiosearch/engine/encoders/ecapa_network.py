@@ -167,7 +167,9 @@ class EcapaTdnn(nn.Module):
         self.fc = nn.Conv1d(6 * channels, DIMENSION, 1)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        x = self.augment(self.features(waveforms))
+        with torch.autocast(waveforms.device.type, enabled=False):
+            features = self.features(waveforms.float())
+        x = self.augment(features)
         heard = []
         for block in self.blocks:
             x = block(x)

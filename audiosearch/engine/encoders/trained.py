@@ -1,5 +1,6 @@
 """Voice encoders that were trained here, known by the name of their folder."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ DESCRIPTION = "encoder.json"
 
 
 def trained_encoder(folder: Path) -> type[WaveformEncoder]:
-    """The class of the encoder in a folder that `describe` was called for."""
+    """The class of the encoder in a folder that `install_trained` filled."""
     told = json.loads((folder / DESCRIPTION).read_text())
     spec = EncoderSpec(
         name=folder.name,
@@ -26,18 +27,36 @@ def trained_encoder(folder: Path) -> type[WaveformEncoder]:
         source=told["source"],
         hears="voices",
     )
-    return type(folder.name, (WaveformEncoder,), {"spec": spec, "__doc__": spec.title})
+    face = {"spec": spec, "export": _export(told["version"]), "__doc__": spec.title}
+    return type(folder.name, (WaveformEncoder,), face)
 
 
-def describe(folder: Path, *, title: str, source: str, network: Any) -> None:
-    """Note what the export in a folder is; each time, its vectors are of a new version."""
+def install_trained(folder: Path, network: Any, weights: Path, *, title: str, source: str) -> float:
+    """Export a trained network and let it be known; returns its cosine to PyTorch.
+
+    Other weights are another version, with vectors of a space of its own; each version keeps its
+    file, as a process that began with it may load it later. Raises ModelUnavailable.
+    """
     import torch
 
+    from audiosearch.engine.encoders.waveform_export import export_checked
+
     path = folder / DESCRIPTION
-    before = json.loads(path.read_text())["version"] if path.exists() else 0
+    before: dict[str, Any] = {"version": 0, "weights": ""}
+    if path.exists():
+        before = json.loads(path.read_text())
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    version = before["version"] + (digest != before["weights"])
+    cosine = export_checked(network, folder / _export(version))["embedding cosine"]
     with torch.no_grad():
         dimension = network(torch.zeros(1, RATE)).shape[1]
-    told = {"version": before + 1, "title": title, "dimension": dimension, "source": source}
+    told = {"version": version, "title": title, "dimension": dimension, "source": source}
     draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(told, indent=1))
+    draft.write_text(json.dumps(told | {"weights": digest}, indent=1))
     draft.replace(path)
+    return cosine
+
+
+def _export(version: int) -> str:
+    return f"encoder-v{version}.onnx"

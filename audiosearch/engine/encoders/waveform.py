@@ -1,6 +1,7 @@
 """Voice encoders that are one ONNX file, from samples to embedding."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,10 +16,12 @@ EXPORT = "encoder.onnx"
 
 
 class WaveformEncoder(Encoder):
-    """Unit vectors of speech from `models_dir/<name>/encoder.onnx`."""
+    """Unit vectors of speech from an ONNX file in `models_dir/<name>/`."""
+
+    export: ClassVar[str] = EXPORT
 
     def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
-        path = models_dir / self.spec.name / EXPORT
+        path = models_dir / self.spec.name / self.export
         if not path.exists():
             raise ModelUnavailable(
                 f"{self.spec.title} is not here; run: ./manage models pull {self.spec.name}"
@@ -36,6 +39,14 @@ class WaveformEncoder(Encoder):
             for number in range(count)
         ]
         return Encoded(parts[0] if count == 1 else _unit(np.mean(parts, axis=0)))
+
+    @classmethod
+    def state(cls, models_dir: Path) -> str:
+        folder = models_dir / cls.spec.name
+        if (folder / cls.export).exists():
+            return "ready"
+        files = [folder / file.name for file in cls.spec.weights]
+        return "needs export" if files and all(file.exists() for file in files) else "missing"
 
     def _unit(self, waveforms: FloatArray) -> FloatArray:
         return _unit(self._session.run(None, {"waveforms": np.ascontiguousarray(waveforms)})[0])

@@ -39,14 +39,6 @@ class WavLm(WaveformEncoder):
     )
 
     @classmethod
-    def state(cls, models_dir: Path) -> str:
-        folder = models_dir / cls.spec.name
-        if (folder / EXPORT).exists():
-            return "ready"
-        here = all((folder / file.name).exists() for file in FILES)
-        return "needs export" if here else "missing"
-
-    @classmethod
     def prepare(cls, models_dir: Path, progress: Progress) -> dict[str, float]:
         folder = models_dir / cls.spec.name
         missing = [file.name for file in FILES if not (folder / file.name).exists()]

@@ -4,8 +4,8 @@ Everything random hangs on the seed, the epoch and the place in it, so a trainin
 and goes on is, on a processor, the same training.
 """
 
+import hashlib
 import json
-import logging
 import math
 import os
 import time
@@ -29,13 +29,12 @@ from audiosearch.engine.training.corpus import Utterance
 from audiosearch.engine.training.losses import Margin, MarginSoftmax
 from audiosearch.engine.verification import MIN_TRIALS, Trials, equal_error_rate
 
-log = logging.getLogger(__name__)
 CHECKPOINT, BEST = "last.pt", "best.pt"
 CHECKPOINT_S = 120
 TAIL = 0.15  # of every utterance; kept for validation
 HEARD_S = 3.0
 PIECES = 4
-VALIDATED = 1_000
+VALIDATED = 500  # recordings
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,14 @@ class Trainer:
             [one for one in weights if one.requires_grad], weight_decay=settings.weight_decay
         )
         self.progress = Progress()
+        self.corpus = _digest([*utterances, *unseen], self.noises)
         self.crops = [one for one in utterances for _ in range(_crops(one, settings))]
         self.steps = max(len(self.crops) // settings.batch, 1)
 
     def run(self) -> Progress:
         """Train to the end, or until unseen speakers gain nothing any more. Goes on where it was.
 
-        Raises KeyboardInterrupt, with everything kept, when it is interrupted.
+        What is done since the last checkpoint is lost when it is interrupted.
         """
         from tensorboardX import SummaryWriter
 
@@ -131,20 +131,16 @@ class Trainer:
         with SummaryWriter(str(self.folder / "tensorboard")) as curves:
             if not self.progress.history:
                 self._validate(curves)
-            try:
-                while not self._finished():
-                    self._train_epoch(curves)
-                    self._validate(curves)
-            except KeyboardInterrupt:
-                self._keep(CHECKPOINT)
-                raise
+            while not self._finished():
+                self._train_epoch(curves)
+                self._validate(curves)
         return self.progress
 
     def best_network(self) -> nn.Module:
         """The network as it was when unseen speakers were told apart best."""
         kept = torch.load(self.folder / BEST, map_location="cpu", weights_only=True)
         network = build_network(self.settings)
-        network.load_state_dict(kept["network"])
+        network.load_state_dict(kept)
         return network.eval()
 
     def _head(self) -> MarginSoftmax:
@@ -162,7 +158,7 @@ class Trainer:
 
     def _finished(self) -> bool:
         stale = self.progress.epoch - self.progress.best.epoch
-        return self.progress.epoch >= self.settings.epochs or stale > self.settings.patience
+        return self.progress.epoch >= self.settings.epochs or stale >= self.settings.patience
 
     def _train_epoch(self, curves: Any) -> None:
         progress = self.progress
@@ -178,7 +174,7 @@ class Trainer:
             curves.add_scalar("learning_rate", self._rate(number), number)
             self.said(progress.epoch + 1, progress.step, self.steps, loss)
             if time.monotonic() - kept_at > CHECKPOINT_S:
-                self._keep(CHECKPOINT)
+                self._keep()
                 kept_at = time.monotonic()
         progress.epoch, progress.step = progress.epoch + 1, 0
 
@@ -232,8 +228,8 @@ class Trainer:
         history = json.dumps([asdict(one) for one in progress.history], indent=1)
         (self.folder / "history.json").write_text(history)
         if progress.best is found:
-            self._keep(BEST)
-        self._keep(CHECKPOINT)
+            _save(self.network.state_dict(), self.folder / BEST)
+        self._keep()
 
     def _accuracy(self) -> float:
         """How many of the training speakers are known by what was kept back of them."""
@@ -247,12 +243,12 @@ class Trainer:
 
     def _unseen_eer(self) -> float:
         """Pieces of 3 s of different recordings; of the same ones, too, if there are too few."""
-        pieces, owners = list[FloatArray](), list[tuple[str, Path]]()
+        pieces, owners = list[FloatArray](), list[tuple[str, str]]()
         count = int(HEARD_S * RATE)
-        for one in self.unseen:
+        for one in self.unseen[:: max(len(self.unseen) // VALIDATED, 1)]:
             for number in range(min(max(one.samples // count, 1), PIECES)):
                 pieces.append(one.read(number * count, count))
-                owners.append((one.speaker, one.path))
+                owners.append((one.speaker, str(one.path)))
         unit = nn.functional.normalize(self._embed(pieces)).numpy()
         return equal_error_rate(_unseen_trials(unit @ unit.T, owners))[0]
 
@@ -266,19 +262,17 @@ class Trainer:
             ]
         return torch.cat(batches).float().cpu()
 
-    def _keep(self, name: str) -> None:
-        """A checkpoint, which appears whole or not at all."""
-        draft = self.folder / f"{name}.part"
+    def _keep(self) -> None:
+        """All that is needed to go on."""
         kept = {
             "settings": asdict(self.settings),
-            "speakers": self.speakers,
+            "corpus": self.corpus,
             "network": self.network.state_dict(),
             "head": self.head.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
         }
-        torch.save(kept, draft)
-        draft.replace(self.folder / name)
+        _save(kept, self.folder / CHECKPOINT)
 
     def _resume(self) -> None:
         """Raises ModelUnavailable when what is there is another training."""
@@ -287,9 +281,9 @@ class Trainer:
         if not path.exists():
             return
         kept = torch.load(path, map_location=self.device, weights_only=True)
-        if kept["settings"] != asdict(self.settings) or kept["speakers"] != self.speakers:
+        if kept["settings"] != asdict(self.settings) or kept["corpus"] != self.corpus:
             raise ModelUnavailable(
-                f"In {self.folder} there is a training with other settings or other speakers; "
+                f"In {self.folder} there is a training with other settings or recordings; "
                 "start it as before to go on, or choose another name, or add --restart."
             )
         self.network.load_state_dict(kept["network"])
@@ -337,6 +331,20 @@ def build_network(settings: Settings) -> nn.Module:
     return network
 
 
+def _save(kept: Any, path: Path) -> None:
+    """A file that appears whole or not at all."""
+    draft = path.with_suffix(".part")
+    torch.save(kept, draft)
+    draft.replace(path)
+
+
+def _digest(utterances: list[Utterance], noises: list[Path]) -> str:
+    """What a training hears; another digest is another training."""
+    told = [f"{one.speaker} {one.path.name} {one.samples}" for one in utterances]
+    names = [path.name for path in noises]
+    return hashlib.sha256("\n".join([*told, *names]).encode()).hexdigest()
+
+
 def _kept_back(one: Utterance) -> int:
     """The first sample that is not trained on."""
     return int(one.samples * (1 - TAIL))
@@ -347,10 +355,11 @@ def _crops(one: Utterance, settings: Settings) -> int:
     return max(int(_kept_back(one) / (settings.crop_s * RATE)), 1)
 
 
-def _unseen_trials(scores: FloatArray, owners: list[tuple[str, Path]]) -> Trials:
+def _unseen_trials(scores: FloatArray, owners: list[tuple[str, str]]) -> Trials:
     rows, columns = np.triu_indices(len(owners), k=1)
-    speakers = np.array([speaker for speaker, _ in owners])
-    recordings = np.array([str(path) for _, path in owners])
+    speakers, recordings = (
+        np.unique(side, return_inverse=True)[1] for side in zip(*owners, strict=True)
+    )
     same = speakers[rows] == speakers[columns]
     apart = recordings[rows] != recordings[columns]
     found = scores[rows, columns].astype(np.float64)

@@ -49,9 +49,9 @@ export class ClipRecorder extends HTMLElement {
     this.recorder.start();
     this.classList.add("recording");
     this.button.textContent = "Stop";
-    this.meter(stream);
     this.began = performance.now();
     this.heard = { spoken: 0, loudness: 0, clipped: 0, frames: 0 };
+    this.meter(stream);
     this.timer = setInterval(() => this.tick(), 200);
   }
 

@@ -82,7 +82,8 @@ class Command(BaseCommand):
         )
         self._table(found)
         source = options["source"] or str(options["labels"].resolve().name)
-        source = f"{source}: {found.recordings} recordings, {found.speakers} voices"
+        voices = f", {found.speakers} voices" if found.identified else ""
+        source = f"{source}: {found.recordings} recordings{voices}"
         if options["out"]:
             self._write(found, options["out"], source)
         if options["apply"]:
@@ -132,7 +133,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{nobody.files} sounds of nobody: {nobody.silent} without speech, "
                 f"{nobody.accepted} accepted as one of {found.speakers} speakers "
-                f"(nearest {nobody.nearest:.3f})"
+                f"(nearest {nobody.nearest or 0:.3f})"
             )
 
     def _progress(self, what: str, done: int, total: int) -> None:

@@ -1,5 +1,6 @@
 """manage.py train_speaker: train a voice encoder on recordings whose speakers are known."""
 
+import re
 import shutil
 import sys
 from argparse import ArgumentParser
@@ -14,13 +15,14 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from apps.voices.labels import read_speakers
-from audiosearch.engine.audio import SUFFIXES
+from audiosearch.engine.audio import SUFFIXES, decode
 from audiosearch.engine.encoders import ENCODERS
-from audiosearch.engine.encoders.trained import describe
-from audiosearch.engine.encoders.waveform import EXPORT
-from audiosearch.engine.errors import EngineError
+from audiosearch.engine.encoders.trained import install_trained
+from audiosearch.engine.errors import AudioError, EngineError
+from audiosearch.engine.speech import RATE
 
 LEAST_SPEAKERS = 2
+NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
 SMALLER = {"wavlm": {"learning_rate": 5e-5, "batch": 8}}
 """A pretrained network is tuned more gently."""
 
@@ -53,7 +55,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not options["name"].isidentifier() or options["name"] in ENCODERS:
+        if not NAME.fullmatch(options["name"]) or options["name"] in ENCODERS:
             raise CommandError(
                 "A name is made of letters, digits and underscores, and not one of "
                 f"{', '.join(ENCODERS)}."
@@ -61,13 +63,14 @@ class Command(BaseCommand):
         try:
             self._train(options)
         except KeyboardInterrupt:
-            raise CommandError("Stopped; the same command goes on from here.") from None
+            raise CommandError(
+                "Stopped; the same command (without --restart) goes on from the last checkpoint."
+            ) from None
         except (OSError, ValueError, EngineError) as error:
             raise CommandError(str(error)) from error
 
     def _train(self, options: dict[str, Any]) -> None:
-        from audiosearch.engine.encoders.waveform_export import export_checked
-        from audiosearch.engine.training.trainer import Settings, Trainer
+        from audiosearch.engine.training.trainer import BEST, Settings, Trainer
 
         folder = django_settings.MODELS_DIR / options["name"]
         kept = folder / "training"
@@ -80,11 +83,7 @@ class Command(BaseCommand):
         }
         asked = Settings(**(SMALLER.get(options["model"], {}) | chosen))
         training, unseen = self._speech(options, folder / "speech", asked.seed)
-        noises = sorted(
-            path
-            for path in (options["noise"] or Path("/nowhere")).rglob("*")
-            if path.suffix.lower() in SUFFIXES
-        )
+        noises = self._noises(options["noise"])
         with _Bar() as bar:
             trainer = Trainer(asked, training, unseen, kept, noises=noises, said=bar.show)
             self.stdout.write(
@@ -98,15 +97,32 @@ class Command(BaseCommand):
                 f"epoch {one.epoch:3}  {loss}accuracy {one.accuracy:.3f}  "
                 f"EER of unseen speakers {one.eer:.2%}"
             )
-        network = trainer.best_network()
-        cosine = export_checked(network, folder / EXPORT)["embedding cosine"]
         source = f"trained on {options['data'].name}, {timezone.localdate()}"
-        describe(folder, title=f"{asked.model}, {source}", source=source, network=network)
+        cosine = install_trained(
+            folder,
+            trainer.best_network(),
+            kept / BEST,
+            title=f"{asked.model}, {source}",
+            source=source,
+        )
+        shutil.rmtree(folder / "speech")
         self.stdout.write(
             f"Epoch {progress.best.epoch} was best. Exported (cosine to PyTorch {cosine:.6f}).\n"
             f"Measure it: ./manage evaluate speakers LABELS.csv --encoder {options['name']} "
             f"--apply\nUse it: VOICE_ENCODER={options['name']}"
         )
+
+    def _noises(self, folder: Path | None) -> list[Path]:
+        """The sounds of a folder that can be decoded."""
+        found = []
+        for path in sorted(folder.rglob("*")) if folder else []:
+            if path.suffix.lower() in SUFFIXES:
+                try:
+                    decode(path, RATE, end_ms=1000)
+                    found.append(path)
+                except AudioError as error:
+                    self.stderr.write(f"left out: {path.name}: {error}")
+        return found
 
     def _speech(
         self, options: dict[str, Any], folder: Path, seed: int
