@@ -1,12 +1,14 @@
 """The whole service on real processes: embedded, and with PostgreSQL, Redis and Milvus."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
@@ -170,3 +172,44 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
         )
         assert done.returncode != 0
         assert word in done.stderr, done.stderr
+
+
+def test_a_backup_of_sqlite_answers_the_same_from_postgres(
+    sounds: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    asked = sounds / "low" / "300.flac"
+    with running(tmp_path / "one") as service:
+        assert service.manage("import", str(sounds), "--wait").returncode == 0
+        before = service.call("POST", "/api/v1/search/", file=asked)[1]["hits"]
+        made = service.manage("backup", str(tmp_path / "kept"))
+        assert made.returncode == 0, made.stderr
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE restored")
+    there = Service(
+        tmp_path / "two",
+        free_port(),
+        {"DATABASE_URL": postgres_url.rpartition("/")[0] + "/restored"},
+    )
+    assert there.manage("migrate").returncode == 0
+    done = there.manage("restore", str(tmp_path / "kept"))
+    assert done.returncode == 0, done.stderr
+    shutil.copy(tmp_path / "one" / "credentials.json", tmp_path / "two")
+    there.start()
+    try:
+        hits = there.wait_for(
+            lambda: there.call("POST", "/api/v1/search/", file=asked)[1].get("hits"), 90
+        )
+        assert hits == before
+        assert there.call("POST", "/api/v1/tracks/", file=sounds / "high" / "3000.flac")[0] == 200
+        added = there.call("POST", "/api/v1/tracks/", file=_new_sound(tmp_path))
+        assert added[0] in (201, 202)
+        check = there.manage("check")
+        assert check.returncode == 0, check.stdout
+    finally:
+        there.stop()
+
+
+def _new_sound(folder: Path) -> Path:
+    path = folder / "new.flac"
+    write_audio(path, tone(2, 777))
+    return path

@@ -1,0 +1,125 @@
+"""A backup restored elsewhere answers searches as before."""
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+from rest_framework.authtoken.models import Token
+
+from apps.catalog.backup import MANIFEST
+from apps.catalog.editing import delete_tracks
+from apps.catalog.mending import find_drift, mend
+from apps.catalog.models import Collection, Listening, Tag, Track
+from apps.catalog.vector_index import get_index
+from tests.unit.conftest import AddTone
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def catalogue(add_tone: AddTone) -> list[Track]:
+    """Four tones with a collection and tags, and a user with a group and a token."""
+    tones = [add_tone(hz) for hz in (220, 440, 880, 1760)]
+    tones[0].collection = Collection.objects.create(name="Low")
+    tones[0].save()
+    tones[0].tags.add(Tag.objects.create(name="deep"))
+    user = get_user_model().objects.create_user("keeper", password="pw", is_staff=True)
+    group = Group.objects.create(name="crew")
+    group.permissions.add(Permission.objects.get(codename="change_track"))
+    user.groups.add(group)
+    Token.objects.create(user=user)
+    return tones
+
+
+def lose_everything(settings: Any, tmp_path: Path) -> None:
+    """Another machine: an empty database, no files, no index."""
+    delete_tracks(list(Track.objects.values_list("pk", flat=True)))
+    Collection.objects.all().delete()
+    Tag.objects.all().delete()
+    Group.objects.all().delete()
+    get_user_model().objects.all().delete()
+    get_user_model().objects.create_superuser("admin", password="other")
+    for space in get_index().spaces():
+        get_index().drop_space(space)
+    media = Path(settings.MEDIA_ROOT)
+    for path in media.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+
+
+def hits(client: Client, path: Path) -> list[tuple[int, float]]:
+    with path.open("rb") as file:
+        found = client.post("/api/v1/search/", {"file": file}).json()["hits"]
+    return [(hit["track"]["id"], hit["distance"]) for hit in found]
+
+
+def test_a_restore_finds_the_same(
+    catalogue: list[Track],
+    clip: Callable[[float, float], Path],
+    tmp_path: Path,
+    settings: Any,
+) -> None:
+    client, asked = Client(), clip(450, 2)
+    client.force_login(get_user_model().objects.get(username="keeper"))
+    before = hits(client, asked)
+    token = Token.objects.get().key
+    out = StringIO()
+    call_command("backup", str(tmp_path / "kept"), stdout=out)
+    assert "secret key is not in it" in out.getvalue()
+    lose_everything(settings, tmp_path)
+    call_command("restore", str(tmp_path / "kept"), stdout=out)
+    mend()
+    keeper = get_user_model().objects.get()
+    assert keeper.check_password("pw")
+    assert keeper.has_perm("catalog.change_track")
+    assert Token.objects.get().key == token
+    client.force_login(keeper)
+    assert hits(client, asked) == before
+    first = Track.objects.get(pk=catalogue[0].pk)
+    assert (first.collection.name, [tag.name for tag in first.tags.all()]) == ("Low", ["deep"])
+    assert abs(first.added_at - catalogue[0].added_at) < timedelta(milliseconds=1)
+    assert client.get(reverse("api-track-audio", args=[first.pk])).status_code == 200
+    assert not Listening.objects.filter(index_stale=True).exists()
+    assert find_drift() == []
+    assert Track.objects.create(
+        title="next", sha256="0" * 64, duration_ms=1, sample_rate=1, channels=1, size_bytes=1
+    ).pk > max(track.pk for track in catalogue)
+
+
+def test_a_second_backup_copies_what_is_new(
+    catalogue: list[Track], add_tone: AddTone, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    call_command("backup", str(folder), stdout=StringIO())
+    made = {path: path.stat().st_ino for path in (folder / "files").rglob("*") if path.is_file()}
+    add_tone(3000)
+    call_command("backup", str(folder), stdout=StringIO())
+    again = {path: path.stat().st_ino for path in (folder / "files").rglob("*") if path.is_file()}
+    assert made.items() <= again.items()
+    assert len(again) == len(made) + 2
+
+
+def test_what_is_refused(catalogue: list[Track], tmp_path: Path, settings: Any) -> None:
+    folder = tmp_path / "kept"
+    call_command("backup", str(folder), stdout=StringIO())
+    with pytest.raises(CommandError, match="There are 4 recordings here"):
+        call_command("restore", str(folder))
+    told = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(told.replace("0001_initial", "0000_other"))
+    lose_everything(settings, tmp_path)
+    if (folder / MANIFEST).read_text() != told:
+        with pytest.raises(CommandError, match="another version"):
+            call_command("restore", str(folder))
+    (folder / MANIFEST).unlink()
+    with pytest.raises(CommandError, match="no whole backup"):
+        call_command("restore", str(folder))
+    assert get_user_model().objects.get().username == "admin"
