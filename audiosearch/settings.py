@@ -172,6 +172,7 @@ INSTALLED_APPS = [
     "apps.voices",
 ]
 MIDDLEWARE = [
+    "audiosearch.metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "audiosearch.middleware.content_security_policy",

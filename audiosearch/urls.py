@@ -4,12 +4,15 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from apps.search.api import MetricsView
+
 urlpatterns = [
     path("", include("apps.search.urls")),
     path("", include("apps.catalog.urls")),
     path("", include("apps.voices.urls")),
     path("login/", auth.LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
     path("admin/", admin.site.urls),
     path("api/", include("audiosearch.api_urls")),
 ]

@@ -8,11 +8,13 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -127,6 +129,16 @@ class LiveView(APIView):
     @extend_schema(summary="Alive", responses=LiveSerializer, auth=[])
     def get(self, request: Request) -> Response:
         return Response({"status": "live"})
+
+
+class MetricsView(APIView):
+    """Everything for Prometheus, which sends the token of somebody of the staff."""
+
+    permission_classes = [IsAdminUser]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
 class ReadyView(APIView):

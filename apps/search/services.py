@@ -32,6 +32,7 @@ from audiosearch.engine.errors import (
 )
 from audiosearch.engine.index import Filter, Match
 from audiosearch.engine.windows import cut_windows
+from audiosearch.metrics import search_seconds
 
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16
@@ -119,6 +120,7 @@ def _find(
         hits = _hits(_matches(space, queries, asked.top_k, where))
     explanation = None if hits else explain(space, asked, where)
     took.total = (time.perf_counter() - began) * 1000
+    search_seconds.labels("total").observe(took.total / 1000)
     return SearchResult(query, hits, took, explanation)
 
 
@@ -222,4 +224,6 @@ def _timed(took: Took, stage: str) -> Iterator[None]:
     try:
         yield
     finally:
-        setattr(took, stage, (time.perf_counter() - began) * 1000)
+        seconds = time.perf_counter() - began
+        setattr(took, stage, seconds * 1000)
+        search_seconds.labels(stage).observe(seconds)
