@@ -1,10 +1,17 @@
-FROM python:3.11-slim
-WORKDIR /app
+# The image of web, worker and beat. It needs nothing writable but /data and /tmp.
+FROM python:3.11-slim AS build
+RUN python -m venv /venv
 COPY requirements.txt requirements-bare.txt ./
-RUN pip install --no-cache-dir -r requirements.txt && pip install --no-cache-dir --no-deps -r requirements-bare.txt
-COPY . .
-ENV DATA_DIR=/data HOST=0.0.0.0 PORT=8000 PYTHONUNBUFFERED=1
+RUN /venv/bin/pip install --no-cache-dir -r requirements.txt \
+    && /venv/bin/pip install --no-cache-dir --no-deps -r requirements-bare.txt
+
+FROM python:3.11-slim
 RUN useradd --uid 10001 audiosearch && mkdir /data && chown audiosearch /data
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY . .
+ENV PATH=/venv/bin:$PATH DATA_DIR=/data HOST=0.0.0.0 PORT=8000 MPLCONFIGDIR=/tmp \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER audiosearch
 VOLUME /data
 EXPOSE 8000
