@@ -82,7 +82,8 @@ def first_administrator(path: Path) -> Credentials:
     """The administrator kept in `path`; made, with random password and token, if there is none."""
     from django.contrib.auth import get_user_model
     from django.db import transaction
-    from rest_framework.authtoken.models import Token
+
+    from apps.access.tokens import issue_token
 
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
@@ -95,7 +96,7 @@ def first_administrator(path: Path) -> Credentials:
         kept = {
             "username": user.get_username(),
             "password": password,
-            "token": Token.objects.create(user=user).key,
+            "token": issue_token(user=user, name="first administrator"),
         }
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -57,13 +57,14 @@ def _measure(windows: int, rounds: int, encoder: str) -> list[dict[str, Any]]:
     from django.contrib.auth import get_user_model
     from django.core.files.uploadedfile import SimpleUploadedFile
     from django.test import Client
-    from rest_framework.authtoken.models import Token
 
+    from apps.access.tokens import issue_token
     from apps.catalog.vector_index import get_index
 
     made = _fill(windows, encoder)
-    token = Token.objects.create(user=get_user_model().objects.create_user("benchmark"))
-    client, clip = Client(headers={"Authorization": f"Token {token.key}"}), ten_seconds()
+    user = get_user_model().objects.create_user("benchmark")
+    token = issue_token(user=user, name="benchmark")
+    client, clip = Client(headers={"Authorization": f"Token {token}"}), ten_seconds()
 
     def by_clip() -> dict[str, Any]:
         upload = SimpleUploadedFile("clip.flac", clip, "audio/flac")

@@ -13,8 +13,9 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
-from rest_framework.authtoken.models import Token
 
+from apps.access.models import ApiToken
+from apps.access.tokens import issue_token
 from apps.catalog.backup import MANIFEST
 from apps.catalog.editing import delete_tracks
 from apps.catalog.mending import find_drift, mend
@@ -36,7 +37,7 @@ def catalogue(add_tone: AddTone) -> list[Track]:
     group = Group.objects.create(name="crew")
     group.permissions.add(Permission.objects.get(codename="change_track"))
     user.groups.add(group)
-    Token.objects.create(user=user)
+    issue_token(user=user, name="script")
     return tones
 
 
@@ -71,7 +72,7 @@ def test_a_restore_finds_the_same(
     client, asked = Client(), clip(450, 2)
     client.force_login(get_user_model().objects.get(username="keeper"))
     before = hits(client, asked)
-    token = Token.objects.get().key
+    token = ApiToken.objects.get().digest
     out = StringIO()
     call_command("backup", str(tmp_path / "kept"), stdout=out)
     assert "secret key is not in it" in out.getvalue()
@@ -81,7 +82,7 @@ def test_a_restore_finds_the_same(
     keeper = get_user_model().objects.get()
     assert keeper.check_password("pw")
     assert keeper.has_perm("catalog.change_track")
-    assert Token.objects.get().key == token
+    assert ApiToken.objects.get().digest == token
     client.force_login(keeper)
     assert hits(client, asked) == before
     first = Track.objects.get(pk=catalogue[0].pk)

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "audiosearch/engine": ("django", "rest_framework", "celery", "apps"),
+    "apps/access": ("apps.catalog", "apps.search", "apps.voices"),
     "apps/catalog": ("apps.search", "apps.voices"),
     "apps/voices": ("apps.search",),
     "apps/search": ("apps.voices",),

@@ -1,0 +1,58 @@
+"""Who calls the API, by a token in the header, and what the token lets them do."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+
+from apps.access.models import ApiToken, Scope
+from apps.access.tokens import find_token
+
+WORDS = ("token", "bearer")
+READING_POSTS = ("api-search",)
+VOICES = "/api/v1/speakers/"
+
+
+class ApiTokenAuthentication(BaseAuthentication):
+    """`Authorization: Token …`. The scope is looked at here, so that no view can forget it."""
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
+        word, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if word.lower() not in WORDS:
+            return None
+        token = find_token(secret.strip())
+        if token is None:
+            raise AuthenticationFailed("This token is not known, or was revoked.")
+        scope = needed_scope(request)
+        if scope not in token.scopes:
+            raise PermissionDenied(f"This token lacks the scope “{scope}”.")
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Token"
+
+
+def needed_scope(request: Request) -> str:
+    """What a token must be made for to do this."""
+    if request.path.startswith(VOICES):
+        return Scope.VOICES
+    match = request.resolver_match
+    if request.method in SAFE_METHODS or (match and match.view_name in READING_POSTS):
+        return Scope.READ
+    return Scope.WRITE
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """How the schema tells of it."""
+
+    target_class = ApiTokenAuthentication
+    name = "tokenAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return dict(
+            build_bearer_security_scheme_object(header_name="Authorization", token_prefix="Token")  # noqa: S106
+        )

@@ -1,0 +1,133 @@
+"""Tokens: kept as digests, for what they were made, until they are revoked."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from apps.access.models import ApiToken, Scope
+from apps.access.tokens import digest_of, issue_token
+from tests.unit.conftest import AddTone
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def keeper() -> Any:
+    return get_user_model().objects.create_user("keeper", is_staff=True)
+
+
+def calling(secret: str) -> Client:
+    return Client(headers={"Authorization": f"Token {secret}"})
+
+
+def test_a_token_does_what_it_was_made_for(
+    keeper: Any, add_tone: AddTone, clip: Callable[[float, float], Path]
+) -> None:
+    track = add_tone(440)
+    addresses: dict[str, Callable[[Client], Any]] = {
+        "read": lambda caller: caller.get("/api/v1/tracks/"),
+        "write": lambda caller: caller.delete(f"/api/v1/tracks/{track.pk}/"),
+        "voices": lambda caller: caller.get("/api/v1/speakers/"),
+    }
+    for scope in Scope.values:
+        caller = calling(issue_token(user=keeper, name="test", scopes=[scope]))
+        for other, ask in addresses.items():
+            answer = ask(caller)
+            if other != scope:
+                assert answer.status_code == 403, (scope, other)
+                assert other in answer.json()["error"]["message"]
+            else:
+                assert answer.status_code < 300, (scope, other)
+    reader = calling(issue_token(user=keeper, name="test", scopes=["read"]))
+    with clip(440, 2).open("rb") as file:
+        assert reader.post("/api/v1/search/", {"file": file}).status_code == 200
+
+
+def test_only_a_digest_is_kept(keeper: Any) -> None:
+    secret = issue_token(user=keeper, name="test")
+    row = ApiToken.objects.get()
+    assert row.digest == digest_of(secret)
+    assert secret not in str(vars(row))
+    assert secret.startswith(row.prefix)
+
+
+def test_what_is_refused(keeper: Any) -> None:
+    secret = issue_token(user=keeper, name="test")
+    assert calling(secret).get("/api/v1/tracks/").status_code == 200
+    for wrong in ("", "wrong", secret + "x", digest_of(secret)):
+        answer = calling(wrong).get("/api/v1/tracks/")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (
+            401,
+            "authentication_failed",
+        )
+    keeper.is_active = False
+    keeper.save()
+    assert calling(secret).get("/api/v1/tracks/").status_code == 401
+    with pytest.raises(ValueError, match="one or more of the scopes"):
+        issue_token(user=keeper, name="test", scopes=["everything"])
+
+
+def test_last_use_is_noted_once_a_minute(keeper: Any) -> None:
+    secret = issue_token(user=keeper, name="test")
+    calling(secret).get("/api/v1/tracks/")
+    first = ApiToken.objects.get().last_used_at
+    assert first is not None
+    calling(secret).get("/api/v1/tracks/")
+    assert ApiToken.objects.get().last_used_at == first
+    ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
+    calling(secret).get("/api/v1/tracks/")
+    assert ApiToken.objects.get().last_used_at > first
+
+
+def test_the_command_makes_lists_and_revokes(keeper: Any) -> None:
+    out = StringIO()
+    call_command("tokens", "create", "keeper", "--scopes", "read", "voices", stdout=out)
+    secret = out.getvalue().strip()
+    assert calling(secret).get("/api/v1/speakers/").status_code == 200
+    call_command("tokens", stdout=out)
+    assert "read,voices" in out.getvalue()
+    call_command("tokens", "revoke", secret[:8], stdout=out)
+    assert calling(secret).get("/api/v1/speakers/").status_code == 401
+    with pytest.raises(CommandError, match="No token in use"):
+        call_command("tokens", "revoke", secret[:8])
+    with pytest.raises(CommandError, match="no user"):
+        call_command("tokens", "create", "nobody")
+
+
+def test_administrators_make_them_in_the_console(keeper: Any) -> None:
+    console = Client()
+    console.force_login(keeper)
+    assert console.get("/admin/access/apitoken/").status_code == 403
+    console.force_login(get_user_model().objects.create_superuser("root"))
+    form = {"user": keeper.pk, "name": "script", "scopes": ["read"]}
+    page = console.post("/admin/access/apitoken/add/", form, follow=True).content.decode()
+    secret = page.partition("The token is ")[2].partition(" ")[0]
+    assert calling(secret).get("/api/v1/tracks/").status_code == 200
+    row = ApiToken.objects.get()
+    assert row.scopes == ["read"]
+    ticked = {"action": "revoke", "_selected_action": [row.pk]}
+    console.post("/admin/access/apitoken/", ticked)
+    assert calling(secret).get("/api/v1/tracks/").status_code == 401
+
+
+def test_tokens_there_were_are_moved_over(keeper: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE authtoken_token (key varchar(40), user_id integer)")
+        cursor.execute("INSERT INTO authtoken_token VALUES (%s, %s)", ["k" * 40, keeper.pk])
+    move = import_module("apps.access.migrations.0002_hash_the_tokens_there_were").move_tokens
+    with connection.schema_editor() as editor:
+        move(apps, editor)
+        move(apps, editor)
+    assert calling("k" * 40).get("/api/v1/tracks/").status_code == 200
+    assert "authtoken_token" not in connection.introspection.table_names()
