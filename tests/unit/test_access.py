@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -131,3 +132,49 @@ def test_tokens_there_were_are_moved_over(keeper: Any) -> None:
         move(apps, editor)
     assert calling("k" * 40).get("/api/v1/tracks/").status_code == 200
     assert "authtoken_token" not in connection.introspection.table_names()
+
+
+def test_guessing_a_password_is_slowed(settings: Any) -> None:
+    get_user_model().objects.create_user("ada", password="right")
+    visitor = Client()
+
+    def log_in(password: str, name: str = "ada") -> int:
+        return visitor.post("/login/", {"username": name, "password": password}).status_code
+
+    for _ in range(10):
+        assert log_in("wrong") == 200
+    assert log_in("right") == 429
+    assert log_in("wrong", "ADA") == 429
+    shown = visitor.post("/login/", {"username": "ada", "password": "right"})
+    assert "wait 5 minutes" in shown.content.decode()
+    assert log_in("wrong", "somebody else") == 200
+    cache.clear()
+    assert log_in("right") == 302
+
+
+def test_a_success_forgets_the_failures() -> None:
+    get_user_model().objects.create_user("ben", password="right")
+    visitor = Client()
+    for _ in range(3):
+        for _ in range(9):
+            visitor.post("/login/", {"username": "ben", "password": "wrong"})
+        answer = visitor.post("/login/", {"username": "ben", "password": "right"})
+        assert answer.status_code == 302
+
+
+def test_without_its_cache_logging_in_goes_on(settings: Any) -> None:
+    get_user_model().objects.create_user("carl", password="right")
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    visitor = Client()
+    assert visitor.post("/login/", {"username": "carl", "password": "x"}).status_code == 200
+    assert visitor.post("/login/", {"username": "carl", "password": "right"}).status_code == 302
+
+
+def test_the_console_has_no_log_in_of_its_own() -> None:
+    answer = Client().get("/admin/login/?next=/admin/catalog/track/")
+    assert answer.headers["Location"] == "/login/?next=/admin/catalog/track/"
