@@ -10,7 +10,7 @@ RUN useradd --uid 10001 audiosearch && mkdir /data && chown audiosearch /data
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY . .
-ENV PATH=/venv/bin:$PATH DATA_DIR=/data HOST=0.0.0.0 PORT=8000 MPLCONFIGDIR=/tmp \
+ENV PATH=/venv/bin:$PATH DATA_DIR=/data HOST=0.0.0.0 PORT=8000 HOME=/tmp MPLCONFIGDIR=/tmp NUMBA_CACHE_DIR=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER audiosearch
 VOLUME /data

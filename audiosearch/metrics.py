@@ -4,10 +4,11 @@ https://prometheus.io/docs/practices/naming/. The web server is one process; of 
 machines each is asked for itself, and all tell the same of the database.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Count, Min, Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -16,6 +17,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
 REASONS = 10
+KEPT_S = 15
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 requests_total = Counter("audiosearch_requests", "Requests answered", ["view", "method", "status"])
@@ -37,7 +40,7 @@ def count_requests(
         response = get_response(request)
         match = request.resolver_match
         view = match.view_name if match else "none"
-        method = request.method or ""
+        method = request.method if request.method in METHODS else "other"
         requests_total.labels(view, method, str(response.status_code)).inc()
         request_seconds.labels(view).observe(time.perf_counter() - began)
         return response
@@ -48,11 +51,19 @@ def count_requests(
 class Work(Collector):
     """What the database knows: tracks by state, how old the queue is, why listening failed."""
 
+    def __init__(self) -> None:
+        self.told: list[GaugeMetricFamily] = []
+        self.told_at = -math.inf
+
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        try:
-            yield from (_tracks(), _queue_age(), _failures(), _behind(), _jobs())
-        except DatabaseError:
-            return  # what this process counted is told all the same
+        """What was found a moment ago, lest many scrapes count all rows again and again."""
+        if time.monotonic() - self.told_at > KEPT_S:
+            try:
+                self.told = [_tracks(), _queue_age(), _failures(), _behind(), _jobs()]
+                self.told_at = time.monotonic()
+            except Error:
+                return  # what this process counted is told all the same
+        yield from self.told
 
     def describe(self) -> list[GaugeMetricFamily]:
         return []
@@ -69,13 +80,14 @@ def _tracks() -> GaugeMetricFamily:
 
 
 def _queue_age() -> GaugeMetricFamily:
-    from apps.catalog.models import Listening, State
+    from apps.catalog.models import Listening, SpaceState, State
 
     found = GaugeMetricFamily(
         "audiosearch_queue_age_seconds", "How long the oldest track waits", labels=["space"]
     )
-    queued = Listening.objects.filter(state=State.QUEUED).values_list("space__name")
-    for space, oldest in queued.annotate(Min("queued_at")).order_by():
+    queued = Listening.objects.filter(state=State.QUEUED)
+    serving = queued.exclude(space__state=SpaceState.RETIRED).values_list("space__name")
+    for space, oldest in serving.annotate(Min("queued_at")).order_by():
         found.add_metric([space], (timezone.now() - oldest).total_seconds())
     return found
 
@@ -94,13 +106,15 @@ def _failures() -> GaugeMetricFamily:
 
 def _behind() -> GaugeMetricFamily:
     """Drift between database and index that mending has still to settle."""
-    from apps.catalog.models import Listening, Removal
+    from apps.catalog.models import Listening, Removal, State
     from apps.voices.models import Enrolment
 
     found = GaugeMetricFamily(
         "audiosearch_index_behind", "Rows the index does not know yet", labels=["kind"]
     )
-    found.add_metric(["edited"], Listening.objects.filter(index_stale=True).count())
+    found.add_metric(
+        ["edited"], Listening.objects.filter(index_stale=True, state=State.READY).count()
+    )
     found.add_metric(["deleted"], Removal.objects.count())
     found.add_metric(["enrolled"], Enrolment.objects.filter(indexed=False).count())
     return found
@@ -119,4 +133,5 @@ def _jobs() -> GaugeMetricFamily:
     return found
 
 
-REGISTRY.register(Work())
+work = Work()
+REGISTRY.register(work)

@@ -20,7 +20,7 @@ if HOST in ("0.0.0.0", "::") and not env.text("ALLOWED_HOSTS"):  # noqa: S104
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
 HTTPS = env.boolean("HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/(live|ready)/$"]  # probes speak plain HTTP
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/(live|ready)/$", r"^metrics$"]  # probes speak plain HTTP
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"

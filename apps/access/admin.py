@@ -37,6 +37,12 @@ class ApiTokenAdmin(admin.ModelAdmin):
         obj.pk, obj.prefix = made.pk, made.prefix
         messages.warning(request, f"The token is {secret} — copy it now, it is not kept.")
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,10 +27,11 @@ class SlowLoginView(LoginView):
     template_name = "login.html"
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        failures = 0
+        attempts = 0
         with _cache():
-            failures = cache.get(self._key(), 0)
-        if failures < FAILURES:
+            cache.add(self._key(), 0, WAIT_S)
+            attempts = cache.incr(self._key())
+        if attempts <= FAILURES:
             return super().post(request, *args, **kwargs)
         form = self.get_form_class()(request)
         context = self.get_context_data(form=form, wait_minutes=WAIT_S // 60)
@@ -42,19 +44,11 @@ class SlowLoginView(LoginView):
             cache.delete(self._key())
         return super().form_valid(form)
 
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        with _cache():
-            cache.add(self._key(), 0, WAIT_S)
-            cache.incr(self._key())
-        return super().form_invalid(form)
-
     def _key(self) -> str:
-        name = self.request.POST.get("username", "").lower()
-        return f"login:{self.request.META.get('REMOTE_ADDR', '')}:{_digest(name)}"
-
-
-def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+        """The name as the form reads it, so that a blank more is no other name."""
+        name = unicodedata.normalize("NFKC", self.request.POST.get("username", "")).strip()
+        digest = hashlib.sha256(name.casefold().encode()).hexdigest()
+        return f"login:{self.request.META.get('REMOTE_ADDR', '')}:{digest}"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,23 @@ from django.db import connection, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from apps.catalog.models import Track
+from apps.catalog.id_map import forget
+from apps.catalog.models import State, Track
 
 MANIFEST = "manifest.json"
+MARK = ".audiosearch-backup"
 DATABASE, FILES, TRAINED = "database", "files", "encoders"
-LEFT_OUT = ("contenttypes.ContentType", "auth.Permission", "sessions.Session")
+LEFT_OUT = (
+    *("contenttypes.ContentType", "auth.Permission"),  # migrations make them
+    *("sessions.Session", "admin.LogEntry"),
+)
 AT_ONCE = 500
-TO_INDEX = {"index_stale": True, "indexed": False}
-"""Fields that say whether the index knows a row; after a restore it knows none."""
-
 Told = Callable[[str, int], None]
 """Called with what is being copied, and how much of it is done."""
+
+
+class CannotBackUp(Exception):
+    """Why no backup goes into a folder."""
 
 
 class CannotRestore(Exception):
@@ -41,24 +48,36 @@ def back_up(folder: Path, told: Told) -> dict[str, Any]:
     """Copy everything into a folder while the service runs; returns the manifest.
 
     The database is copied as it is at one moment, then the files, which never change. A backup in
-    the folder is brought up to date: what it has already is not copied again. Only a folder with a
-    manifest holds a whole backup.
+    the folder is brought up to date: what it has already is not copied again, what was deleted
+    goes. Until everything new is there, the old backup stays whole; only a folder with a manifest
+    holds a whole one. Raises CannotBackUp for a folder that holds something else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    rows = _write_database(folder / DATABASE, told)
-    files = _copy_tree(Path(settings.MEDIA_ROOT), folder / FILES, told)
+    manifest = folder / MANIFEST
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise CannotBackUp(f"{folder} is not empty and no backup; choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / MARK).touch()
+    fresh = folder / f"{DATABASE}.part"
+    rows = _write_database(fresh, told)
+    trees = {Path(settings.MEDIA_ROOT): folder / FILES}
     for path in Path(settings.MODELS_DIR).glob("*/encoder.json"):
-        _copy_tree(path.parent, folder / TRAINED / path.parent.name, told, "*.*")
-    manifest = {
+        trees[path.parent] = folder / TRAINED / path.parent.name
+    files = sum(_copy_tree(source, target, told) for source, target in trees.items())
+    manifest.unlink(missing_ok=True)
+    shutil.rmtree(folder / DATABASE, ignore_errors=True)
+    fresh.rename(folder / DATABASE)
+    for source, target in trees.items():
+        _drop_deleted(source, target)
+    made = {
         "made_at": timezone.now().isoformat(),
         "migrations": _migrations(),
         "rows": rows,
         "files": files,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    return manifest
+    draft = manifest.with_suffix(".part")
+    draft.write_text(json.dumps(made, indent=1))
+    draft.replace(manifest)
+    return made
 
 
 def restore(folder: Path, told: Told) -> dict[str, Any]:
@@ -83,6 +102,12 @@ def restore(folder: Path, told: Told) -> dict[str, Any]:
     if (folder / TRAINED).exists():
         _copy_tree(folder / TRAINED, Path(settings.MODELS_DIR), told)
     _read_database(folder / DATABASE, told)
+    forget(Track.objects.values_list("pk", flat=True).iterator())
+    run = Path(settings.DATA_DIR) / "run"
+    run.mkdir(exist_ok=True)
+    (run / "demo-done").touch()
+    (run / "demo-begun").unlink(missing_ok=True)
+    (Path(settings.DATA_DIR) / "credentials.json").unlink(missing_ok=True)
     return manifest
 
 
@@ -96,30 +121,47 @@ def _kept_models() -> list[type[models.Model]]:
     ]
 
 
-@transaction.atomic
 def _write_database(folder: Path, told: Told) -> dict[str, int]:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     rows = {}
-    for model in _kept_models():
-        label = model._meta.label
-        with gzip.open(folder / f"{label}.jsonl.gz", "wt", encoding="utf-8") as file:
-            serializers.serialize(
-                "jsonl",
-                _all_of(model, told),
-                stream=file,
-                use_natural_foreign_keys=True,
-            )
-        rows[label] = model._base_manager.count()
+    with _one_moment():
+        for model in _kept_models():
+            label = model._meta.label
+            with gzip.open(folder / f"{label}.jsonl.gz", "wt", encoding="utf-8") as file:
+                serializers.serialize(
+                    "jsonl",
+                    _all_of(model, told),
+                    stream=file,
+                    # Permissions have other numbers elsewhere; users and all else keep theirs.
+                    use_natural_foreign_keys=model._meta.app_label == "auth",
+                )
+            rows[label] = model._base_manager.count()
     return rows
 
 
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """Read the database as it is now, and keep nobody from writing."""
+    connection.ensure_connection()
+    mode = getattr(connection, "transaction_mode", None)
+    if connection.vendor == "sqlite":
+        connection.transaction_mode = None  # type: ignore[attr-defined]
+    try:
+        with transaction.atomic():
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield
+    finally:
+        if connection.vendor == "sqlite":
+            connection.transaction_mode = mode  # type: ignore[attr-defined]
+
+
 def _all_of(model: type[models.Model], told: Told) -> Iterator[models.Model]:
-    found = model._base_manager.order_by("pk").iterator(chunk_size=AT_ONCE)
-    for number, row in enumerate(found, 1):
+    related = [field.name for field in model._meta.many_to_many]
+    found = model._base_manager.order_by("pk").prefetch_related(*related)
+    for number, row in enumerate(found.iterator(chunk_size=AT_ONCE), 1):
         yield row
         told(model.__name__, number)
 
@@ -129,6 +171,9 @@ def _read_database(folder: Path, told: Told) -> None:
     kept = _kept_models()
     with connection.constraint_checks_disabled():
         for model in reversed(kept):
+            for field in model._meta.many_to_many:
+                through: Any = field.remote_field.through
+                through._base_manager.all()._raw_delete(connection.alias)
             model._base_manager.all()._raw_delete(connection.alias)
         for model in kept:
             _read_rows(model, folder, told)
@@ -139,26 +184,41 @@ def _read_database(folder: Path, told: Told) -> None:
 
 
 def _read_rows(model: type[models.Model], folder: Path, told: Told) -> None:
-    changes = {
-        name: value
-        for name, value in TO_INDEX.items()
-        if name in {field.name for field in model._meta.get_fields()}
-    }
     path = folder / f"{model._meta.label}.jsonl.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for number, found in enumerate(serializers.deserialize("jsonl", file), 1):
-            for name, value in changes.items():
-                setattr(found.object, name, value)
+            _let_index_know(found.object)
             found.save()
             told(model.__name__, number)
 
 
-def _copy_tree(source: Path, target: Path, told: Told, pattern: str = "**/*") -> int:
+def _let_index_know(row: Any) -> None:
+    """The index is told of it by the next mending, whatever was true where it comes from."""
+    if hasattr(row, "index_stale"):
+        row.index_stale = row.state == State.READY
+    if hasattr(row, "indexed"):
+        row.indexed = False
+
+
+def _files_of(source: Path) -> Iterator[Path]:
+    """All but what is being written, and a training that goes on."""
+    for path in source.rglob("*"):
+        inside = path.relative_to(source).parts
+        if path.is_file() and path.suffix != ".part" and inside[0] not in ("training", "speech"):
+            yield path
+
+
+def _drop_deleted(source: Path, target: Path) -> None:
+    """What is no longer in the source goes from the copy, too: erased is erased."""
+    for path in target.rglob("*"):
+        if path.is_file() and not (source / path.relative_to(target)).exists():
+            path.unlink()
+
+
+def _copy_tree(source: Path, target: Path, told: Told) -> int:
     """Copy files that are not there yet, or of another size or time; returns how many there are."""
     count = 0
-    for path in source.glob(pattern):
-        if not path.is_file() or path.name.endswith(".part"):
-            continue
+    for path in _files_of(source):
         copy = target / path.relative_to(source)
         try:
             if not _same(path, copy):

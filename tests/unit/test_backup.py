@@ -5,18 +5,20 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from apps.access.models import ApiToken
 from apps.access.tokens import issue_token
-from apps.catalog.backup import MANIFEST
+from apps.catalog.backup import MANIFEST, back_up
 from apps.catalog.editing import delete_tracks
 from apps.catalog.mending import find_drift, mend
 from apps.catalog.models import Collection, Listening, Tag, Track
@@ -48,7 +50,8 @@ def lose_everything(settings: Any, tmp_path: Path) -> None:
     Tag.objects.all().delete()
     Group.objects.all().delete()
     get_user_model().objects.all().delete()
-    get_user_model().objects.create_superuser("admin", password="other")
+    admin = get_user_model().objects.create_superuser("admin", password="other")
+    admin.groups.add(Group.objects.create(name="others"))
     for space in get_index().spaces():
         get_index().drop_space(space)
     media = Path(settings.MEDIA_ROOT)
@@ -107,6 +110,36 @@ def test_a_second_backup_copies_what_is_new(
     again = {path: path.stat().st_ino for path in (folder / "files").rglob("*") if path.is_file()}
     assert made.items() <= again.items()
     assert len(again) == len(made) + 2
+    delete_tracks([catalogue[0].pk])
+    call_command("backup", str(folder), stdout=StringIO())
+    left = {path for path in (folder / "files").rglob("*") if path.is_file()}
+    assert len(left) == len(again) - 2
+
+
+def test_nobody_waits_for_a_backup(catalogue: list[Track], tmp_path: Path) -> None:
+    """Another connection writes while the rows are read, and the backup does not see it."""
+
+    def told(what: str, done: int) -> None:
+        if what == "Collection":
+            writer = Thread(target=write)
+            writer.start()
+            writer.join(10)
+            assert not writer.is_alive()
+
+    def write() -> None:
+        Collection.objects.create(name=f"Meanwhile {Collection.objects.count()}")
+        connection.close()
+
+    made = back_up(tmp_path / "kept", told)
+    assert made["rows"]["catalog.Collection"] == 1
+    assert Collection.objects.count() == 2
+
+
+def test_a_folder_of_others_is_left_alone(catalogue: list[Track], tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(CommandError, match="no backup; choose another"):
+        call_command("backup", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".txt"] == ["letters.txt"]
 
 
 def test_what_is_refused(catalogue: list[Track], tmp_path: Path, settings: Any) -> None:

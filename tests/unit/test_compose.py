@@ -69,6 +69,11 @@ def test_what_is_written_goes_to_a_volume(base: Any) -> None:
         assert base["services"][name]["tmpfs"] == ["/tmp"]  # noqa: S108
 
 
+def test_secrets_stay_out_of_the_image() -> None:
+    for name in (".dockerignore", ".gitignore"):
+        assert ".env*" in (ROOT / name).read_text().splitlines()
+
+
 def test_the_image_has_what_is_installed_and_no_root() -> None:
     image = (ROOT / "Dockerfile").read_text()
     for name in re.findall(r"requirements\S*\.txt", image):

@@ -1,5 +1,6 @@
 """What Prometheus is told, and whom it is told to."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.catalog.models import Listening, State
+from audiosearch.metrics import work
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -15,6 +17,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
 def told(client: Client) -> Samples:
+    work.told_at = -math.inf
     answer = client.get("/metrics")
     assert answer.status_code == 200
     return {
@@ -32,6 +35,7 @@ def test_requests_and_searches_are_counted(
     with clip(440, 2).open("rb") as file:
         assert curator.post("/api/v1/search/", {"file": file}).status_code == 200
     curator.get("/nowhere/at/all/")
+    curator.generic("INVENTED", "/nowhere/at/all/")
     after = told(curator)
 
     def more(name: str, *labels: str) -> float:
@@ -40,6 +44,7 @@ def test_requests_and_searches_are_counted(
 
     assert more("audiosearch_requests_total", "api-search", "POST", "200") == 1
     assert more("audiosearch_requests_total", "none", "GET", "404") == 1
+    assert more("audiosearch_requests_total", "none", "other", "404") == 1
     assert more("audiosearch_request_seconds_count", "api-search") == 1
     for stage in ("decode", "encode", "index", "total"):
         assert more("audiosearch_search_seconds_count", stage) == 1

@@ -25,8 +25,14 @@ def move_tokens(apps: Any, schema_editor: Any) -> None:
             )
         cursor.execute(f"DROP TABLE {TABLE}")
         cursor.execute("DELETE FROM django_migrations WHERE app = 'authtoken'")
+    apps.get_model("contenttypes", "ContentType").objects.filter(app_label="authtoken").delete()
 
 
 class Migration(migrations.Migration):
-    dependencies = [("access", "0001_initial")]
+    dependencies = [
+        ("access", "0001_initial"),
+        ("admin", "0003_logentry_add_action_flag_choices"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
+    ]
     operations = [migrations.RunPython(move_tokens, migrations.RunPython.noop)]

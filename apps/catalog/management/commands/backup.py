@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.catalog.backup import back_up
+from apps.catalog.backup import CannotBackUp, back_up
 from apps.catalog.management.progress import Line
 
 
@@ -23,6 +23,8 @@ class Command(BaseCommand):
         try:
             with Line(self.stderr) as line:
                 made = back_up(options["folder"], line.show)
+        except CannotBackUp as error:
+            raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"The backup is not whole: {error}") from error
         rows = sum(made["rows"].values())

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.base import DeserializationError
+from django.db import DatabaseError
 
 from apps.catalog.backup import CannotRestore, restore
 from apps.catalog.management.progress import Line
@@ -20,7 +22,7 @@ class Command(BaseCommand):
         try:
             with Line(self.stderr) as line:
                 manifest = restore(options["folder"], line.show)
-        except (CannotRestore, OSError) as error:
+        except (CannotRestore, OSError, DatabaseError, DeserializationError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"The backup of {manifest['made_at']} is restored, with its users and passwords. "
