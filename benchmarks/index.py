@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    from audiosearch.engine import milvus_schema
+    from audiosearch.engine import milvus_index, milvus_schema
     from audiosearch.engine.milvus_index import MilvusIndex
     from tests.servers import milvus_lite, milvus_server
 
@@ -51,7 +51,8 @@ def main() -> None:
         made = Made(windows, options.dimension, real=real)
         builds.append(_build(name, index, folder, made))
         for breadth in options.ef or [milvus_schema.GRAPH_SEARCH_BREADTH]:
-            milvus_schema.GRAPH_SEARCH_BREADTH = breadth
+            for module in (milvus_schema, milvus_index):  # both hold it by name
+                vars(module)["GRAPH_SEARCH_BREADTH"] = breadth
             title = f"{name}, ef {breadth}" if options.ef else name
             rows.extend(_search(title, index, made, options.rounds))
         index.drop_space("made")
