@@ -66,8 +66,8 @@ def back_up(folder: Path, told: Told) -> dict[str, Any]:
     manifest.unlink(missing_ok=True)
     shutil.rmtree(folder / DATABASE, ignore_errors=True)
     fresh.rename(folder / DATABASE)
-    for source, target in trees.items():
-        _drop_deleted(source, target)
+    _drop_deleted(Path(settings.MEDIA_ROOT), folder / FILES)
+    _drop_deleted(Path(settings.MODELS_DIR), folder / TRAINED)
     made = {
         "made_at": timezone.now().isoformat(),
         "migrations": _migrations(),

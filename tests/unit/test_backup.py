@@ -1,5 +1,6 @@
 """A backup restored elsewhere answers searches as before."""
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -147,12 +148,12 @@ def test_what_is_refused(catalogue: list[Track], tmp_path: Path, settings: Any) 
     call_command("backup", str(folder), stdout=StringIO())
     with pytest.raises(CommandError, match="There are 4 recordings here"):
         call_command("restore", str(folder))
-    told = (folder / MANIFEST).read_text()
-    (folder / MANIFEST).write_text(told.replace("0001_initial", "0000_other"))
+    told = json.loads((folder / MANIFEST).read_text())
+    told["migrations"]["catalog"] = "9999_of_another_version"
+    (folder / MANIFEST).write_text(json.dumps(told))
     lose_everything(settings, tmp_path)
-    if (folder / MANIFEST).read_text() != told:
-        with pytest.raises(CommandError, match="another version"):
-            call_command("restore", str(folder))
+    with pytest.raises(CommandError, match="another version"):
+        call_command("restore", str(folder))
     (folder / MANIFEST).unlink()
     with pytest.raises(CommandError, match="no whole backup"):
         call_command("restore", str(folder))

@@ -127,18 +127,20 @@ def test_members_do_not_measure(member: Client) -> None:
 
 def test_a_trial_list_is_measured(tmp_path: Path) -> None:
     lines = []
-    files = {(seed, words): write(tmp_path, seed, words).name for seed in SEEDS for words in (0, 1)}
+    files = {
+        (seed, words): write(tmp_path, seed, words).name for seed in SEEDS for words in range(3)
+    }
     for (seed, words), name in files.items():
         for (other, again), second in files.items():
             if (seed, words) < (other, again):
                 lines.append(f"{int(seed == other)} {name} {second}")
-    lines += [line.replace("-0.wav", "-1.wav").replace("1 ", "1 ", 1) for line in lines[:1]] * 6
     (tmp_path / "trials.txt").write_text("\n".join(lines))
     found = read_labelled(tmp_path / "trials.txt")
-    assert len(found.recordings) == 10
+    assert len(found.recordings) == 15
     out = StringIO()
     call_command("evaluate", "speakers", str(tmp_path / "trials.txt"), stdout=out)
-    assert "10 recordings" in out.getvalue()
+    assert "15 recordings" in out.getvalue()
+    assert "15+90" in out.getvalue()
     assert "identifying" not in out.getvalue()
 
 

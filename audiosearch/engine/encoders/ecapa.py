@@ -6,8 +6,8 @@ Based Speaker Verification", 2020, https://arxiv.org/abs/2005.07143.
 
 from pathlib import Path
 
-from audiosearch.engine.encoders.base import EncoderSpec, Progress, WeightFile
-from audiosearch.engine.encoders.waveform import EXPORT, LONGEST, RATE, WaveformEncoder
+from audiosearch.engine.encoders.base import Progress, WeightFile
+from audiosearch.engine.encoders.waveform import EXPORT, WaveformEncoder, voice_spec
 from audiosearch.engine.errors import ModelUnavailable
 
 WEIGHTS = WeightFile(
@@ -25,18 +25,13 @@ WEIGHTS = WeightFile(
 class Ecapa(WaveformEncoder):
     """192-d embeddings of speech, trained on VoxCeleb 1 and 2."""
 
-    spec = EncoderSpec(
+    spec = voice_spec(
         name="ecapa",
         version=1,
         title="ECAPA-TDNN (VoxCeleb)",
         dimension=192,
-        sample_rate=RATE,
-        min_ms=100,
-        window_ms=LONGEST * 1000 // RATE,
-        hop_ms=LONGEST * 1000 // RATE,
         licence="Apache-2.0",
         source="https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb",
-        hears="voices",
         weights=(WEIGHTS,),
     )
 

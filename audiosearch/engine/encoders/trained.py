@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from audiosearch.engine.encoders.base import EncoderSpec
-from audiosearch.engine.encoders.waveform import LONGEST, RATE, WaveformEncoder
+from audiosearch.engine.encoders.waveform import RATE, WaveformEncoder, voice_spec
 
 DESCRIPTION = "encoder.json"
 
@@ -14,18 +13,13 @@ DESCRIPTION = "encoder.json"
 def trained_encoder(folder: Path) -> type[WaveformEncoder]:
     """The class of the encoder in a folder that `install_trained` filled."""
     told = json.loads((folder / DESCRIPTION).read_text())
-    spec = EncoderSpec(
+    spec = voice_spec(
         name=folder.name,
         version=told["version"],
         title=told["title"],
         dimension=told["dimension"],
-        sample_rate=RATE,
-        min_ms=100,
-        window_ms=LONGEST * 1000 // RATE,
-        hop_ms=LONGEST * 1000 // RATE,
         licence="yours",
         source=told["source"],
-        hears="voices",
     )
     face = {"spec": spec, "export": _export(told["version"]), "__doc__": spec.title}
     return type(folder.name, (WaveformEncoder,), face)

@@ -1,11 +1,11 @@
 """Voice encoders that are one ONNX file, from samples to embedding."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from audiosearch.engine.encoders.base import Encoded, Encoder, FloatArray
+from audiosearch.engine.encoders.base import Encoded, Encoder, EncoderSpec, FloatArray
 from audiosearch.engine.encoders.sessions import open_session
 from audiosearch.engine.errors import ModelUnavailable
 
@@ -13,6 +13,19 @@ RATE = 16_000
 SHORTEST = RATE  # samples; what is shorter is repeated
 LONGEST = 20 * RATE  # samples; what is longer is heard in parts, because memory grows with length
 EXPORT = "encoder.onnx"
+
+
+def voice_spec(**told: Any) -> EncoderSpec:
+    """The declared face of such an encoder; told: what differs from one to the other."""
+    longest_ms = LONGEST * 1000 // RATE
+    return EncoderSpec(
+        sample_rate=RATE,
+        min_ms=100,
+        window_ms=longest_ms,
+        hop_ms=longest_ms,
+        hears="voices",
+        **told,
+    )
 
 
 class WaveformEncoder(Encoder):

@@ -7,8 +7,8 @@ their digests are not published.
 
 from pathlib import Path
 
-from audiosearch.engine.encoders.base import EncoderSpec, Progress, WeightFile
-from audiosearch.engine.encoders.waveform import EXPORT, LONGEST, RATE, WaveformEncoder
+from audiosearch.engine.encoders.base import Progress, WeightFile
+from audiosearch.engine.encoders.waveform import EXPORT, WaveformEncoder, voice_spec
 from audiosearch.engine.errors import ModelUnavailable
 
 REPOSITORY = "https://huggingface.co/microsoft/wavlm-base-plus-sv"
@@ -23,18 +23,13 @@ FILES = tuple(
 class WavLm(WaveformEncoder):
     """512-d embeddings of speech, trained on VoxCeleb 1."""
 
-    spec = EncoderSpec(
+    spec = voice_spec(
         name="wavlm",
         version=1,
         title="WavLM Base+ x-vector",
         dimension=512,
-        sample_rate=RATE,
-        min_ms=100,
-        window_ms=LONGEST * 1000 // RATE,
-        hop_ms=LONGEST * 1000 // RATE,
         licence=LICENCE,
         source=REPOSITORY,
-        hears="voices",
         weights=FILES,
     )
 
