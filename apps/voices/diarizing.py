@@ -18,11 +18,11 @@ from apps.voices.models import Diarization, DiarizedVoice, VoiceAction
 from apps.voices.services import note, recognise
 from apps.voices.tasks import nudge
 from apps.voices.thresholds import point_in_force
-from audiosearch.engine.audio import inspect, stream
 from audiosearch.engine.diarization import Diarization as Found
 from audiosearch.engine.diarization import Turn, diarize
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import AudioError, TooLong
+from audiosearch.engine.sandbox import inspect, stream
 from audiosearch.engine.speech import RATE
 
 MAX_CLIP_S = 600

@@ -9,10 +9,10 @@ from django.conf import settings
 
 from apps.catalog.queries import model_turn, query_slot
 from apps.voices.thresholds import point_in_force
-from audiosearch.engine.audio import decode, inspect
 from audiosearch.engine.encoders import encoder_spec, load_encoder
 from audiosearch.engine.encoders.base import Encoder, FloatArray
 from audiosearch.engine.errors import AudioError, ModelUnavailable
+from audiosearch.engine.sandbox import decode, inspect
 from audiosearch.engine.speech import RATE, Speech, find_speech
 
 log = logging.getLogger(__name__)

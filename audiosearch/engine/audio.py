@@ -25,6 +25,8 @@ MIN_DURATION_MS = 100
 SILENCE_PEAK = 10 ** (-72 / 20)  # -72 dBFS, about eight steps of 16-bit audio
 FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
 MIN_DECODED_SHARE = 0.5
+MAX_CHANNELS = 64
+SAMPLE_RATES = range(1000, 768_000 + 1)
 FORMATS = "WAV, FLAC, MP3, Ogg Vorbis, Opus, M4A/AAC, AIFF, WebM or MP4"
 SUFFIXES = frozenset(
     [
@@ -103,7 +105,21 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             stream = container.streams.audio[0]
             if not stream.codec_context.sample_rate or not stream.codec_context.channels:
                 raise CorruptAudio("The file is damaged: it does not say how it was sampled.")
+            _refuse_extremes(stream.codec_context)
             yield container, stream
+
+
+def _refuse_extremes(codec: Any) -> None:
+    """A header may claim anything; a second of it has to fit into memory."""
+    if codec.channels > MAX_CHANNELS:
+        raise UnsupportedAudio(
+            f"The audio has {codec.channels} channels; at most {MAX_CHANNELS} are read."
+        )
+    if codec.sample_rate not in SAMPLE_RATES:
+        raise UnsupportedAudio(
+            f"The audio is sampled at {codec.sample_rate} Hz; from {SAMPLE_RATES[0]} to "
+            f"{SAMPLE_RATES[-1]} Hz are read."
+        )
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:

@@ -12,9 +12,9 @@ from threading import Event, Semaphore
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.audio import stream
 from audiosearch.engine.encoders.base import Encoded, Encoder, FloatArray
 from audiosearch.engine.errors import CorruptAudio
+from audiosearch.engine.sandbox import stream
 from audiosearch.engine.windows import PeakMeter, Window, cut_windows
 
 BATCH_WINDOWS = 8

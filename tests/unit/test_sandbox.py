@@ -1,0 +1,162 @@
+"""The decoder in its own process: the same answers, and whatever a file does, the caller lives."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiosearch.engine import audio, sandbox
+from audiosearch.engine.errors import CorruptAudio, EmptyAudio, SilentAudio, UnsupportedAudio
+from tests.audio_files import tone, write_audio
+
+RATE = 16000
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """Longer than what fits between the processes, so that its decoder has to wait."""
+    return write_audio(tmp_path / "long.wav", tone(120, 440))
+
+
+def decoders() -> list[int]:
+    """Process ids of the decoders that run for this process."""
+    assert sandbox._server is not None
+    server = str(sandbox._server[1].pid)
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == server:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def begun(path: Path) -> tuple[Iterator[np.ndarray], int]:
+    """A stream that has given its first block, and the process behind it."""
+    before = set(decoders()) if sandbox._server else set()
+    blocks = sandbox.stream(path, RATE)
+    next(blocks)
+    (pid,) = set(decoders()) - before
+    return blocks, pid
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while pid in decoders():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_it_answers_what_the_decoder_answers(long: Path) -> None:
+    assert np.array_equal(sandbox.decode(long, RATE), audio.decode(long, RATE))
+    stretch = {"start_ms": 60_000, "end_ms": 61_500}
+    assert np.array_equal(
+        sandbox.decode(long, RATE, **stretch), audio.decode(long, RATE, **stretch)
+    )
+    asked = {"max_duration_ms": 10**6}
+    assert sandbox.inspect(long, **asked) == audio.inspect(long, **asked)
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [(b"", EmptyAudio), (b"nonsense" * 9, UnsupportedAudio), (b"RIFF0000WAVE", CorruptAudio)],
+)
+def test_its_refusals_are_the_same(tmp_path: Path, content: bytes, refusal: type) -> None:
+    path = tmp_path / "file.wav"
+    path.write_bytes(content)
+    with pytest.raises(refusal) as expected:
+        audio.inspect(path, max_duration_ms=10**6)
+    with pytest.raises(refusal) as found:
+        sandbox.inspect(path, max_duration_ms=10**6)
+    assert str(found.value) == str(expected.value)
+
+
+def test_silence_is_told_by_name(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "silent.wav", np.zeros(RATE, np.float32))
+    with pytest.raises(SilentAudio):
+        sandbox.inspect(path, max_duration_ms=10**6)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+def test_a_file_that_crashes_its_decoder_is_refused(long: Path, number: int) -> None:
+    blocks, pid = begun(long)
+    os.kill(pid, number)
+    with pytest.raises(CorruptAudio, match="breaks the decoder"):
+        list(blocks)
+    assert len(sandbox.decode(long, RATE)) == 120 * RATE, "the next file is read as ever"
+
+
+def test_a_file_that_hangs_its_decoder_is_refused_and_the_decoder_killed(
+    long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "STALL_S", 0.5)
+    blocks, pid = begun(long)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(CorruptAudio, match="does not come to an end"):
+        list(blocks)
+    assert gone(pid)
+
+
+def test_nobody_decodes_on_for_nobody(long: Path) -> None:
+    blocks, pid = begun(long)
+    blocks.close()  # type: ignore[attr-defined]
+    assert gone(pid)
+
+
+def test_memory_time_and_files_are_limited(long: Path) -> None:
+    blocks, pid = begun(long)
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    blocks.close()  # type: ignore[attr-defined]
+    rows = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()[1:]}
+    assert 2**28 < int(rows["Max address space"]) < 2**32
+    assert int(rows["Max cpu time"]) <= 900
+    assert int(rows["Max open files"]) <= 64
+    assert (rows["Max file size"], rows["Max core file size"]) == ("0", "0")
+
+
+def test_a_server_that_died_is_started_again(long: Path) -> None:
+    sandbox.decode(long, RATE)
+    assert sandbox._server is not None
+    first = sandbox._server[1]
+    first.kill()
+    first.wait()
+    assert len(sandbox.decode(long, RATE)) == 120 * RATE
+    assert sandbox._server[1].pid != first.pid
+
+
+def test_many_threads_at_once(tmp_path: Path) -> None:
+    paths = [write_audio(tmp_path / f"{hz}.wav", tone(3, hz)) for hz in range(300, 308)]
+    expected = [audio.decode(path, RATE) for path in paths]
+    found: dict[int, np.ndarray] = {}
+
+    def read(number: int) -> None:
+        found[number] = sandbox.decode(paths[number], RATE)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(len(paths))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found[number], expected[number]) for number in range(len(paths)))
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(65, 8000), (1, 800_000), (1, 100)])
+def test_headers_that_claim_too_much_are_refused(tmp_path: Path, channels: int, rate: int) -> None:
+    path = tmp_path / "wide.wav"
+    block = 2 * channels
+    data = b"\x01\x20" * channels * rate
+    header = b"RIFF" + (36 + len(data)).to_bytes(4, "little") + b"WAVEfmt \x10\x00\x00\x00\x01\x00"
+    header += channels.to_bytes(2, "little") + rate.to_bytes(4, "little")
+    header += (rate * block).to_bytes(4, "little") + block.to_bytes(2, "little") + b"\x10\x00"
+    path.write_bytes(header + b"data" + len(data).to_bytes(4, "little") + data)
+    with pytest.raises(UnsupportedAudio, match="channels" if channels > 1 else "sampled at"):
+        sandbox.inspect(path, max_duration_ms=10**6)
