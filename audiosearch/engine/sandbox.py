@@ -1,18 +1,17 @@
-"""The decoder where it can be killed: every file is read in a process of its own.
+"""The decoder where it can be killed: files are read in processes of their own.
 
 FFmpeg reads what strangers send, in C. A file that crashes it, hangs it or asks for too much memory
-ends its own process and is refused; the caller lives on. `sandbox_server` forks these processes.
+ends its decoder and is refused; the caller lives on. A decoder reads one file at a time, and the
+next one when it has come through; one is always kept.
 """
 
 import json
 import os
-import signal
 import socket
-import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,138 +20,163 @@ import numpy as np
 
 from audiosearch.engine import errors
 from audiosearch.engine.audio import AudioInfo
+from audiosearch.engine.decoder import HEADER
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import AudioError, Busy, CorruptAudio
 
-HEADER = struct.Struct("<cI")
-"""Of every message: its kind and its length in bytes; see sandbox_server."""
 STALL_S = 20
 """So long a decoder may work at the next second of sound."""
 INSPECT_S = 60
 """So long it may take to find out what a file is."""
 START_S = 60
-
-_starting = Lock()
-_server: tuple[int, subprocess.Popen[bytes], socket.socket] | None = None
+MAX_FILES = 200
+"""After so many a decoder is replaced, lest what one file leaves behind harm another."""
+IDLE_S = 60
+"""So long those are kept that more files at once would need."""
+# A decoder uses one core; the pools of these libraries would only take memory.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
-    """`audio.inspect` in a process of its own; CorruptAudio when the file breaks the decoder."""
+    """`audio.inspect` in another process; CorruptAudio when the file breaks the decoder."""
     asked = {"max_duration_ms": max_duration_ms, "thorough": thorough}
-    told = b"".join(_messages("inspect", path, asked, INSPECT_S))
+    told = b"".join(_answers("inspect", path, asked, INSPECT_S))
     return AudioInfo(**json.loads(told))
 
 
 def stream(
     path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
 ) -> Iterator[FloatArray]:
-    """`audio.stream` in a process of its own; CorruptAudio when the file breaks the decoder."""
+    """`audio.stream` in another process; CorruptAudio when the file breaks the decoder."""
     asked = {"sample_rate": sample_rate, "start_ms": start_ms, "end_ms": end_ms}
-    for block in _messages("stream", path, asked, STALL_S):
+    for block in _answers("stream", path, asked, STALL_S):
         yield np.frombuffer(block, np.float32)
 
 
 def decode(
     path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
 ) -> FloatArray:
-    """`audio.decode` in a process of its own; CorruptAudio when the file breaks the decoder."""
+    """`audio.decode` in another process; CorruptAudio when the file breaks the decoder."""
     blocks = list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms))
     if not any(map(len, blocks)):
         raise CorruptAudio("No sound could be decoded from the file.")
     return np.concatenate(blocks)
 
 
-def _messages(call: str, path: Path, asked: dict[str, Any], patience_s: float) -> Iterator[bytes]:
-    """What a decoder process answers, until it has said that this was all."""
-    ours, theirs = socket.socketpair()
-    pid = 0
-    with ours:
-        with theirs, path.open("rb") as file:
-            _send(json.dumps({"call": call, **asked}).encode(), [file.fileno(), theirs.fileno()])
+class _Decoder:
+    """A process that decodes, and the line to it."""
+
+    def __init__(self) -> None:
+        self.files, self.idle_since = 0, 0.0
+        self.line, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "audiosearch.engine.decoder"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, **ONE_THREAD},
+            )
+        self.line.settimeout(START_S)
         try:
-            ours.settimeout(START_S)
-            while True:
-                kind, payload = _receive(ours)
-                if kind == b"p":
-                    pid = int.from_bytes(payload, "little")
-                    ours.settimeout(patience_s)
-                elif kind == b"d":
-                    yield bytes(payload)
-                elif kind == b"e":
-                    pid = 0
-                    raise _error(json.loads(payload))
-                else:
-                    pid = 0
-                    return
-        except TimeoutError as error:
-            if not pid:
-                _stop_server()
-                raise Busy("The decoder does not answer; try again in a moment.") from error
-            raise CorruptAudio(
-                "The file is damaged: decoding it does not come to an end."
-            ) from error
-        except (EOFError, ConnectionError) as error:
-            raise CorruptAudio("The file is damaged: it breaks the decoder.") from error
-        finally:
-            if pid:  # it may hang, or be of no use any more
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.receive()
+        except (EOFError, OSError) as error:
+            self.kill()
+            raise Busy("The decoder cannot be started; try again in a moment.") from error
+
+    def ask(self, request: dict[str, Any], file: int, patience_s: float) -> None:
+        """Raises OSError when it has ended."""
+        self.line.settimeout(patience_s)
+        socket.send_fds(self.line, [json.dumps(request).encode()], [file])
+
+    def receive(self) -> tuple[bytes, bytearray]:
+        """Kind and payload of the next message; raises EOFError or OSError (TimeoutError)."""
+        kind, length = HEADER.unpack(self._exactly(HEADER.size))
+        return kind, self._exactly(length)
+
+    def _exactly(self, length: int) -> bytearray:
+        buffer = bytearray(length)
+        left = memoryview(buffer)
+        while left:
+            count = self.line.recv_into(left)
+            if not count:
+                raise EOFError
+            left = left[count:]
+        return buffer
+
+    def kill(self) -> None:
+        self.line.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class _Pool:
+    """The decoders of this process that have nothing to do."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Decoder] = []
+        self.owner = os.getpid()
+        self.lock = Lock()
+
+    def asked(self, request: dict[str, Any], file: int, patience_s: float) -> _Decoder:
+        """A decoder that has been asked; a new one when none is idle."""
+        while decoder := self._take():
+            try:
+                decoder.ask(request, file, patience_s)
+            except OSError:  # it has been killed meanwhile
+                decoder.kill()
+            else:
+                return decoder
+        decoder = _Decoder()
+        decoder.ask(request, file, patience_s)
+        return decoder
+
+    def give_back(self, decoder: _Decoder) -> None:
+        """Keep a decoder for the next file, and end those that have waited for one for long."""
+        decoder.files += 1
+        decoder.idle_since = now = time.monotonic()
+        with self.lock:
+            ended = [each for each in self.idle if each.idle_since < now - IDLE_S]
+            self.idle = [each for each in self.idle if each not in ended]
+            (ended if decoder.files >= MAX_FILES else self.idle).append(decoder)
+        for each in ended:
+            each.kill()
+
+    def _take(self) -> _Decoder | None:
+        with self.lock:
+            if self.owner != os.getpid():  # this is a fork, and they are its parent's
+                self.owner, self.idle = os.getpid(), []
+            return self.idle.pop() if self.idle else None
+
+
+_pool = _Pool()
+
+
+def _answers(call: str, path: Path, asked: dict[str, Any], patience_s: float) -> Iterator[bytes]:
+    """The data that a decoder answers with, until it has said that this was all."""
+    with path.open("rb") as file:
+        decoder = _pool.asked({"call": call, **asked}, file.fileno(), patience_s)
+    whole = False
+    try:
+        while True:
+            kind, payload = decoder.receive()
+            whole = kind in (b"e", b"z")
+            if kind == b"e":
+                raise _error(json.loads(payload))
+            if whole:
+                return
+            yield bytes(payload)
+    except TimeoutError as error:
+        raise CorruptAudio("The file is damaged: decoding it does not come to an end.") from error
+    except (EOFError, OSError) as error:
+        raise CorruptAudio("The file is damaged: it breaks the decoder.") from error
+    finally:
+        if whole:
+            _pool.give_back(decoder)
+        else:  # it hangs, has died, or goes on with what nobody wants
+            decoder.kill()
 
 
 def _error(told: dict[str, str]) -> AudioError:
     kind = getattr(errors, told["kind"], CorruptAudio)
     return kind(told["message"]) if issubclass(kind, AudioError) else CorruptAudio(told["message"])
-
-
-def _receive(reply: socket.socket) -> tuple[bytes, bytearray]:
-    kind, length = HEADER.unpack(_exactly(reply, HEADER.size))
-    return kind, _exactly(reply, length)
-
-
-def _exactly(reply: socket.socket, length: int) -> bytearray:
-    buffer = bytearray(length)
-    left = memoryview(buffer)
-    while left:
-        count = reply.recv_into(left)
-        if not count:
-            raise EOFError
-        left = left[count:]
-    return buffer
-
-
-def _send(request: bytes, descriptors: list[int]) -> None:
-    """Hand a request to the server; one that has died is started again."""
-    try:
-        socket.send_fds(_control(), [request], descriptors)
-    except (BrokenPipeError, ConnectionResetError):
-        _stop_server()
-        socket.send_fds(_control(), [request], descriptors)
-
-
-def _control() -> socket.socket:
-    """The line to this process's server, which a fork must not share with its parent."""
-    global _server
-    with _starting:
-        if _server is None or _server[0] != os.getpid():
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "audiosearch.engine.sandbox_server"],
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    cwd=Path(__file__).parents[2],
-                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                )
-            _server = os.getpid(), process, ours
-        return _server[2]
-
-
-def _stop_server() -> None:
-    """Forget the server; the next request starts another."""
-    global _server
-    with _starting:
-        if _server is not None and _server[0] == os.getpid():
-            _server[1].kill()
-            _server[1].wait()
-            _server[2].close()
-        _server = None
