@@ -1,6 +1,7 @@
 # The image of web, worker and beat. It needs nothing writable but /data and /tmp.
 FROM python:3.11-slim AS build
 RUN python -m venv /venv
+WORKDIR /build
 COPY requirements.txt requirements-bare.txt ./
 RUN /venv/bin/pip install --no-cache-dir -r requirements.txt \
     && /venv/bin/pip install --no-cache-dir --no-deps -r requirements-bare.txt
@@ -12,7 +13,7 @@ WORKDIR /app
 COPY . .
 ENV PATH=/venv/bin:$PATH DATA_DIR=/data HOST=0.0.0.0 PORT=8000 HOME=/tmp MPLCONFIGDIR=/tmp NUMBA_CACHE_DIR=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-USER audiosearch
+USER 10001
 VOLUME /data
 EXPOSE 8000
 CMD ["python", "-m", "granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--blocking-threads", "16", "audiosearch.wsgi:application"]

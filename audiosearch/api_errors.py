@@ -1,10 +1,14 @@
 """One shape for every error of the API."""
 
+import errno
 import logging
+import sys
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.views.defaults import bad_request as page_of_bad_request
 from django.views.defaults import server_error as page_of_server_error
 from rest_framework import status
@@ -15,6 +19,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 from audiosearch.engine.errors import (
     AudioError,
     Busy,
+    Conflict,
     EngineError,
     TooLarge,
     UnsupportedAudio,
@@ -36,6 +41,8 @@ def status_of(error: EngineError) -> int:
         return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     if isinstance(error, UnsupportedAudio):
         return status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    if isinstance(error, Conflict):
+        return status.HTTP_409_CONFLICT
     if isinstance(error, AudioError):
         return status.HTTP_409_CONFLICT if error.retryable else 422
     return status.HTTP_503_SERVICE_UNAVAILABLE
@@ -88,8 +95,33 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """A fault of ours: JSON below /api/, a page elsewhere."""
+    """A fault of ours, or of what we stand on: JSON below /api/, a page elsewhere."""
+    if reason := _what_is_away(sys.exception()):
+        return _unavailable(request, reason)
     if not request.path.startswith("/api/"):
         return page_of_server_error(request)
     message = "Something broke on our side; the log says what."
     return JsonResponse(error_body("server_error", message), status=500)
+
+
+def _what_is_away(error: BaseException | None) -> str:
+    """The sentence for an error that ends by itself, or with a hand on a server; else empty.
+
+    Here rather than in a middleware: sessions and users are read from the database everywhere.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return "The database does not answer. Nothing is lost; try again in a moment."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk of the server is full, so nothing can be taken in; ask who keeps it."
+    return ""
+
+
+def _unavailable(request: HttpRequest, reason: str) -> HttpResponse:
+    response: HttpResponse
+    if request.path.startswith("/api/"):
+        response = JsonResponse(error_body("unavailable", reason), status=503)
+    else:
+        page = loader.get_template("503.html").render({"reason": reason})
+        response = HttpResponse(page, status=503)
+    response["Retry-After"] = str(RETRY_AFTER_S)
+    return response

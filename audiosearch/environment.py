@@ -1,4 +1,4 @@
-"""Reads settings from the environment and refuses nonsense in words."""
+"""Reads settings from the environment, or from files it names, and refuses nonsense in words."""
 
 import os
 import secrets
@@ -6,9 +6,33 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MILVUS_TOKEN")
+"""Settings that may come from the file at NAME_FILE instead, and are never shown."""
+
 
 def text(name: str, default: str = "") -> str:
-    return os.environ.get(name, default).strip()
+    """The value of a setting; raises ImproperlyConfigured when its file cannot be read."""
+    path = file_of(name)
+    if path is None:
+        return os.environ.get(name, default).strip()
+    if os.environ.get(name, "").strip():
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; leave one of them out.")
+    try:
+        value = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ImproperlyConfigured(
+            f"{name}_FILE is {path}, which cannot be read: {reason}."
+        ) from None
+    if not value:
+        raise ImproperlyConfigured(f"{name}_FILE is {path}, which is empty.")
+    return value
+
+
+def file_of(name: str) -> Path | None:
+    """The file that a secret setting comes from, as Docker and Kubernetes hand them over."""
+    path = os.environ.get(f"{name}_FILE", "").strip() if name in SECRETS else ""
+    return Path(path) if path else None
 
 
 def boolean(name: str, default: bool) -> bool:
@@ -31,9 +55,10 @@ def integer(name: str, default: int, *, least: int = 0, most: int = 2**63) -> in
 
 def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     value = text(name, default)
-    if value not in options:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(options)}.")
-    return value
+    for option in options:
+        if value.casefold() == option.casefold():
+            return option
+    raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(options)}.")
 
 
 def names(name: str, default: str = "") -> list[str]:
@@ -50,15 +75,26 @@ def folder(name: str, default: Path) -> Path:
 def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     value = text(name, default)
     if value and not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
+        told = f"{name}" if name in SECRETS else f"{name} is {value!r}; it"
         raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must start with one of {', '.join(schemes)} and a colon."
+            f"{told} must start with one of {', '.join(schemes)} and a colon."
         )
     return value
 
 
+def make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The folder {path} cannot be made: {error.strerror}. Let this user write there, or "
+            "name another folder in DATA_DIR."
+        ) from error
+
+
 def kept_secret(path: Path) -> str:
     """The secret in `path`, made on first use and readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:

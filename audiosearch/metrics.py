@@ -59,7 +59,7 @@ class Work(Collector):
         """What was found a moment ago, lest many scrapes count all rows again and again."""
         if time.monotonic() - self.told_at > KEPT_S:
             try:
-                self.told = [_tracks(), _queue_age(), _failures(), _behind(), _jobs()]
+                self.told = [_tracks(), _queue_age(), _failures(), _behind(), _jobs(), *_drift()]
                 self.told_at = time.monotonic()
             except Error:
                 return  # what this process counted is told all the same
@@ -131,6 +131,22 @@ def _jobs() -> GaugeMetricFamily:
         for state, count in rows.order_by():
             found.add_metric([kind.__name__.lower(), state], count)
     return found
+
+
+def _drift() -> list[GaugeMetricFamily]:
+    from apps.catalog.checking import last_check
+
+    checked = last_check()
+    if checked is None:
+        return []
+    found = GaugeMetricFamily(
+        "audiosearch_drift", "What the last scheduled check found and mended", labels=["kind"]
+    )
+    for kind, count in checked.drift.items():
+        found.add_metric([kind], count)
+    at = GaugeMetricFamily("audiosearch_checked_timestamp_seconds", "When it was")
+    at.add_metric([], checked.at)
+    return [found, at]
 
 
 work = Work()

@@ -18,12 +18,42 @@ class ErrorSerializer(Serializer):
     error = ErrorBody()
 
 
+MEANINGS = {
+    "400": "The request is malformed or not valid; details say what of it",
+    "401": "Nobody has logged in, or the token is not known",
+    "403": "This user, or the scope of this token, may not do this",
+    "404": "There is no such thing, or no such page of a list",
+    "406": "No type of answer that the caller takes can be sent",
+    "409": "It contradicts what is there, or is not there yet",
+    "413": "The file is too large",
+    "415": "The body is of no type that can be read, or the file is no audio that can be",
+    "416": "The range lies outside of the file",
+    "422": "The audio cannot be used; the message says why",
+    "429": "Too many requests; try again after Retry-After seconds",
+    "503": "A part of the service is busy or away; try again after Retry-After seconds",
+}
+ANY = ("400", "404", "406")
+GUARDED = ("401", "403", "503")
+BY_METHOD = {"POST": ("409", "413", "415", "422"), "PATCH": ("409", "415"), "DELETE": ("409",)}
+BY_ENDING = {"/similar": ("409", "413", "415", "422"), "/audio": ("416",)}
+
+
 class Schema(AutoSchema):
-    """Adds the error shape to every operation."""
+    """Adds the errors, all of one shape, to every operation."""
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        body = self._get_response_for_code(ErrorSerializer, "default")
-        body["description"] = "Any error"
-        bodies.setdefault("default", body)
+        for code in self._error_codes():
+            body = self._get_response_for_code(ErrorSerializer, code)
+            bodies.setdefault(code, body | {"description": MEANINGS[code]})
         return bodies
+
+    def _error_codes(self) -> list[str]:
+        """Those that this operation may answer, in order."""
+        ending = next((codes for end, codes in BY_ENDING.items() if self.path.endswith(end)), ())
+        codes = {*ANY, *BY_METHOD.get(self.method, ()), *ending}
+        if self.view.authentication_classes:
+            codes.update(GUARDED)
+        if self.view.get_throttles():
+            codes.add("429")
+        return sorted(codes)

@@ -22,6 +22,11 @@ HTTPS = env.boolean("HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^api/v1/(live|ready)/$", r"^metrics$"]  # probes speak plain HTTP
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.boolean("HSTS_SUBDOMAINS", False)
+# These two ask for HSTS on every host below this one, which may not be ours to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -80,6 +85,14 @@ CELERY_BEAT_SCHEDULE = {
     "mend voices": {"task": "voices.mend", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
 }
+CHECK_EVERY_HOURS = env.integer("CHECK_EVERY_HOURS", 24)
+if CHECK_EVERY_HOURS:
+    _every_s = CHECK_EVERY_HOURS * 3600.0
+    CELERY_BEAT_SCHEDULE["check"] = {
+        "task": "catalog.check",
+        "schedule": _every_s,
+        "options": {"expires": _every_s},
+    }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
@@ -120,12 +133,13 @@ for _folder in (
     STATIC_ROOT,
     Path(FILE_UPLOAD_TEMP_DIR),
 ):
-    _folder.mkdir(parents=True, exist_ok=True)
+    env.make_folder(_folder)
 
 # --- Limits -------------------------------------------------------------------------------------
 MAX_FILE_BYTES = env.integer("MAX_FILE_MB", 1024, least=1) * 1024 * 1024
 MAX_DURATION_S = env.integer("MAX_DURATION_S", 4 * 3600, least=1)
 MAX_QUERY_DURATION_S = env.integer("MAX_QUERY_DURATION_S", 600, least=1)
+SEARCHES_PER_MINUTE = env.integer("SEARCHES_PER_MINUTE", 120)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 WARM_UP = env.boolean("WARM_UP", True)
@@ -154,6 +168,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Django -------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "audiosearch.apps.ServiceConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -172,6 +187,8 @@ INSTALLED_APPS = [
     "apps.voices",
 ]
 MIDDLEWARE = [
+    "audiosearch.request_ids.give_request_ids",
+    "audiosearch.logs.log_requests",
     "audiosearch.metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -218,6 +235,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "audiosearch.schema.Schema",
     "EXCEPTION_HANDLER": "audiosearch.api_errors.exception_handler",
     "PAGE_SIZE": 50,
+    "NUM_PROXIES": env.integer("PROXIES", 0),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "audiosearch",
@@ -236,15 +254,32 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", ("text", "json"))
+LOG_REQUESTS = env.boolean("LOG_REQUESTS", LOG_FORMAT == "json")
+# Levels of their own, as Celery sets that of the root anew.
+_TOLD = {"level": "INFO" if LOG_REQUESTS else "WARNING"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "audiosearch.logs.RequestIdFilter"}},
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "text": {"()": "audiosearch.logs.TextFormatter"},
+        "json": {"()": "audiosearch.logs.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "filters": ["request_id"],
+        }
+    },
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
+    },
     "loggers": {
+        "audiosearch.requests": _TOLD,
+        "audiosearch.listening": _TOLD,
         "pymilvus": {"level": "CRITICAL"},
         "libav": {"level": "ERROR"},
         "kombu.connection": {"level": "ERROR"},

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -84,7 +85,7 @@ class Supervisor:
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self.say(f"{child.name} does not stop; killing it")
+                self._tell(f"{child.name} does not stop; killing it")
             self._kill(child)
             child.process.wait()
 
@@ -97,6 +98,11 @@ class Supervisor:
         signal.signal(signal.SIGINT, handler)
         signal.signal(signal.SIGTERM, handler)
 
+    def _tell(self, line: str) -> None:
+        """Say it, if it can be said: a full disk or a closed terminal ends nobody."""
+        with suppress(OSError, ValueError):
+            self.say(line)
+
     def _look_after(self, child: Child) -> None:
         if child.process is None or child.process.poll() is None:
             return
@@ -107,7 +113,7 @@ class Supervisor:
         child.deaths = [death for death in child.deaths if now - death < RESTART_WINDOW_S] + [now]
         if len(child.deaths) >= RESTART_LIMIT:
             raise ChildFailed(f"{self._epitaph(child)}\nIt died {RESTART_LIMIT} times in a minute.")
-        self.say(f"{child.name} ended with code {child.process.returncode}; starting it again")
+        self._tell(f"{child.name} ended with code {child.process.returncode}; starting it again")
         self._kill(child)  # what it may have left of its own children
         self.stopping.wait(0.5 * len(child.deaths))
         self._spawn(child)
@@ -133,7 +139,7 @@ class Supervisor:
                 child.last_lines.append(line.rstrip())
                 if child.quiet:
                     continue
-                self.say(line.rstrip() if child.one_shot else f"[{child.name}] {line.rstrip()}")
+                self._tell(line.rstrip() if child.one_shot else f"[{child.name}] {line.rstrip()}")
 
     def _kill(self, child: Child) -> None:
         """Kill a child's whole process group; a no-op when it is gone."""

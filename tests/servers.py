@@ -48,9 +48,88 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Server:
+    """A server as a process group of its own, that can be stopped, paused and started again.
+
+    It keeps its address and its data.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        command: Sequence[str],
+        log: Path,
+        ready: Callable[[], bool],
+        *,
+        wait_s: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        stop_signal: int = signal.SIGTERM,
+    ) -> None:
+        self.url = url
+        self._command = command
+        self._log = log
+        self._ready = ready
+        self._wait_s = wait_s
+        self._environment = environment
+        self._stop_signal = stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers; raises ServerFailed."""
+        with self._log.open("w") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=self._log.parent,
+                env={**os.environ, **self._environment},
+            )
+        deadline = time.monotonic() + self._wait_s
+        while not self._ready():
+            ended = self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                self.stop()
+                how = "stopped" if ended else f"not ready in {self._wait_s:.0f} s"
+                said = self._log.read_text()[-2000:]
+                raise ServerFailed(f"{self._command[0]} {how}:\n{said}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it and all its children: politely, then not; a no-op when it does not run."""
+        if self._process is None:
+            return
+        _signal(self._process, signal.SIGCONT)
+        _stop(self._process, self._stop_signal)
+        self._process = None
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        assert self._process is not None
+        _signal(self._process, signal.SIGKILL)
+        self._process.wait(GRACE_S)
+        self._process = None
+
+    def pause(self) -> None:
+        """Let it hang: it takes connections and says nothing."""
+        assert self._process is not None
+        _signal(self._process, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        _signal(self._process, signal.SIGCONT)
+
+
 @contextmanager
 def milvus_lite(data_dir: Path, *, port: int = 0) -> Iterator[str]:
-    """Milvus Lite's server on `data_dir`; yields its URI.
+    """Milvus Lite's server on `data_dir`; yields its URI."""
+    with milvus_lite_process(data_dir, port=port) as server:
+        yield server.url
+
+
+@contextmanager
+def milvus_lite_process(data_dir: Path, *, port: int = 0) -> Iterator[Server]:
+    """Milvus Lite's server on `data_dir`.
 
     One worker: Lite's engine does not guard a collection against two writers at once.
     """
@@ -60,14 +139,27 @@ def milvus_lite(data_dir: Path, *, port: int = 0) -> Iterator[str]:
         _found(program, "milvus-lite"), "server", "--data-dir", str(data_dir),
         "--host", "127.0.0.1", "--port", str(port), "--max-workers", "1",
     ]  # fmt: skip
-    log = data_dir.with_suffix(".log")
-    with _running(command, log, lambda: _listens(port), wait_s=60):
-        yield f"http://127.0.0.1:{port}"
+    server = Server(
+        f"http://127.0.0.1:{port}",
+        command,
+        data_dir.with_suffix(".log"),
+        lambda: _listens(port),
+        wait_s=60,
+    )
+    with _running(server):
+        yield server
 
 
 @contextmanager
 def milvus_server(data_dir: Path) -> Iterator[str]:
-    """The real Milvus standalone server on `data_dir`; yields its URI.
+    """The real Milvus standalone server on `data_dir`; yields its URI."""
+    with milvus_server_process(data_dir) as server:
+        yield server.url
+
+
+@contextmanager
+def milvus_server_process(data_dir: Path) -> Iterator[Server]:
+    """The real Milvus standalone server on `data_dir`.
 
     Its embedded etcd listens on fixed ports unless told otherwise in a file of its own, so that
     a second server on a machine would crash.
@@ -82,19 +174,28 @@ def milvus_server(data_dir: Path) -> Iterator[str]:
     )
     options = [f"--{name}-port={port}" for name, port in ports.items()]
     log = data_dir.with_suffix(".log")
-    with _running(
+    server = Server(
+        f"http://127.0.0.1:{ports['proxy']}",
         [program, "--data", str(data_dir), *options],
         log,
         lambda: "Ctrl+C to exit" in log.read_text(),
         wait_s=180,  # it unpacks 250 MB of programs into its data directory first
         environment={"ETCD_CONFIG_PATH": str(etcd), "PYTHONUNBUFFERED": "1"},
-    ):
-        yield f"http://127.0.0.1:{ports['proxy']}"
+    )
+    with _running(server):
+        yield server
 
 
 @contextmanager
 def redis_server() -> Iterator[str]:
     """Redis, keeping nothing; yields its URL."""
+    with redis_process() as server:
+        yield server.url
+
+
+@contextmanager
+def redis_process() -> Iterator[Server]:
+    """Redis, keeping nothing, not even over a restart."""
     program = shutil.which("redis-server") or "redis-server"
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
@@ -102,13 +203,30 @@ def redis_server() -> Iterator[str]:
             _found(Path(program), "redis-server"), "--port", str(port), "--bind", "127.0.0.1",
             "--dir", folder, "--save", "", "--appendonly", "no",
         ]  # fmt: skip
-        with _running(command, Path(folder) / "log", lambda: _listens(port), wait_s=20):
-            yield f"redis://127.0.0.1:{port}/0"
+        server = Server(
+            f"redis://127.0.0.1:{port}/0",
+            command,
+            Path(folder) / "log",
+            lambda: _listens(port),
+            wait_s=20,
+        )
+        with _running(server):
+            yield server
 
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """PostgreSQL with one empty database; yields its URL. Run by root, it becomes postgres."""
+    """PostgreSQL with one empty database; yields its URL."""
+    with postgres_process() as server:
+        yield server.url
+
+
+@contextmanager
+def postgres_process() -> Iterator[Server]:
+    """PostgreSQL with one empty database. Run by root, it becomes postgres.
+
+    It is stopped by SIGINT, which ends the sessions of its clients rather than wait for them.
+    """
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     binaries = programs[-1] if programs else Path("/usr/lib/postgresql")
     initdb = _found(binaries / "initdb", "PostgreSQL")
@@ -130,43 +248,30 @@ def postgres_server() -> Iterator[str]:
             "-c", "fsync=off",
         ]  # fmt: skip
         ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-        with _running(command, log, lambda: subprocess.run(ready).returncode == 0, wait_s=60):
-            yield f"postgresql://audiosearch@127.0.0.1:{port}/postgres"
+        server = Server(
+            f"postgresql://audiosearch@127.0.0.1:{port}/postgres",
+            command,
+            log,
+            lambda: subprocess.run(ready).returncode == 0,
+            wait_s=60,
+            stop_signal=signal.SIGINT,
+        )
+        with _running(server):
+            yield server
 
 
 @contextmanager
-def _running(
-    command: Sequence[str],
-    log: Path,
-    ready: Callable[[], bool],
-    *,
-    wait_s: float,
-    environment: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[None]:
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=log.parent,
-            env={**os.environ, **environment},
-        )
+def _running(server: Server) -> Iterator[None]:
+    server.start()
     try:
-        deadline = time.monotonic() + wait_s
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                how = "stopped" if process.poll() is not None else f"not ready in {wait_s:.0f} s"
-                raise ServerFailed(f"{command[0]} {how}:\n{log.read_text()[-2000:]}")
-            time.sleep(0.05)
         yield
     finally:
-        _stop(process)
+        server.stop()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], number: int) -> None:
     """End the whole process group: a server's children may outlive it."""
-    _signal(process, signal.SIGTERM)
+    _signal(process, number)
     with suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_S)
     deadline = time.monotonic() + GRACE_S

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class Service:
 
     def start(self, *options: str) -> None:
         """Start and wait until it says where it is."""
+        self.launch(*options)
+        self.wait_for(lambda: "Ctrl-C stops everything" in self.said(), 90)
+
+    def launch(self, *options: str) -> None:
+        """Start, and do not wait."""
         self.data_dir.mkdir(exist_ok=True)
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
@@ -41,7 +46,6 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.wait_for(lambda: "Ctrl-C stops everything" in self.said(), 90)
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -54,6 +58,28 @@ class Service:
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)
         return value
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same as `manage`, not waited for."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def power_cut(self) -> None:
+        """End every process of the service at once, as nobody can prepare for."""
+        assert self.process is not None
+        doomed = [self.process.pid, *descendants(self.process.pid)]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none sees another die
+            for pid in doomed:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        self.process.wait(10)
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ask it to stop; its exit status."""
@@ -92,6 +118,18 @@ class Service:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
 
+    def tracks(self) -> list[dict[str, Any]]:
+        """All tracks, as the API shows them; fails when it does not answer."""
+        found: list[dict[str, Any]] = []
+        page = 1
+        while True:
+            status, body = self.call("GET", f"/api/v1/tracks/?page_size=200&page={page}")
+            assert status == 200, body
+            found += body["results"]
+            if not body["next"]:
+                return found
+            page += 1
+
     def states(self) -> dict[str, int]:
         """How many tracks are in each state, in the default space."""
         spaces = self.call("GET", "/api/v1/spaces/")[1]["results"]
@@ -100,18 +138,40 @@ class Service:
     def children(self) -> dict[str, int]:
         """Process ids of the direct children, by a word of their command line."""
         assert self.process is not None
-        found = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parent = stat.read_text().rpartition(")")[2].split()[1]
-                command = (stat.parent / "cmdline").read_bytes().decode()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(parent) == self.process.pid:
-                for word in ("celery", "granian", "milvus-lite"):
-                    if word in command:
-                        found[word] = int(stat.parent.name)
-        return found
+        return {
+            word: pid
+            for pid, parent in _parents().items()
+            if parent == self.process.pid
+            for word in ("celery", "granian", "milvus-lite")
+            if word in command_of(pid)
+        }
+
+
+def descendants(pid: int) -> list[int]:
+    """All children of a process, and theirs."""
+    parents = _parents()
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process; empty when it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return b" ".join(words).decode(errors="replace")
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 def _multipart(file: Path, fields: dict[str, Any]) -> tuple[bytes, str]:

@@ -10,6 +10,7 @@ from audiosearch.settings import DATABASES, STORAGES
 
 MILVUS_URI = "memory:"
 WARM_UP = False
+SEARCHES_PER_MINUTE = 0
 PREFERRED_ENCODERS = ("fake",)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = STORAGES | {

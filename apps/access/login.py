@@ -13,6 +13,8 @@ from django.contrib.auth.views import LoginView
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
+from apps.access.throttles import address_of
+
 log = logging.getLogger(__name__)
 FAILURES = 10
 WAIT_S = 300
@@ -48,7 +50,7 @@ class SlowLoginView(LoginView):
         """The name as the form reads it, so that a blank more is no other name."""
         name = unicodedata.normalize("NFKC", self.request.POST.get("username", "")).strip()
         digest = hashlib.sha256(name.casefold().encode()).hexdigest()
-        return f"login:{self.request.META.get('REMOTE_ADDR', '')}:{digest}"
+        return f"login:{address_of(self.request)}:{digest}"
 
 
 @contextmanager

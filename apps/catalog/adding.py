@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
+from apps.catalog.audience import visible_collections, visible_tracks
 from apps.catalog.models import Collection, Kind, Listening, Tag, Track
 from apps.catalog.spaces import spaces_to_fill
 from apps.catalog.tasks import nudge
-from audiosearch.engine.audio import AudioInfo, inspect
-from audiosearch.engine.errors import AudioError, TooLarge
+from audiosearch.engine.audio import AudioInfo
+from audiosearch.engine.errors import AudioError, Conflict, TooLarge
+from audiosearch.engine.sandbox import inspect
+from audiosearch.request_ids import current_request_id
 
 TEXT_FIELDS = ("title", "artist", "album", "description")
 MAX_TAGS = 64
@@ -45,8 +49,9 @@ def add_track(
     """Add the audio file at `source`, known to its owner as `name`.
 
     `fields` (title, artist, album, description) are what a person wrote and win over the file's
-    own tags. Bytes already in the catalogue give the existing track, unchanged.
-    Raises an AudioError saying what is wrong; then nothing was added.
+    own tags. Bytes already in the catalogue, as far as `added_by` sees it (None sees all), give
+    the existing track, unchanged.
+    Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
     """
     size = source.stat().st_size
     if size > settings.MAX_FILE_BYTES:
@@ -55,7 +60,7 @@ def add_track(
             f"{shown_name(name)}: The file has {size / 2**20:.1f} MB; the limit is {limit} MB."
         )
     digest = _sha256(source)
-    existing = Track.objects.filter(sha256=digest).first()
+    existing = visible_tracks(added_by).filter(sha256=digest).first()
     if existing:
         return Added(existing, created=False)
     try:
@@ -64,17 +69,18 @@ def add_track(
         raise type(error)(f"{shown_name(name)}: {error}") from error
     track = _new_track(digest, size, name, info, dict(fields or {}), kind)
     track.collection = collection
-    track.added_by = added_by
-    return _keep(track, _store(source, digest, name), clean_tags(tags), enqueue)
+    track.added_by = added_by if added_by and added_by.is_authenticated else None
+    return _keep(track, _store(source, digest, name), clean_tags(tags), enqueue, added_by)
 
 
-def _keep(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
+def _keep(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
     """Write the rows; the stored file goes again unless they are there."""
     added = None
     try:
-        added = _write(track, stored, tags, enqueue)
+        added = _write(track, stored, tags, enqueue, by)
     except IntegrityError:
-        existing = Track.objects.filter(sha256=track.sha256).first()
+        there = visible_tracks(by).filter(sha256=track.sha256, audience=track.audience)
+        existing = there.first()
         if existing is None:
             raise
         added = Added(existing, created=False)  # somebody added the same bytes a moment earlier
@@ -99,16 +105,34 @@ def tags_named(names: Iterable[str]) -> list[Tag]:
 
 
 @transaction.atomic
-def _write(track: Track, stored: str, tags: list[str], enqueue: bool) -> Added:
+def _write(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
     spaces = spaces_to_fill()
     track.file.name = stored
+    track.audience = audience_of(track.collection, by=by)
     track.save(force_insert=True)
     if tags:
         track.tags.set(tags_named(tags))
-    Listening.objects.bulk_create([Listening(track=track, space=space) for space in spaces])
+    asked = current_request_id()
+    Listening.objects.bulk_create(
+        [Listening(track=track, space=space, request_id=asked) for space in spaces]
+    )
     if enqueue:
         transaction.on_commit(nudge)
     return Added(track, created=True)
+
+
+def audience_of(collection: Collection | None, *, by: Any = None) -> Group | None:
+    """Whom the tracks of a collection are for; it stays so until the end of the transaction.
+
+    Raises Conflict when the collection has just been deleted, or hidden from `by`.
+    """
+    if collection is None:
+        return None
+    # Its audience is read by itself: a row that was waited for is read anew, what it joins is not.
+    found = Collection.objects.select_for_update().filter(pk=collection.pk).first()
+    if found is None or not visible_collections(by).filter(pk=found.pk).exists():
+        raise Conflict("That collection has just been deleted; choose another.")
+    return found.audience
 
 
 def _new_track(

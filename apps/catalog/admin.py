@@ -17,10 +17,19 @@ from apps.catalog.adding import TEXT_FIELDS
 from apps.catalog.admin_forms import CuratedAdmin, MoveForm, NewTrackForm, TagForm, TagsForm
 from apps.catalog.admin_status import SpaceAdmin  # noqa: F401 - registers itself
 from apps.catalog.api import listed_tracks
-from apps.catalog.editing import EDITABLE, delete_tracks, edit_track, edit_tracks, relisten
+from apps.catalog.editing import (
+    EDITABLE,
+    delete_collection,
+    delete_tracks,
+    edit_track,
+    edit_tracks,
+    relisten,
+    save_collection,
+)
 from apps.catalog.forms import split_tags
 from apps.catalog.models import Collection, Listening, State, Tag, Track
 from apps.catalog.templatetags.sound import clock
+from audiosearch.engine.errors import Conflict
 
 FILE_FIELDS = (
     "original_name",
@@ -79,7 +88,7 @@ class TrackAdmin(CuratedAdmin):
         js = [Script("js/main.js", type="module")]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Track]:
-        return listed_tracks()
+        return listed_tracks(request.user)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
@@ -145,11 +154,14 @@ class TrackAdmin(CuratedAdmin):
         fields = [name for name in form.changed_data if name in EDITABLE]
         tags = form.cleaned_data["tags"] if "tags" in form.changed_data else None
         changes = {name: form.cleaned_data[name] for name in fields}
-        edit_track(
-            track=Track.objects.get(pk=obj.pk),
-            changes=changes,
-            tags=None if tags is None else [tag.name for tag in tags],
-        )
+        try:
+            edit_track(
+                track=Track.objects.get(pk=obj.pk),
+                changes=changes,
+                tags=None if tags is None else [tag.name for tag in tags],
+            )
+        except Conflict as error:
+            messages.error(request, str(error))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Tags were saved with the track, so that the index follows once."""
@@ -194,13 +206,13 @@ class TrackAdmin(CuratedAdmin):
             }
             return render(request, "admin/catalog/track_action.html", context)
         if action == "move":
-            count = edit_tracks(
-                track_ids=ids, changes={"collection": form.cleaned_data["collection"]}
-            )
+            asked: Any = {"changes": {"collection": form.cleaned_data["collection"]}}
         else:
-            tags: Any = {action: split_tags(form.cleaned_data["tags"])}
-            count = edit_tracks(track_ids=ids, **tags)
-        messages.success(request, f"{count} tracks changed.")
+            asked = {action: split_tags(form.cleaned_data["tags"])}
+        try:
+            messages.success(request, f"{edit_tracks(track_ids=ids, **asked)} tracks changed.")
+        except Conflict as error:
+            messages.error(request, str(error))
         return None
 
 
@@ -242,14 +254,24 @@ class CountedAdmin(CuratedAdmin):
 class CollectionAdmin(CountedAdmin):
     """Deleting a collection keeps its tracks."""
 
-    list_display = ["name", "tracks", "created_at"]
+    list_display = ["name", "audience", "tracks", "created_at"]
+    list_filter = ["audience"]
+    list_select_related = ["audience"]
     search_fields = ["name"]
     lookup = "collection__id__exact"
 
+    def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
+        try:
+            save_collection(obj, form.changed_data)
+        except Conflict as error:
+            messages.error(request, f"Not saved. {error}")
+
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
-        tracks = Track.objects.filter(collection__in=queryset)
-        edit_tracks(track_ids=tracks.values_list("pk", flat=True), changes={"collection": None})
-        queryset.delete()
+        for collection in queryset:
+            try:
+                delete_collection(collection)
+            except Conflict as error:
+                messages.error(request, f"Not deleted. {error}")
 
 
 @admin.register(Tag)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from apps.catalog.adding import TEXT_FIELDS, add_track, clean_tags
 from apps.catalog.models import Collection, Kind, Tag, Track
 from apps.catalog.permissions import may_curate
-from audiosearch.engine.errors import AudioError
+from audiosearch.engine.errors import EngineError
 
 
 class NewTrackForm(forms.ModelForm):
@@ -43,7 +43,7 @@ class NewTrackForm(forms.ModelForm):
                 collection=data["collection"],
                 tags=[tag.name for tag in data["tags"]],
             )
-        except AudioError as error:
+        except EngineError as error:
             raise forms.ValidationError({"file": str(error)}) from error
         return data
 

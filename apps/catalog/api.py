@@ -15,16 +15,20 @@ from rest_framework.response import Response
 
 from apps.catalog import serializers as faces
 from apps.catalog.adding import TEXT_FIELDS, add_track
-from apps.catalog.editing import delete_tracks, edit_track, edit_tracks
-from apps.catalog.id_map import forget
+from apps.catalog.audience import seen_by, visible_collections, visible_tags, visible_tracks
+from apps.catalog.editing import delete_collection, delete_tracks, edit_track
 from apps.catalog.models import Collection, Kind, Space, State, Tag, Track
 from apps.catalog.permissions import CuratorOrReadOnly, TrackPermission
 from apps.catalog.streaming import audio_response
 
 
+def _offered_collections(request: Any) -> QuerySet[Collection]:
+    return visible_collections(request.user)
+
+
 class TrackFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(method="words", label="Words in title, artist, album, tags …")
-    collection = django_filters.ModelChoiceFilter(queryset=Collection.objects.all())
+    collection = django_filters.ModelChoiceFilter(queryset=_offered_collections)
     tag = django_filters.CharFilter("tags__name", "iexact", label="One tag")
     kind = django_filters.ChoiceFilter(choices=Kind.choices)
     state = django_filters.ChoiceFilter(choices=State.choices, method="in_state")
@@ -57,11 +61,10 @@ def with_words(tracks: QuerySet[Track], text: str) -> QuerySet[Track]:
     return tracks
 
 
-def listed_tracks() -> QuerySet[Track]:
-    """Tracks with all that a list shows, in a fixed number of queries."""
-    return Track.objects.select_related("collection", "added_by").prefetch_related(
-        "tags", "listenings__space"
-    )
+def listed_tracks(user: Any) -> QuerySet[Track]:
+    """What this user sees, with all that a list shows, in a fixed number of queries."""
+    tracks = visible_tracks(user).select_related("collection__audience", "audience", "added_by")
+    return tracks.prefetch_related("tags", "listenings__space")
 
 
 @extend_schema_view(
@@ -79,7 +82,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Track]:
-        return listed_tracks()
+        return listed_tracks(self.request.user)
 
     @extend_schema(
         summary="Add a track",
@@ -90,14 +93,14 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         },
     )
     def create(self, request: Request) -> Response:
-        form = faces.TrackCreateSerializer(data=request.data)
+        form = faces.TrackCreateSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         data = form.validated_data
         upload = data["file"]
         added = add_track(
             source=Path(upload.temporary_file_path()),
             name=upload.name,
-            added_by=request.user if request.user.is_authenticated else None,
+            added_by=request.user,
             fields={key: data[key] for key in TEXT_FIELDS if key in data},
             kind=data.get("kind", ""),
             collection=data.get("collection"),
@@ -113,11 +116,11 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     )
     def partial_update(self, request: Request, pk: str) -> Response:
         track = self.get_object()
-        form = faces.TrackPatchSerializer(data=request.data)
+        form = faces.TrackPatchSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         changes = dict(form.validated_data)
         tags = changes.pop("tags", None)
-        return self._answer(edit_track(track=track, changes=changes, tags=tags))
+        return self._answer(edit_track(track=track, changes=changes, tags=tags, by=request.user))
 
     @extend_schema(summary="Delete a track", responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
@@ -144,34 +147,36 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         return Response({"peaks": list(bytes(track.peaks)), "duration_ms": track.duration_ms})
 
     def _answer(self, track: Track, code: int = status.HTTP_200_OK) -> Response:
-        return Response(faces.TrackSerializer(listed_tracks().get(pk=track.pk)).data, code)
+        listed = listed_tracks(None).get(pk=track.pk)
+        return Response(faces.TrackSerializer(listed).data, code)
 
 
 class CollectionViewSet(viewsets.ModelViewSet):
     """The groupings of tracks; deleting one keeps its tracks."""
 
-    queryset = Collection.objects.annotate(track_count=Count("tracks")).order_by("name")
+    queryset = Collection.objects.none()
     serializer_class = faces.CollectionSerializer
     permission_classes = [CuratorOrReadOnly]
     http_method_names = ["get", "post", "patch", "delete"]
 
-    def perform_update(self, serializer: Any) -> None:
-        collection = serializer.save()
-        forget(collection.tracks.values_list("pk", flat=True))
+    def get_queryset(self) -> QuerySet[Collection]:
+        counted = visible_collections(self.request.user).annotate(track_count=Count("tracks"))
+        return counted.order_by("name", "pk")
 
     def perform_destroy(self, collection: Collection) -> None:
-        track_ids = list(collection.tracks.values_list("pk", flat=True))
-        edit_tracks(track_ids=track_ids, changes={"collection": None})
-        collection.delete()
+        delete_collection(collection)
 
 
 class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     """The free tags in use, with the number of tracks that carry each."""
 
-    queryset = (
-        Tag.objects.annotate(track_count=Count("tracks")).filter(track_count__gt=0).order_by("name")
-    )
+    queryset = Tag.objects.none()
     serializer_class = faces.TagSerializer
+
+    def get_queryset(self) -> QuerySet[Tag]:
+        user = self.request.user
+        counted = Count("tracks", filter=seen_by(user, "tracks__"), distinct=True)
+        return visible_tags(user).annotate(track_count=counted).order_by("name")
 
 
 class SpaceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):

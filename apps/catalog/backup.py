@@ -21,6 +21,7 @@ from django.db import connection, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from apps.catalog.audience import collections_changed
 from apps.catalog.id_map import forget
 from apps.catalog.models import State, Track
 
@@ -103,6 +104,7 @@ def restore(folder: Path, told: Told) -> dict[str, Any]:
         _copy_tree(folder / TRAINED, Path(settings.MODELS_DIR), told)
     _read_database(folder / DATABASE, told)
     forget(Track.objects.values_list("pk", flat=True).iterator())
+    collections_changed()
     run = Path(settings.DATA_DIR) / "run"
     run.mkdir(exist_ok=True)
     (run / "demo-done").touch()

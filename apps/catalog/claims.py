@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.catalog.models import Listening, SpaceState, State
 
-log = logging.getLogger(__name__)
+ended = logging.getLogger("audiosearch.listening")
 MAX_ATTEMPTS = 3
 LONG_MS = 10 * 60_000
 """A longer recording is long: it may not hold up the others."""
@@ -82,10 +82,52 @@ def mine(listenings: Iterable[Listening]) -> QuerySet[Listening]:
 
 def fail(listening: Listening, reason: str) -> None:
     """Set a recording aside that cannot be heard."""
-    log.info("track %s failed: %s", listening.track_id, reason)
-    mine([listening]).update(
+    if mine([listening]).update(
         state=State.FAILED, reason=reason[:500], claimed_by="", finished_at=timezone.now()
+    ):
+        tell_end(listening, State.FAILED, reason)
+
+
+def tell_end(listening: Listening, state: State, reason: str = "") -> None:
+    """Log what became of a claimed track, how long after its claim, and who had asked for it."""
+    took = timezone.now() - (listening.heartbeat_at or timezone.now())
+    fields = {
+        "track": listening.track_id,
+        "space": listening.space.name,
+        "state": str(state),
+        "seconds": round(took.total_seconds(), 2),
+        "reason": reason,
+    }
+    line = "track %(track)s in %(space)s is %(state)s after %(seconds)s s"
+    extra = {"request_id": listening.request_id, "fields": fields}
+    ended.info(f"{line}: %(reason)s" if reason else line, fields, extra=extra)
+
+
+def break_off(listenings: QuerySet[Listening]) -> int:
+    """Queue again work that ended without an end, and set aside what did so three times.
+
+    Returns how many are queued.
+    """
+    claimed = listenings.filter(state=State.LISTENING)
+    hopeless = claimed.filter(attempts__gte=MAX_ATTEMPTS)
+    lost = list(hopeless.select_related("space"))
+    reason = (
+        f"Listening broke off {MAX_ATTEMPTS} times; the file is set aside. "
+        "Press “Listen again” to retry."
     )
+    hopeless.update(state=State.FAILED, reason=reason, claimed_by="")
+    for row in lost:
+        tell_end(row, State.FAILED, reason)
+    return claimed.update(state=State.QUEUED, claimed_by="")
+
+
+def release_left() -> int:
+    """Queue again what a turn of this process left when the database went away under it.
+
+    A process takes one turn at a time, so between turns whatever it still holds was left. Others
+    would wait for the end of the lease. Returns how many.
+    """
+    return break_off(Listening.objects.filter(claimed_by=worker_name()))
 
 
 def release(listenings: Iterable[Listening], reason: str) -> None:

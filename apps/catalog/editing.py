@@ -1,77 +1,145 @@
 """Changing and deleting tracks; the index and the id map follow at once, or as soon as they can."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from apps.catalog import id_map
-from apps.catalog.adding import clean_tags, tags_named
-from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Tag, Track
+from apps.catalog.adding import audience_of, clean_tags, tags_named
+from apps.catalog.audience import collections_changed
+from apps.catalog.models import (
+    Collection,
+    Listening,
+    Removal,
+    Space,
+    SpaceState,
+    State,
+    Tag,
+    Track,
+)
 from apps.catalog.tasks import nudge
 from apps.catalog.vector_index import get_index, index_fields
 from apps.catalog.vectors import VectorsMissing, delete_vectors, load_vectors
-from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
+from audiosearch.engine.errors import Conflict, IndexUnavailable, SpaceMissing
 from audiosearch.engine.index import TrackWindows
+from audiosearch.request_ids import current_request_id
 
 log = logging.getLogger(__name__)
 EDITABLE = ("title", "artist", "album", "description", "kind", "collection", "speaker")
 BATCH = 100
 
 
-@transaction.atomic
+@contextmanager
+def _one_for_each_audience() -> Iterator[None]:
+    """A transaction; Conflict when a recording comes to where its bytes are already."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "sha256" not in str(error):
+            raise
+        raise Conflict(
+            "The same recording is in the catalogue already for those who see that collection; "
+            "delete one of the two first."
+        ) from error
+
+
+@_one_for_each_audience()
 def edit_track(
-    *, track: Track, changes: Mapping[str, Any], tags: Iterable[str] | None = None
+    *,
+    track: Track,
+    changes: Mapping[str, Any],
+    tags: Iterable[str] | None = None,
+    by: Any = None,
 ) -> Track:
     """Set fields of a track by hand; the file's own tags will not overwrite them again.
 
     `changes` has keys of EDITABLE; tags, when given, replace all of the track's tags.
+    Raises Conflict when the new collection is for people who see the same bytes already.
     """
     for field, value in changes.items():
         if field not in EDITABLE:
             raise ValueError(f"{field} cannot be edited.")
         setattr(track, field, value)
-    _save_edited(track, changes)
+    _save_edited(track, changes, by)
     if tags is not None:
         track.tags.set(tags_named(tags))
     _changed([track.pk])
     return track
 
 
-@transaction.atomic
+@_one_for_each_audience()
 def edit_tracks(
     *,
     track_ids: Iterable[int],
     changes: Mapping[str, Any] | None = None,
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
+    by: Any = None,
 ) -> int:
-    """The same change to many tracks; returns how many there were."""
+    """The same change to many tracks; returns how many there were. Raises Conflict."""
     tracks = list(Track.objects.filter(pk__in=list(track_ids)))
     adding = tags_named(add_tags)
     removing = list(Tag.objects.filter(name__in=clean_tags(remove_tags)))
     for track in tracks:
         for field, value in (changes or {}).items():
             setattr(track, field, value)
-        _save_edited(track, changes or {})
+        _save_edited(track, changes or {}, by)
         track.tags.add(*adding)
         track.tags.remove(*removing)
     _changed([track.pk for track in tracks])
     return len(tracks)
 
 
-def _save_edited(track: Track, changes: Mapping[str, Any]) -> None:
+def _save_edited(track: Track, changes: Mapping[str, Any], by: Any) -> None:
     """Write the changed columns only: a worker may be writing the others."""
     track.refresh_from_db(fields=["edited_fields"])
     track.edited_fields = sorted({*track.edited_fields, *changes})
-    track.save(update_fields=[*changes, "edited_fields", "updated_at"])
+    written = [*changes, "edited_fields", "updated_at"]
+    if "collection" in changes:
+        track.audience = audience_of(track.collection, by=by)
+        written.append("audience")
+    track.save(update_fields=written)
+
+
+@_one_for_each_audience()
+def save_collection(collection: Collection, changed: Iterable[str] = ()) -> None:
+    """Write a new collection, or the changed fields of one; its tracks are for its audience.
+
+    Raises Conflict when those people see the bytes of one of them already.
+    """
+    fields = list(changed) if collection.pk else None
+    collection.save(update_fields=fields)
+    if fields and "audience" in fields:
+        collection.tracks.update(audience=collection.audience)
+    track_ids = list(collection.tracks.values_list("pk", flat=True))
+    id_map.forget(track_ids)
+    transaction.on_commit(lambda: id_map.forget(track_ids))
+    transaction.on_commit(collections_changed)
+
+
+@transaction.atomic
+def delete_collection(collection: Collection) -> None:
+    """Delete a collection and keep its tracks. Raises Conflict when that would lay them open."""
+    if audience_of(collection) and collection.tracks.exists():
+        raise Conflict(
+            f"“{collection.name}” is private; move or delete its recordings first, or make it "
+            "public."
+        )
+    track_ids = list(collection.tracks.values_list("pk", flat=True))
+    edit_tracks(track_ids=track_ids, changes={"collection": None})
+    collection.delete()
+    transaction.on_commit(collections_changed)
 
 
 def _changed(track_ids: list[int]) -> None:
+    id_map.forget(track_ids)
     Listening.objects.filter(track_id__in=track_ids).update(index_stale=True)
     transaction.on_commit(lambda: _follow(track_ids))
 
@@ -117,7 +185,10 @@ def _sync_rows(space: Space, rows: list[Listening]) -> None:
         return  # the next mend rebuilds the space with today's fields
     _forget_deleted(space, [row.track_id for row in rows])
     for pk, updated_at in seen.items():
-        Listening.objects.filter(pk=pk, track__updated_at=updated_at).update(index_stale=False)
+        written = Listening.objects.filter(pk=pk)
+        written.filter(track__updated_at=updated_at).update(index_stale=False)
+        # Somebody else may have written newer fields, and cleared the mark, before our older ones.
+        written.exclude(track__updated_at=updated_at).update(index_stale=True)
 
 
 def _forget_deleted(space: Space, track_ids: list[int]) -> None:
@@ -141,7 +212,11 @@ def relisten(track_ids: Iterable[int]) -> int:
     for space, track_id in rows.values_list("space__name", "track_id"):
         transaction.on_commit(partial(delete_vectors, space, track_id))
     Listening.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(
-        state=State.QUEUED, reason="", attempts=0, claimed_by=""
+        state=State.QUEUED,
+        reason="",
+        attempts=0,
+        claimed_by="",
+        request_id=current_request_id(),
     )
     transaction.on_commit(nudge)
     return len(ids)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from apps.catalog.audience import collection_named, visible_collections, visible_tracks
 from apps.catalog.models import Collection, Kind, State, Track
 
 
@@ -11,12 +12,23 @@ class FilesInput(forms.ClearableFileInput):
     allow_multiple_selected = True
 
 
-class AddForm(forms.Form):
-    """What applies to all files that are added together; the files themselves are read apart."""
+class CollectionForm(forms.Form):
+    """Offers the collections that its user sees."""
 
     collection = forms.ModelChoiceField(
-        Collection.objects.all(), required=False, empty_label="No collection"
+        Collection.objects.none(), required=False, empty_label="No collection"
     )
+
+    def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by = by
+        field: Any = self.fields["collection"]
+        field.queryset = visible_collections(by)
+
+
+class AddForm(CollectionForm):
+    """What applies to all files that are added together; the files themselves are read apart."""
+
     new_collection = forms.CharField(
         max_length=200, required=False, label="… or a new collection named"
     )
@@ -28,7 +40,7 @@ class AddForm(forms.Form):
     def chosen_collection(self) -> Collection | None:
         name = self.cleaned_data["new_collection"].strip()
         if name:
-            return Collection.objects.get_or_create(name=name)[0]
+            return collection_named(name, by=self.by)
         chosen: Collection | None = self.cleaned_data["collection"]
         return chosen
 
@@ -36,9 +48,10 @@ class AddForm(forms.Form):
         return split_tags(self.cleaned_data["tags"])
 
 
-class TrackForm(forms.Form):
+class TrackForm(CollectionForm):
     """What a person may change on a track."""
 
+    field_order = ["title", "artist", "album", "description", "kind", "collection", "tags"]
     title = forms.CharField(max_length=300)
     artist = forms.CharField(max_length=300, required=False)
     album = forms.CharField(max_length=300, required=False)
@@ -46,17 +59,14 @@ class TrackForm(forms.Form):
         max_length=20000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
     kind = forms.ChoiceField(choices=Kind.choices)
-    collection = forms.ModelChoiceField(
-        Collection.objects.all(), required=False, empty_label="No collection"
-    )
     tags = forms.CharField(required=False, help_text="Separated by commas")
 
     @classmethod
-    def of(cls, track: Track, data: Any = None) -> "TrackForm":
+    def of(cls, track: Track, data: Any = None, *, by: Any) -> "TrackForm":
         fields = ("title", "artist", "album", "description", "kind", "collection")
         initial = {name: getattr(track, name) for name in fields}
         initial["tags"] = ", ".join(tag.name for tag in track.tags.all())
-        return cls(data, initial=initial)
+        return cls(data, initial=initial, by=by)
 
     def changes(self) -> dict[str, Any]:
         """The fields that differ from what they were, tags apart."""
@@ -66,7 +76,7 @@ class TrackForm(forms.Form):
         return split_tags(self.cleaned_data["tags"]) if "tags" in self.changed_data else None
 
 
-class LibraryForm(forms.Form):
+class LibraryForm(CollectionForm):
     """Words, filters and order of the library."""
 
     SORTS = (
@@ -78,7 +88,7 @@ class LibraryForm(forms.Form):
     )
     q = forms.CharField(required=False, label="Words", widget=forms.SearchInput())
     collection = forms.ModelChoiceField(
-        Collection.objects.all(), required=False, empty_label="Any collection"
+        Collection.objects.none(), required=False, empty_label="Any collection"
     )
     kind = forms.ChoiceField(choices=[("", "Any kind"), *Kind.choices], required=False)
     tag = forms.CharField(required=False, widget=forms.TextInput(attrs={"list": "all-tags"}))
@@ -86,17 +96,19 @@ class LibraryForm(forms.Form):
     sort = forms.ChoiceField(choices=SORTS, required=False)
 
 
-class BulkForm(forms.Form):
+class BulkForm(CollectionForm):
     """One action on the tracks ticked in the library."""
 
     ACTIONS = (("move", "Move to collection"), ("tag", "Add tags"), ("delete", "Delete"))
     action = forms.ChoiceField(choices=ACTIONS)
-    track = forms.ModelMultipleChoiceField(Track.objects.all())
-    collection = forms.ModelChoiceField(
-        Collection.objects.all(), required=False, empty_label="No collection"
-    )
+    track = forms.ModelMultipleChoiceField(Track.objects.none())
     tags = forms.CharField(required=False)
     confirmed = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, by=by, **kwargs)
+        field: Any = self.fields["track"]
+        field.queryset = visible_tracks(by)
 
 
 def split_tags(text: str) -> list[str]:

@@ -17,6 +17,8 @@ from apps.catalog.models import Track
 
 log = logging.getLogger(__name__)
 LIFETIME_S = 24 * 3600
+UNSURE_S = 10
+"""For so long after a change nobody keeps what was read, as it may have been read before."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def cards_of(track_ids: Iterable[int]) -> dict[int, TrackCard]:
         if card:
             cards[track_id] = card
     missing = [track_id for track_id in wanted if track_id not in cards]
-    return cards | _refill(missing) if missing else cards
+    broken = {track_id for track_id, value in zip(wanted, kept, strict=True) if value}
+    return cards | _refill(missing, broken) if missing else cards
 
 
 def forget(track_ids: Iterable[int]) -> None:
@@ -66,21 +69,30 @@ def forget(track_ids: Iterable[int]) -> None:
     if not (settings.REDIS_URL and keys):
         return
     try:
-        _client().delete(*keys)
+        with _client().pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.set(key, "", ex=UNSURE_S)
+            pipe.execute()
     except redis.RedisError as error:
         log.warning("id map: could not forget %d tracks (%s)", len(keys), error)
 
 
-def _refill(track_ids: list[int]) -> dict[int, TrackCard]:
+def _refill(track_ids: list[int], broken: set[int]) -> dict[int, TrackCard]:
     cards = _from_database(track_ids)
+    _keep(cards, broken)
+    return cards
+
+
+def _keep(cards: dict[int, TrackCard], broken: set[int]) -> None:
+    """Keep what was read, unless somebody has told of a change since; replace what is `broken`."""
     try:
         with _client().pipeline(transaction=False) as pipe:
             for track_id, card in cards.items():
-                pipe.set(_key(track_id), json.dumps(asdict(card)), ex=LIFETIME_S)
+                value, absent = json.dumps(asdict(card)), track_id not in broken
+                pipe.set(_key(track_id), value, ex=LIFETIME_S, nx=absent)
             pipe.execute()
     except redis.RedisError as error:
         log.warning("id map: could not refill (%s)", error)
-    return cards
 
 
 def _parse(track_id: int, value: bytes | str | None) -> TrackCard | None:

@@ -16,9 +16,12 @@ from apps.catalog.adding import add_track, shown_name
 from apps.catalog.models import Collection
 from apps.catalog.tasks import nudge
 from audiosearch.engine.audio import SUFFIXES
-from audiosearch.engine.errors import AudioError
+from audiosearch.engine.errors import EngineError, TooLarge
 
 NUDGE_EVERY = 20
+MAX_MEMBERS = 100_000
+MAX_RATIO = 500
+"""Bytes out of one byte of a zip file; silence in a WAV file stays below, a bomb does not."""
 UNREADABLE = (
     OSError,
     EOFError,
@@ -51,6 +54,11 @@ class Source:
             zipfile.ZipFile(self.path) as archive,
             archive.open(self.member) as packed,
         ):
+            info = archive.getinfo(self.member)
+            if info.file_size > MAX_RATIO * info.compress_size + (1 << 20):
+                raise TooLarge(
+                    f"{self.name}: It is packed {MAX_RATIO} times and more, as bombs are."
+                )
             left = settings.MAX_FILE_BYTES + 1  # one more than allowed is enough to be refused
             while left > 0 and (chunk := packed.read(min(left, 1 << 20))):
                 file.write(chunk)
@@ -69,7 +77,10 @@ class Summary:
 
 
 def find_sources(paths: Iterable[Path]) -> Iterator[Source]:
-    """Every file named, and every audio file in the folders and zip files named, in order."""
+    """Every file named, and every audio file in the folders and zip files named, in order.
+
+    Raises TooLarge for a zip file of more than MAX_MEMBERS files.
+    """
     for path in paths:
         if path.is_dir():
             for found in sorted(path.rglob("*")):
@@ -88,6 +99,8 @@ def _file(path: Path, folder: str) -> Source:
 def _members(path: Path) -> Iterator[Source]:
     with zipfile.ZipFile(path) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
+    if len(members) > MAX_MEMBERS:
+        raise TooLarge(f"{path.name} holds {len(members)} files; the limit is {MAX_MEMBERS}.")
     for member in members:
         name = PurePosixPath(member.filename)
         hidden = name.name.startswith(".") or "__MACOSX" in name.parts
@@ -123,7 +136,7 @@ def import_sources(
                     kind=kind,
                     enqueue=False,
                 )
-        except AudioError as error:
+        except EngineError as error:
             summary.refused.append((source.name, str(error)))
         except UNREADABLE as error:
             summary.refused.append((source.name, f"{source.name}: it cannot be read ({error})."))

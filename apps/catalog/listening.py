@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.catalog import id_map
-from apps.catalog.claims import LONG_MS, claim, fail, mine, release
+from apps.catalog.claims import LONG_MS, claim, fail, mine, release, release_left, tell_end
 from apps.catalog.models import Listening, Space, State, Track
 from apps.catalog.spaces import switch_when_complete
 from apps.catalog.vector_index import get_index, index_fields
@@ -30,7 +30,13 @@ from apps.catalog.vectors import (
 )
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable, SpaceMissing
+from audiosearch.engine.errors import (
+    AudioError,
+    Busy,
+    IndexUnavailable,
+    ModelUnavailable,
+    SpaceMissing,
+)
 from audiosearch.engine.index import TrackWindows
 from audiosearch.engine.pipeline import Failed, Heard, Pipeline, Recording
 
@@ -53,12 +59,13 @@ def work(seconds: float | None = None) -> int:
 
     Stops early, with the work released, when the index, a model or the storage is away.
     """
+    release_left()
     workers = settings.ENCODER_THREADS or len(os.sched_getaffinity(0))
     with Pipeline(STREAMS, workers) as pipeline, ThreadPoolExecutor(1, "index") as writer:
         turn = _Turn(pipeline, writer)
         try:
             turn.run(seconds)
-        except (IndexUnavailable, ModelUnavailable, OSError) as error:
+        except (IndexUnavailable, ModelUnavailable, Busy, OSError) as error:
             release(turn.claimed(), str(error))
             log.warning("listening pauses: %s", error)
     switch_when_complete()
@@ -140,6 +147,8 @@ class _Turn:
     def _take(self, outcome: Heard | Failed) -> None:
         listening = self._open[outcome.key]
         if isinstance(outcome, Failed):
+            if isinstance(outcome.error, Busy):
+                raise outcome.error  # that no decoder could be started is not the file's fault
             fail(self._open.pop(outcome.key), _reason(outcome.error))
             self.done += 1
             return
@@ -184,6 +193,8 @@ class _Bulk:
     kept: list[tuple[int, Vectors]]
     windows: list[TrackWindows]
     shrunk: list[int]
+    first: bool
+    """Nothing of the space is ready, so that it need not be in the index yet."""
 
 
 def _bulks(heard: list[_Heard]) -> list[_Bulk]:
@@ -203,7 +214,8 @@ def _bulks(heard: list[_Heard]) -> list[_Bulk]:
         ids = [each.listening.track_id for each in group]
         tracks = Track.objects.prefetch_related("tags").in_bulk(ids)
         there = [each for each in group if each.listening.track_id in tracks]
-        bulk = _Bulk(space, [], [], [])
+        first = not space.listenings.filter(state=State.READY).exists()
+        bulk = _Bulk(space, [], [], [], first)
         for each in there:
             track_id, vectors = each.listening.track_id, each.vectors
             spans = [(int(start), int(end)) for start, end in vectors.spans]
@@ -230,7 +242,9 @@ def _keep(bulks: Iterable[_Bulk]) -> None:
             if bulk.shrunk:
                 index.delete_tracks(name, bulk.shrunk)
             index.upsert(name, bulk.windows)
-        except SpaceMissing:
+        except SpaceMissing as error:
+            if not bulk.first:  # made here, it would hold this bulk only, and not be missed again
+                raise IndexUnavailable("The vector index lost its content.") from error
             index.create_space(name, bulk.space.dimension)
             index.upsert(name, bulk.windows)
 
@@ -238,14 +252,19 @@ def _keep(bulks: Iterable[_Bulk]) -> None:
 def _finish(heard: list[_Heard]) -> None:
     """Mark what is in the index as ready; take out again what was deleted meanwhile."""
     with transaction.atomic():
-        for each in heard:
-            mine([each.listening]).update(
+        done = [
+            each.listening
+            for each in heard
+            if mine([each.listening]).update(
                 state=State.READY,
                 windows=len(each.vectors.embeddings),
                 attempts=0,
                 claimed_by="",
                 finished_at=timezone.now(),
             )
+        ]
+    for listening in done:
+        tell_end(listening, State.READY)
     ids = [each.listening.track_id for each in heard]
     id_map.forget(ids)
     alive = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))

@@ -12,7 +12,7 @@ from django.core.files.storage import default_storage
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.catalog.claims import MAX_ATTEMPTS
+from apps.catalog.claims import break_off, release_left, worker_name
 from apps.catalog.editing import finish_removals, relisten, sync_index
 from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Track
 from apps.catalog.spaces import switch_when_complete
@@ -26,11 +26,12 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 YOUNG = timedelta(hours=1)
 REBUILD_S = 6 * 3600
-"""How long one process at most keeps others from building the same larger index."""
+"""How long one process at most keeps others from building the same index."""
 
 
 def mend() -> None:
     """Release the work of dead workers, finish removals and edits, rebuild a lost space."""
+    release_left()
     release_dead()
     try:
         finish_removals()
@@ -57,14 +58,7 @@ def release_dead() -> int:
         if _process_is_gone(row.claimed_by)
         or (row.heartbeat_at and row.heartbeat_at < timezone.now() - LEASE)
     ]
-    abandoned = claimed.filter(pk__in=dead)
-    abandoned.filter(attempts__gte=MAX_ATTEMPTS).update(
-        state=State.FAILED,
-        reason=f"Listening broke off {MAX_ATTEMPTS} times; the file is set aside. "
-        "Press “Listen again” to retry.",
-        claimed_by="",
-    )
-    return abandoned.update(state=State.QUEUED, claimed_by="") if dead else 0
+    return break_off(claimed.filter(pk__in=dead)) if dead else 0
 
 
 def _process_is_gone(claimed_by: str) -> bool:
@@ -89,25 +83,35 @@ def rebuild_lost_spaces() -> list[str]:
         for space in Space.objects.exclude(name__in=there)
         if space.listenings.filter(state=State.READY).exists()
     ]
-    for space in lost:
-        log.warning("the index lost the space %s; rebuilding it from the kept vectors", space)
-        reindex(space)
-    return [space.name for space in lost]
+    reason = "the index lost it; rebuilding it from the kept vectors"
+    return [space.name for space in lost if _rebuild(space, reason)]
 
 
 def rebuild_outgrown_spaces() -> list[str]:
     """Give the spaces that have grown the index that suits their size; returns their names."""
-    names = []
-    for space in Space.objects.exclude(state=SpaceState.RETIRED):
-        lock = f"reindex:{space.name}"
-        if get_index().outgrown(space.name) and cache.add(lock, True, REBUILD_S):
-            log.warning("the space %s has grown; building a larger index for it", space)
-            try:
-                reindex(space)
-            finally:
-                cache.delete(lock)
-            names.append(space.name)
-    return names
+    reason = "it has grown; building a larger index for it"
+    return [
+        space.name
+        for space in Space.objects.exclude(state=SpaceState.RETIRED)
+        if get_index().outgrown(space.name) and _rebuild(space, reason)
+    ]
+
+
+def _rebuild(space: Space, reason: str) -> bool:
+    """Build a space anew, unless another process is at it: two would undo each other's work."""
+    lock = f"reindex:{space.name}"
+    taken = cache.add(lock, worker_name(), REBUILD_S)
+    if not taken and _process_is_gone(str(cache.get(lock))):
+        cache.set(lock, worker_name(), REBUILD_S)
+        taken = True
+    if not taken:
+        return False
+    log.warning("space %s: %s", space, reason)
+    try:
+        reindex(space)
+    finally:
+        cache.delete(lock)
+    return True
 
 
 def reindex(space: Space) -> None:

@@ -1,6 +1,7 @@
 """What the catalogue holds: tracks, how they are grouped, and how far each has been listened to."""
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 
@@ -25,17 +26,31 @@ class SpaceState(models.TextChoices):
 
 
 class Collection(models.Model):
-    """The user's grouping of tracks."""
+    """The user's grouping of tracks, for everybody or private to a group."""
 
-    name = models.CharField(max_length=200, unique=True)
+    name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    audience = models.ForeignKey(
+        Group,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Only this group and curators know of it; none: everybody who may search",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(audience=None), name="one_name_for_all"
+            ),
+            models.UniqueConstraint(fields=["name", "audience"], name="one_name_per_audience"),
+        ]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.name} (private to {self.audience})" if self.audience else self.name
 
 
 class Tag(models.Model):
@@ -78,7 +93,7 @@ class Track(models.Model):
 
     file = models.FileField(max_length=200)
     original_name = models.CharField(max_length=255)
-    sha256 = models.CharField("SHA-256", max_length=64, unique=True)
+    sha256 = models.CharField("SHA-256", max_length=64, db_index=True)
     title = models.CharField(max_length=300)
     artist = models.CharField(max_length=300, blank=True)
     album = models.CharField(max_length=300, blank=True)
@@ -86,6 +101,15 @@ class Track(models.Model):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.SOUND, db_index=True)
     collection = models.ForeignKey(
         Collection, models.SET_NULL, null=True, blank=True, related_name="tracks"
+    )
+    audience = models.ForeignKey(
+        Group,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="That of its collection",
     )
     tags = models.ManyToManyField(Tag, blank=True, related_name="tracks")
     auto_tags = models.JSONField(
@@ -111,6 +135,13 @@ class Track(models.Model):
 
     class Meta:
         ordering = ["-added_at", "-id"]
+        constraints = [
+            # The same bytes once for each audience: being refused would tell of what is private.
+            models.UniqueConstraint(
+                fields=["sha256"], condition=Q(audience=None), name="one_track_for_all"
+            ),
+            models.UniqueConstraint(fields=["sha256", "audience"], name="one_track_per_audience"),
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -152,6 +183,12 @@ class Listening(models.Model):
     windows = models.PositiveIntegerField(default=0)
     index_stale = models.BooleanField(
         default=False, help_text="Its collection or tags changed and the index does not know yet"
+    )
+    request_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The request that asked for it, as it is logged",
     )
     queued_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

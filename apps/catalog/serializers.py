@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.catalog.audience import visible_collections
+from apps.catalog.editing import save_collection
 from apps.catalog.models import Collection, Kind, Listening, Space, Speaker, State, Tag, Track
 from apps.catalog.spaces import progress_of
 
@@ -27,6 +31,12 @@ class TrackSerializer(serializers.ModelSerializer):
 
     collection = serializers.IntegerField(source="collection_id", allow_null=True)
     collection_name = serializers.CharField(source="collection.name", default="")
+    audience = serializers.CharField(
+        source="audience.name",
+        default=None,
+        allow_null=True,
+        help_text="The group that its collection is private to",
+    )
     speaker = serializers.IntegerField(source="speaker_id", allow_null=True)
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     auto_tags = AutoTagSerializer(many=True)
@@ -47,6 +57,7 @@ class TrackSerializer(serializers.ModelSerializer):
             "kind",
             "collection",
             "collection_name",
+            "audience",
             "tags",
             "auto_tags",
             "speaker",
@@ -98,6 +109,13 @@ class TagList(serializers.ListField):
         return words
 
 
+class SeenCollection(serializers.PrimaryKeyRelatedField):
+    """A collection that the user sees; any other does not exist."""
+
+    def get_queryset(self) -> QuerySet[Collection]:
+        return visible_collections(self.context["request"].user)
+
+
 class TrackFieldsSerializer(serializers.Serializer):
     """What a person may set on a track."""
 
@@ -106,9 +124,7 @@ class TrackFieldsSerializer(serializers.Serializer):
     album = serializers.CharField(max_length=300, required=False, allow_blank=True)
     description = serializers.CharField(max_length=20000, required=False, allow_blank=True)
     kind = serializers.ChoiceField(Kind.choices, required=False)
-    collection = serializers.PrimaryKeyRelatedField(
-        queryset=Collection.objects.all(), required=False, allow_null=True
-    )
+    collection = SeenCollection(queryset=Collection.objects.all(), required=False, allow_null=True)
     tags = TagList(required=False)
 
 
@@ -132,11 +148,39 @@ class PeaksSerializer(serializers.Serializer):
 
 class CollectionSerializer(serializers.ModelSerializer):
     tracks = serializers.IntegerField(read_only=True, source="track_count", default=0)
+    audience = serializers.SlugRelatedField(
+        "name",
+        queryset=Group.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="The group it is private to; null: everybody who may search",
+    )
 
     class Meta:
         model = Collection
-        fields = ["id", "name", "description", "tracks", "created_at"]
+        fields = ["id", "name", "description", "audience", "tracks", "created_at"]
         read_only_fields = ["created_at"]
+        validators: list[Any] = []  # name and audience are looked at together, below
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        name, audience = (
+            attrs.get(field, getattr(self.instance, field, None)) for field in ("name", "audience")
+        )
+        others = Collection.objects.filter(name=name, audience=audience)
+        if self.instance:
+            others = others.exclude(pk=self.instance.pk)
+        if others.exists():
+            raise serializers.ValidationError({"name": "There is a collection of this name."})
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Collection:
+        return self.update(Collection(), validated_data)
+
+    def update(self, instance: Collection, validated_data: dict[str, Any]) -> Collection:
+        for field, value in validated_data.items():
+            setattr(instance, field, value)
+        save_collection(instance, validated_data)
+        return instance
 
 
 class TagSerializer(serializers.ModelSerializer):
@@ -164,4 +208,5 @@ class SpaceSerializer(serializers.ModelSerializer):
 
     @extend_schema_field(ProgressSerializer)
     def get_progress(self, space: Space) -> dict[str, int]:
-        return dict(ProgressSerializer(progress_of(space)).data)
+        user = self.context["request"].user
+        return dict(ProgressSerializer(progress_of(space, by=user)).data)

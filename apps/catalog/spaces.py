@@ -1,6 +1,7 @@
 """Spaces: which encoder answers searches, and how a new one takes over in one step."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from apps.catalog.audience import seen_by
 from apps.catalog.models import Listening, Space, SpaceState, State, Track
 from apps.catalog.tasks import nudge
 from audiosearch.engine.encoders import encoder_class, encoder_spec
@@ -160,10 +162,13 @@ def _forget_default() -> None:
         return  # the entry ends by itself within a minute
 
 
-def progress_of(space: Space) -> Progress:
-    """The number of tracks of a space in each state; one query."""
+def progress_of(space: Space, *, by: Any = None) -> Progress:
+    """The number of tracks of a space in each state, as far as `by` sees them; one query."""
     counts = {
         row["state"]: row["n"]
-        for row in space.listenings.order_by().values("state").annotate(n=Count("id"))
+        for row in space.listenings.filter(seen_by(by, "track__"))
+        .order_by()
+        .values("state")
+        .annotate(n=Count("id"))
     }
     return Progress(**{state: counts.get(state, 0) for state in State.values})

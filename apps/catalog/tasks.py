@@ -27,6 +27,14 @@ def mend() -> None:
     mend_everything()
 
 
+@app.task(name="catalog.check")
+def check() -> None:
+    """Compare database, files and index, and mend what differs."""
+    from apps.catalog.checking import check_and_repair
+
+    check_and_repair()
+
+
 def nudge() -> None:
     """Tell a worker that there is work; when the queue is away, the next mend does."""
     try:

@@ -14,20 +14,28 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from apps.catalog.adding import add_track
 from apps.catalog.api import listed_tracks, with_words
+from apps.catalog.audience import visible_tags, visible_tracks
 from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten
 from apps.catalog.forms import AddForm, BulkForm, LibraryForm, TrackForm, split_tags
-from apps.catalog.models import Listening, State, Tag, Track
+from apps.catalog.models import Listening, State, Track
 from apps.catalog.permissions import may_add, may_edit, may_search
 from audiosearch.api_errors import status_of
-from audiosearch.engine.errors import AudioError
+from audiosearch.engine.errors import Conflict, EngineError
 
 View = Callable[..., HttpResponseBase]
 PAGE = 50
 PENDING = (State.QUEUED, State.LISTENING)
+require_page = require_http_methods(["GET", "HEAD", "POST"])
+"""For a page with a form on it."""
 
 
 def allowed(test: Callable[[Any], bool]) -> Callable[[View], View]:
@@ -51,8 +59,8 @@ def allowed(test: Callable[[Any], bool]) -> Callable[[View], View]:
 @allowed(may_search)
 def library(request: HttpRequest) -> HttpResponse:
     """All tracks, by words, filters and order; 50 a page."""
-    form = LibraryForm(request.GET)
-    tracks = _chosen(form) if form.is_valid() else Track.objects.none()
+    form = LibraryForm(request.GET, by=request.user)
+    tracks = _chosen(form, request.user) if form.is_valid() else Track.objects.none()
     page = Paginator(tracks, PAGE).get_page(request.GET.get("page"))
     asked = request.GET.copy()
     asked.pop("page", None)
@@ -60,18 +68,18 @@ def library(request: HttpRequest) -> HttpResponse:
         "form": form,
         "page": page,
         "rows": [_row(track, request.user) for track in page],
-        "bulk": BulkForm(),
+        "bulk": BulkForm(by=request.user),
         "query": asked.urlencode(),
         "filtered": any(value for key, value in asked.items() if key != "sort"),
-        "tag_names": Tag.objects.values_list("name", flat=True)[:500],
+        "tag_names": visible_tags(request.user).values_list("name", flat=True)[:500],
         "pending": [track.pk for track in page if _serving(track).state in PENDING],
     }
     return render(request, "catalog/library.html", context)
 
 
-def _chosen(form: LibraryForm) -> QuerySet[Track]:
+def _chosen(form: LibraryForm, user: Any) -> QuerySet[Track]:
     asked = form.cleaned_data
-    tracks = with_words(listed_tracks(), asked["q"])
+    tracks = with_words(listed_tracks(user), asked["q"])
     if asked["collection"]:
         tracks = tracks.filter(collection=asked["collection"])
     if asked["kind"]:
@@ -102,7 +110,7 @@ def library_states(request: HttpRequest) -> HttpResponse:
         for text in request.GET.get("ids", "").split(",")
         if text.isdecimal() and len(text) < 19
     ]
-    tracks = listed_tracks().filter(pk__in=ids[:PAGE])
+    tracks = listed_tracks(request.user).filter(pk__in=ids[:PAGE])
     rows = [{"track": track, "listening": _serving(track)} for track in tracks]
     pending = [track.pk for track in tracks if _serving(track).state in PENDING]
     return render(request, "catalog/_states.html", {"rows": rows, "pending": pending})
@@ -112,7 +120,7 @@ def library_states(request: HttpRequest) -> HttpResponse:
 @allowed(may_search)
 def library_bulk(request: HttpRequest) -> HttpResponse:
     """Move, tag or delete the ticked tracks that this user may edit; deleting asks first."""
-    form = BulkForm(request.POST)
+    form = BulkForm(request.POST, by=request.user)
     if not form.is_valid():
         messages.error(request, "Tick at least one recording and choose what to do with it.")
         return redirect("library")
@@ -127,7 +135,11 @@ def library_bulk(request: HttpRequest) -> HttpResponse:
         messages.success(request, _count(delete_tracks(ids), "deleted"))
     elif asked["action"] == "move":
         changes = {"collection": asked["collection"]}
-        messages.success(request, _count(edit_tracks(track_ids=ids, changes=changes), "moved"))
+        try:
+            moved = edit_tracks(track_ids=ids, changes=changes, by=request.user)
+            messages.success(request, _count(moved, "moved"))
+        except Conflict as error:
+            messages.error(request, str(error))
     else:
         added = edit_tracks(track_ids=ids, add_tags=split_tags(asked["tags"]))
         messages.success(request, _count(added, "tagged"))
@@ -138,10 +150,11 @@ def _count(number: int, verb: str) -> str:
     return f"{number} {'recording' if number == 1 else 'recordings'} {verb}."
 
 
+@require_page
 @allowed(may_add)
 def add(request: HttpRequest) -> HttpResponse:
     """Add recordings: from the page's script one file a request, without it all in one form."""
-    form = AddForm(request.POST if request.method == "POST" else None)
+    form = AddForm(request.POST if request.method == "POST" else None, by=request.user)
     outcomes: list[dict[str, Any]] = []
     status = 200
     if request.method == "POST" and form.is_valid():
@@ -163,12 +176,12 @@ def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]
         outcome = add_track(
             source=Path(upload.temporary_file_path()),
             name=upload.name or "",
-            added_by=request.user if request.user.is_authenticated else None,
+            added_by=request.user,
             kind=form.cleaned_data["kind"],
             collection=form.chosen_collection(),
             tags=form.tag_list(),
         )
-    except AudioError as error:
+    except EngineError as error:
         return {
             "outcome": "refused",
             "name": upload.name,
@@ -185,18 +198,25 @@ def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]
     }
 
 
+@require_page
 @allowed(may_search)
 def track(request: HttpRequest, pk: int) -> HttpResponse:
     """One track: player, metadata, states; a form for those who may edit it."""
-    found = get_object_or_404(listed_tracks(), pk=pk)
+    found = get_object_or_404(listed_tracks(request.user), pk=pk)
     editable = may_edit(request.user, found)
-    form = TrackForm.of(found, request.POST if request.method == "POST" else None)
+    posted = request.POST if request.method == "POST" else None
+    form = TrackForm.of(found, posted, by=request.user)
     if request.method == "POST":
         if not editable:
             raise PermissionDenied
         if form.is_valid():
-            edit_track(track=found, changes=form.changes(), tags=form.tag_list())
-            messages.success(request, "Saved.")
+            try:
+                changes, tags = form.changes(), form.tag_list()
+                edit_track(track=found, changes=changes, tags=tags, by=request.user)
+            except Conflict as error:
+                messages.error(request, str(error))
+            else:
+                messages.success(request, "Saved.")
             return redirect("track", pk=pk)
     context = {
         "track": found,
@@ -204,7 +224,7 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
         "may_edit": editable,
         "form": form,
         "pending": [found.pk] if _serving(found).state in PENDING else [],
-        "tag_names": Tag.objects.values_list("name", flat=True)[:500],
+        "tag_names": visible_tags(request.user).values_list("name", flat=True)[:500],
     }
     return render(request, "catalog/track.html", context)
 
@@ -213,7 +233,7 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
 @allowed(may_search)
 def track_relisten(request: HttpRequest, pk: int) -> HttpResponse:
     """Hear a track again from its file."""
-    found = get_object_or_404(Track, pk=pk)
+    found = get_object_or_404(visible_tracks(request.user), pk=pk)
     if not may_edit(request.user, found):
         raise PermissionDenied
     relisten([pk])
@@ -221,10 +241,11 @@ def track_relisten(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("track", pk=pk)
 
 
+@require_page
 @allowed(may_search)
 def track_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then delete a track with its vectors and file."""
-    found = get_object_or_404(Track, pk=pk)
+    found = get_object_or_404(visible_tracks(request.user), pk=pk)
     if not may_edit(request.user, found):
         raise PermissionDenied
     if request.method == "POST":

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.access.throttles import SearchThrottle
 from apps.catalog.models import Track
 from apps.catalog.spaces import current_space, encoder_state
 from apps.catalog.vector_index import get_index
@@ -47,9 +48,9 @@ def _flat(data: Any) -> Any:
     return values
 
 
-def _similar(track_id: int, asked: SearchSettings) -> SearchResult:
+def _similar(track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
     try:
-        return similar_to_track(track_id=track_id, asked=asked)
+        return similar_to_track(track_id=track_id, asked=asked, by=by)
     except Track.DoesNotExist as error:
         raise NotFound(f"There is no track {track_id}.") from error
 
@@ -57,6 +58,7 @@ def _similar(track_id: int, asked: SearchSettings) -> SearchResult:
 class SearchView(APIView):
     """Search by sound."""
 
+    throttle_classes = [SearchThrottle]
     parser_classes = [MultiPartParser, FormParser, JSONParser]
 
     @extend_schema(
@@ -81,15 +83,19 @@ class SearchView(APIView):
         form.is_valid(raise_exception=True)
         upload = form.validated_data.get("file")
         if upload is None:
-            result = _similar(form.validated_data["track"], form.settings())
+            result = _similar(form.validated_data["track"], form.settings(), request.user)
         else:
             clip = Path(upload.temporary_file_path())
-            result = search_by_clip(clip=clip, name=upload.name, asked=form.settings())
+            result = search_by_clip(
+                clip=clip, name=upload.name, asked=form.settings(), by=request.user
+            )
         return Response(result.as_json())
 
 
 class SimilarView(APIView):
     """More like this."""
+
+    throttle_classes = [SearchThrottle]
 
     @extend_schema(
         summary="Tracks similar to a track",
@@ -102,7 +108,7 @@ class SimilarView(APIView):
     def get(self, request: Request, pk: int) -> Response:
         form = SearchSettingsSerializer(data=_flat(request.query_params))
         form.is_valid(raise_exception=True)
-        return Response(_similar(pk, form.settings()).as_json())
+        return Response(_similar(pk, form.settings(), request.user).as_json())
 
 
 class LiveSerializer(serializers.Serializer):

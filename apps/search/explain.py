@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from apps.catalog.models import Collection, Listening, State
+from apps.catalog.audience import seen_by, visible_collections
+from apps.catalog.models import Listening, State
 from apps.catalog.vector_index import get_index
 from apps.search.results import Explanation, SearchSettings
 from audiosearch.engine.errors import SpaceMissing
@@ -20,10 +21,14 @@ _FIELDS = (
 )
 
 
-def explain(space: str, asked: SearchSettings, where: Filter) -> Explanation:
-    """Count what is searchable, then what each filter leaves, one after the other."""
+def explain(space: str, asked: SearchSettings, where: Filter, by: Any) -> Explanation:
+    """Count what `by` may search, then what each filter leaves, one after the other."""
     steps: list[dict[str, Any]] = []
-    narrowed = Filter(exclude_track_ids=where.exclude_track_ids)
+    unfiltered = Filter(
+        exclude_track_ids=where.exclude_track_ids,
+        exclude_collection_ids=where.exclude_collection_ids,
+    )
+    narrowed = unfiltered
     searchable = left = _count(space, narrowed)
     for field in _FIELDS:
         value = getattr(where, field)
@@ -31,18 +36,16 @@ def explain(space: str, asked: SearchSettings, where: Filter) -> Explanation:
             continue
         narrowed = replace(narrowed, **{field: value})
         before, left = left, _count(space, narrowed)
-        alone = _count(
-            space, replace(Filter(exclude_track_ids=where.exclude_track_ids), **{field: value})
-        )
+        alone = _count(space, replace(unfiltered, **{field: value}))
         steps.append(
             {
-                "filter": _words(field, value, asked),
+                "filter": _words(field, value, asked, by),
                 "leaves": left,
                 "takes": before - left,
                 "alone": alone,
             }
         )
-    return Explanation(searchable, steps, _message(space, searchable, steps))
+    return Explanation(searchable, steps, _message(space, searchable, steps, by))
 
 
 def _count(space: str, where: Filter) -> int:
@@ -52,9 +55,9 @@ def _count(space: str, where: Filter) -> int:
         return 0
 
 
-def _words(field: str, value: Any, asked: SearchSettings) -> str:
+def _words(field: str, value: Any, asked: SearchSettings, by: Any) -> str:
     if field == "collection_ids":
-        names = Collection.objects.filter(pk__in=value).values_list("name", flat=True)
+        names = visible_collections(by).filter(pk__in=value).values_list("name", flat=True)
         return "collection: " + (", ".join(names) or "one that does not exist")
     if field == "tags":
         return "tags: " + ", ".join(value)
@@ -69,11 +72,12 @@ def _words(field: str, value: Any, asked: SearchSettings) -> str:
     return f"{word} {date:%Y-%m-%d %H:%M}"
 
 
-def _message(space: str, searchable: int, steps: list[dict[str, Any]]) -> str:
+def _message(space: str, searchable: int, steps: list[dict[str, Any]], by: Any) -> str:
     if searchable == 0:
-        waiting = Listening.objects.filter(
+        pending = Listening.objects.filter(
             space__name=space, state__in=(State.QUEUED, State.LISTENING)
-        ).count()
+        )
+        waiting = pending.filter(seen_by(by, "track__")).count()
         if waiting:
             return f"Nothing can be searched yet: {waiting} recordings are still being listened to."
         return "There is nothing else in the catalogue to find yet. Add some recordings first."

@@ -7,6 +7,7 @@ from django import forms
 from django.utils import timezone
 
 from apps.catalog.adding import clean_tags
+from apps.catalog.audience import visible_collections
 from apps.catalog.models import Collection, Kind
 from apps.search.results import SearchSettings
 
@@ -27,7 +28,7 @@ class SettingsForm(forms.Form):
     start_s = _seconds("From second")
     end_s = _seconds("To second")
     collections = forms.ModelMultipleChoiceField(
-        Collection.objects.all(), required=False, widget=forms.CheckboxSelectMultiple
+        Collection.objects.none(), required=False, widget=forms.CheckboxSelectMultiple
     )
     kinds = forms.MultipleChoiceField(
         choices=Kind.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Kind"
@@ -41,6 +42,11 @@ class SettingsForm(forms.Form):
     max_s = _seconds("At most, in seconds")
     added_from = _date()
     added_to = _date()
+
+    def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["collections"]
+        field.queryset = visible_collections(by)
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

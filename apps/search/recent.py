@@ -8,8 +8,10 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.catalog.audience import visible_tracks
+from apps.catalog.id_map import cards_of
 from apps.search.models import Search
-from apps.search.results import SearchResult
+from apps.search.results import SearchResult, track_json
 
 
 def keep_search(
@@ -34,6 +36,22 @@ def recent_searches(user: Any) -> QuerySet[Search]:
     if not user.is_authenticated:
         return Search.objects.none()
     return Search.objects.filter(user=user)
+
+
+def shown_result(search: Search, viewer: Any) -> dict[str, Any]:
+    """A kept result as its viewer, who may be another than who searched, sees its tracks now."""
+    result = dict(search.result)
+    found = [hit["track"]["id"] for hit in result["hits"]]
+    seen = visible_tracks(viewer).filter(pk__in=found).values_list("pk", flat=True)
+    cards = cards_of(seen)
+    result["hits"] = [
+        {**hit, "track": track_json(cards[hit["track"]["id"]])}
+        for hit in result["hits"]
+        if hit["track"]["id"] in cards
+    ]
+    if search.user_id != viewer.pk:
+        result["explanation"] = None
+    return result
 
 
 def sweep_clips() -> int:

@@ -26,8 +26,10 @@ class SearchSettings:
     added_from: datetime | None = None
     added_to: datetime | None = None
 
-    def as_filter(self, exclude_track_ids: tuple[int, ...] = ()) -> Filter:
-        """The part that the index applies."""
+    def as_filter(
+        self, exclude_track_ids: tuple[int, ...] = (), hidden: tuple[int, ...] = ()
+    ) -> Filter:
+        """The part that the index applies; `hidden` collections are never found."""
         return Filter(
             collection_ids=self.collections,
             tags=self.tags,
@@ -37,6 +39,7 @@ class SearchSettings:
             added_from=int(self.added_from.timestamp()) if self.added_from else None,
             added_to=int(self.added_to.timestamp()) if self.added_to else None,
             exclude_track_ids=exclude_track_ids,
+            exclude_collection_ids=hidden,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -46,6 +49,14 @@ class SearchSettings:
             if key in values:
                 values[key] = values[key].isoformat()
         return values
+
+
+def track_json(card: TrackCard) -> dict[str, Any]:
+    """A track as a hit shows it."""
+    track = asdict(card)
+    del track["path"]
+    track["audio"] = f"/api/v1/tracks/{card.id}/audio"
+    return track
 
 
 @dataclass(frozen=True)
@@ -63,11 +74,8 @@ class Hit:
         return round(100 * min(1.0, max(0.0, 1 - self.distance)), 1)
 
     def as_json(self) -> dict[str, Any]:
-        track = asdict(self.track)
-        del track["path"]
-        track["audio"] = f"/api/v1/tracks/{self.track.id}/audio"
         return {
-            "track": track,
+            "track": track_json(self.track),
             "distance": round(self.distance, 6),
             "similarity": self.similarity,
             "start_ms": self.start_ms,

@@ -5,13 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 
-from apps.catalog.id_map import cards_of
+from apps.catalog.audience import hidden_collections, visible_tracks
+from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.models import Listening, State, Track
 from apps.catalog.queries import model_turn, query_slot
 from apps.catalog.spaces import default_space
@@ -19,7 +21,7 @@ from apps.catalog.vector_index import get_index
 from apps.catalog.vectors import VectorsMissing, load_vectors
 from apps.search.explain import explain
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
-from audiosearch.engine.audio import SILENCE_PEAK, decode, inspect
+from audiosearch.engine.audio import SILENCE_PEAK
 from audiosearch.engine.encoders import load_encoder
 from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import (
@@ -31,6 +33,7 @@ from audiosearch.engine.errors import (
     TooShort,
 )
 from audiosearch.engine.index import Filter, Match
+from audiosearch.engine.sandbox import decode, inspect
 from audiosearch.engine.windows import cut_windows
 from audiosearch.metrics import search_seconds
 
@@ -57,8 +60,8 @@ class InvalidStretch(AudioError):
     code = "invalid_stretch"
 
 
-def search_by_clip(*, clip: Path, name: str, asked: SearchSettings) -> SearchResult:
-    """The nearest tracks to an audio file, best first.
+def search_by_clip(*, clip: Path, name: str, asked: SearchSettings, by: Any) -> SearchResult:
+    """The nearest tracks to an audio file that `by` may know of, best first.
 
     Raises an AudioError when the clip cannot be used, Busy when every slot is taken, and
     IndexUnavailable when the index does not answer.
@@ -77,21 +80,24 @@ def search_by_clip(*, clip: Path, name: str, asked: SearchSettings) -> SearchRes
         "space": space,
         **asked.as_json(),
     }
-    return _find(space, queries, asked, query, took, began, exclude=())
+    where = asked.as_filter(hidden=hidden_collections(by))
+    return _find(space, queries, asked, where, query, took, began, by)
 
 
-def similar_to_track(*, track_id: int, asked: SearchSettings) -> SearchResult:
+def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
     """The tracks nearest to a track of the catalogue, itself left out, best first.
 
     A whole track costs no model time: its vectors are read back. A stretch of it is encoded.
-    Raises Track.DoesNotExist, NotListenedYet, Busy and IndexUnavailable.
+    Raises Track.DoesNotExist, also for one that `by` may not know of, NotListenedYet, Busy and
+    IndexUnavailable.
     """
     began = time.perf_counter()
     took = Took()
     space, encoder_name = _default_encoder()
+    hidden = hidden_collections(by)
+    track = _card(track_id, by if hidden else None)
     if asked.start_ms is not None or asked.end_ms is not None:
-        track = Track.objects.get(pk=track_id)
-        path = Path(default_storage.path(str(track.file.name)))
+        path = Path(default_storage.path(track.path))
         if not path.exists():
             raise FileGone(f"The file of “{track.title}” is gone from the storage.")
         with query_slot():
@@ -103,22 +109,32 @@ def similar_to_track(*, track_id: int, asked: SearchSettings) -> SearchResult:
         with _timed(took, "decode"):
             queries = _kept_queries(space, track_id)
     query = {"track": track_id, "space": space, **asked.as_json()}
-    return _find(space, queries, asked, query, took, began, exclude=(track_id,))
+    where = asked.as_filter((track_id,), hidden)
+    return _find(space, queries, asked, where, query, took, began, by)
+
+
+def _card(track_id: int, by: Any) -> TrackCard:
+    card = cards_of([track_id]).get(track_id)
+    if card is None or (by and not visible_tracks(by).filter(pk=track_id).exists()):
+        raise Track.DoesNotExist
+    return card
 
 
 def _find(
     space: str,
     queries: FloatArray,
     asked: SearchSettings,
+    where: Filter,
     query: dict[str, object],
     took: Took,
     began: float,
-    exclude: tuple[int, ...],
+    by: Any,
 ) -> SearchResult:
-    where = asked.as_filter(exclude)
     with _timed(took, "index"):
         hits = _hits(_matches(space, queries, asked.top_k, where))
-    explanation = None if hits else explain(space, asked, where)
+    if where.exclude_collection_ids:
+        hits = _seen_hits(hits, by)
+    explanation = None if hits else explain(space, asked, where, by)
     took.total = (time.perf_counter() - began) * 1000
     search_seconds.labels("total").observe(took.total / 1000)
     return SearchResult(query, hits, took, explanation)
@@ -139,6 +155,13 @@ def _hits(matches: list[Match]) -> list[Hit]:
         for match in matches
         if match.track_id in cards
     ]
+
+
+def _seen_hits(hits: list[Hit], by: Any) -> list[Hit]:
+    """Those that `by` may know of: index and id map lag behind what becomes private."""
+    found = visible_tracks(by).filter(pk__in=[hit.track.id for hit in hits])
+    seen = set(found.values_list("pk", flat=True))
+    return [hit for hit in hits if hit.track.id in seen]
 
 
 def _default_encoder() -> tuple[str, str]:

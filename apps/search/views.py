@@ -14,26 +14,29 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.access.throttles import throttled
 from apps.catalog.adding import shown_name
-from apps.catalog.models import Tag, Track
+from apps.catalog.audience import visible_tags, visible_tracks
 from apps.catalog.permissions import may_search
 from apps.catalog.spaces import current_space, progress_of
 from apps.catalog.streaming import audio_response
-from apps.catalog.views import allowed
+from apps.catalog.views import allowed, require_page
 from apps.search.forms import SettingsForm
 from apps.search.models import Search
-from apps.search.recent import delete_search, keep_search, recent_searches
+from apps.search.recent import delete_search, keep_search, recent_searches, shown_result
 from apps.search.services import search_by_clip, similar_to_track
 from audiosearch.api_errors import RETRY_AFTER_S, status_of
 from audiosearch.engine.errors import EngineError
 
 
+@require_page
 @allowed(may_search)
+@throttled
 def search(request: HttpRequest) -> HttpResponse:
     """Choose a clip and search; every search gets an address of its own."""
     if request.method != "POST":
-        return _page(request, SettingsForm())
-    form = SettingsForm(request.POST)
+        return _page(request, SettingsForm(by=request.user))
+    form = SettingsForm(request.POST, by=request.user)
     upload = request.FILES.get("clip")
     if not upload:
         form.add_error(None, "Choose, drop or record a sound first.")
@@ -43,7 +46,7 @@ def search(request: HttpRequest) -> HttpResponse:
     name = shown_name(upload.name or "")
     clip = Path(upload.temporary_file_path())
     try:
-        result = search_by_clip(clip=clip, name=name, asked=form.settings())
+        result = search_by_clip(clip=clip, name=name, asked=form.settings(), by=request.user)
     except EngineError as error:
         form.add_error(None, str(error))
         return _page(request, form, status=status_of(error))
@@ -64,9 +67,9 @@ def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpRe
     context = {
         "form": form,
         "searches": recent_searches(request.user),
-        "progress": progress_of(current_space()),
-        "has_tracks": Track.objects.exists(),
-        **_choices(),
+        "progress": progress_of(current_space(), by=request.user),
+        "has_tracks": visible_tracks(request.user).exists(),
+        **_choices(request.user),
     }
     return _answer(request, "search/search.html", context, status)
 
@@ -80,15 +83,17 @@ def _answer(
     return response
 
 
-def _choices() -> dict[str, Any]:
-    return {"tag_names": Tag.objects.values_list("name", flat=True)[:500]}
+def _choices(user: Any) -> dict[str, Any]:
+    return {"tag_names": visible_tags(user).values_list("name", flat=True)[:500]}
 
 
+@require_page
 @allowed(may_search)
+@throttled
 def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """A search as it was found; posting searches again with the same sound, settings changed."""
     kept = get_object_or_404(Search, pk=pk)  # whoever may search and knows the address
-    form = SettingsForm(request.POST or kept.settings)
+    form = SettingsForm(request.POST or kept.settings, by=request.user)
     status = 200
     if request.method == "POST" and form.is_valid():
         try:
@@ -96,6 +101,7 @@ def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 clip=Path(default_storage.path(str(kept.clip.name))),
                 name=kept.clip_name,
                 asked=form.settings(),
+                by=request.user,
             )
         except FileNotFoundError as error:
             raise Http404 from error
@@ -111,7 +117,8 @@ def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 result=again,
             )
             return redirect("search-result", pk=new.pk)
-    context = {"search": kept, "result": kept.result, "form": form, **_choices()}
+    shown = shown_result(kept, request.user)
+    context = {"search": kept, "result": shown, "form": form, **_choices(request.user)}
     if form.errors and status == 200:
         status = 400
     return _answer(request, "search/result.html", context, status)
@@ -146,17 +153,19 @@ def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @allowed(may_search)
+@throttled
 def similar(request: HttpRequest, pk: int) -> HttpResponse:
     """More like a track; the address holds the settings, so it can be shared."""
-    track = get_object_or_404(Track, pk=pk)
+    track = get_object_or_404(visible_tracks(request.user), pk=pk)
     asked = request.GET.copy()
     asked.setdefault("top_k", "10")
-    form = SettingsForm(asked)
+    form = SettingsForm(asked, by=request.user)
     found: dict[str, Any] = {}
     status = 200
     if form.is_valid():
         try:
-            found = similar_to_track(track_id=pk, asked=form.settings()).as_json()
+            asked_for = form.settings()
+            found = similar_to_track(track_id=pk, asked=asked_for, by=request.user).as_json()
         except EngineError as error:
             form.add_error(None, str(error))
             status = status_of(error)
@@ -164,7 +173,7 @@ def similar(request: HttpRequest, pk: int) -> HttpResponse:
         status = 400
     part = request.headers.get("HX-Request") == "true" and "part" in request.GET
     template = "search/_hits.html" if part else "search/result.html"
-    context = {"track": track, "result": found, "form": form, **_choices()}
+    context = {"track": track, "result": found, "form": form, **_choices(request.user)}
     if part and status != 200:
         status = 200  # htmx shows only good answers; the sentence is in the fragment
     return _answer(request, template, context, status)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -13,6 +13,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.access.throttles import SearchThrottle
+from apps.catalog.audience import seen_by, visible_tracks
 from apps.catalog.models import Speaker, State
 from apps.voices import serializers as faces
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
@@ -30,6 +32,10 @@ from apps.voices.services import (
 )
 from apps.voices.voice_index import speaker_changed
 
+RECOGNISING: dict[str, Any] = {
+    "permission_classes": [MayRecognise],
+    "throttle_classes": [SearchThrottle],
+}
 ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
 
 
@@ -46,14 +52,18 @@ ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
 class SpeakerViewSet(viewsets.ModelViewSet):
     """The people whose voices are known: read by members, kept by staff."""
 
-    queryset = Speaker.objects.annotate(
-        track_count=Count("tracks", distinct=True),
-        enrolment_count=Count("enrolments__track", distinct=True),
-    ).order_by("name")
+    queryset = Speaker.objects.all()
     serializer_class = faces.SpeakerSerializer
     permission_classes = [SpeakerPermission]
     parser_classes = [JSONParser, MultiPartParser, FormParser]
     http_method_names = ["get", "post", "patch", "delete"]
+
+    def get_queryset(self) -> QuerySet[Speaker]:
+        tracks = seen_by(self.request.user, "tracks__")
+        return Speaker.objects.annotate(
+            track_count=Count("tracks", filter=tracks, distinct=True),
+            enrolment_count=Count("enrolments__track", distinct=True),
+        ).order_by("name", "pk")
 
     def perform_update(self, serializer: Any) -> None:
         speaker_changed(serializer.save())
@@ -82,7 +92,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     def enrolments(self, request: Request, pk: str) -> Response:
         speaker = self.get_object()
         if request.method == "GET":
-            rows = speaker.enrolments.all()
+            rows = speaker.enrolments.filter(seen_by(request.user, "track__"))
             return Response(faces.EnrolmentSerializer(rows, many=True).data)
         form = faces.EnrolSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -111,7 +121,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         request={"multipart/form-data": faces.VerifySerializer},
         responses=faces.VerdictSerializer,
     )
-    @action(detail=False, methods=["post"], permission_classes=[MayRecognise])
+    @action(detail=False, methods=["post"], **RECOGNISING)
     def verify(self, request: Request) -> Response:
         form = faces.VerifySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -129,7 +139,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         request={"multipart/form-data": faces.IdentifySerializer},
         responses=faces.IdentificationSerializer,
     )
-    @action(detail=False, methods=["post"], permission_classes=[MayRecognise])
+    @action(detail=False, methods=["post"], **RECOGNISING)
     def identify(self, request: Request) -> Response:
         form = faces.IdentifySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -162,16 +172,17 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     @action(
         detail=False,
         methods=["get", "post"],
-        permission_classes=[MayRecognise],
+        **RECOGNISING,
         renderer_classes=[JSONRenderer, RttmRenderer],
         pagination_class=None,
     )
     def diarize(self, request: Request) -> Response:
         if request.method == "GET":
             pk = request.query_params.get("track", "")
-            row = get_object_or_404(Diarization, track__pk=pk if pk.isdecimal() else 0)
+            rows = Diarization.objects.filter(track__in=visible_tracks(request.user))
+            row = get_object_or_404(rows, track__pk=pk if pk.isdecimal() else 0)
             return Response(_diarization(row))
-        form = faces.DiarizeSerializer(data=request.data)
+        form = faces.DiarizeSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         if "track" in asked:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from apps.catalog.adding import clean_tags
+from apps.catalog.audience import visible_tracks
 from apps.catalog.models import Speaker, State, Track
 from apps.catalog.serializers import TagList
 from apps.voices.models import Enrolment
@@ -133,11 +135,18 @@ class IdentificationSerializer(serializers.Serializer):
         return _rounded(super().to_representation(instance))
 
 
+class SeenTrack(serializers.PrimaryKeyRelatedField):
+    """A track that the user sees; any other does not exist."""
+
+    def get_queryset(self) -> QuerySet[Track]:
+        return visible_tracks(self.context["request"].user)
+
+
 class DiarizeSerializer(serializers.Serializer):
     """A clip of at most ten minutes, or a track of the catalogue."""
 
     file = serializers.FileField(allow_empty_file=True, required=False)
-    track = serializers.PrimaryKeyRelatedField(queryset=Track.objects.all(), required=False)
+    track = SeenTrack(queryset=Track.objects.all(), required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("file" in attrs) == ("track" in attrs):

@@ -11,9 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.access.throttles import throttled
+from apps.catalog.audience import seen_by, visible_tracks
 from apps.catalog.models import Speaker, State, Track
 from apps.catalog.permissions import may_curate
-from apps.catalog.views import allowed
+from apps.catalog.views import allowed, require_page
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
 from apps.voices.hearing import Voice, hear_voice, voice_space
@@ -49,6 +51,7 @@ def voices(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @allowed(may_recognise)
+@throttled
 def identify_clip(request: HttpRequest) -> HttpResponse:
     """Who speaks in a clip."""
     form = IdentifyForm(request.POST, request.FILES)
@@ -64,6 +67,7 @@ def identify_clip(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @allowed(may_recognise)
+@throttled
 def compare_clips(request: HttpRequest) -> HttpResponse:
     """One voice or two."""
     form = CompareForm(request.POST, request.FILES)
@@ -81,6 +85,7 @@ def compare_clips(request: HttpRequest) -> HttpResponse:
     return _answer(request, {"verdict": verdict, "claimed": asked["speaker"]})
 
 
+@require_page
 @allowed(may_curate)
 def add_speaker(request: HttpRequest) -> HttpResponse:
     """A new speaker; recordings are enrolled on the page that follows."""
@@ -91,6 +96,7 @@ def add_speaker(request: HttpRequest) -> HttpResponse:
     return render(request, "voices/add_speaker.html", {"form": form}, status=status)
 
 
+@require_page
 @allowed(may_recognise)
 def speaker(request: HttpRequest, pk: int) -> HttpResponse:
     """A speaker and the recordings the voice is known by; staff edit and enrol here."""
@@ -147,6 +153,7 @@ def remove_enrolment(request: HttpRequest, pk: int, enrolment: int) -> HttpRespo
     return redirect("speaker", pk=pk)
 
 
+@require_page
 @allowed(may_curate)
 def erase(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask once more, then forget a speaker."""
@@ -221,10 +228,12 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("voices-thresholds")
 
 
+@require_page
 @allowed(may_recognise)
+@throttled
 def track_voices(request: HttpRequest, pk: int) -> HttpResponse:
     """Who speaks when in a track; a POST lets a worker find out."""
-    track = get_object_or_404(Track, pk=pk)
+    track = get_object_or_404(visible_tracks(request.user), pk=pk)
     if request.method == "POST":
         request_diarization(track=track, by=request.user)
         if not request.htmx:  # type: ignore[attr-defined]
@@ -298,7 +307,9 @@ def _speaker_page(
     context = {
         "speaker": found,
         "form": form,
-        "enrolments": found.enrolments.filter(space=voice_space()).select_related("track"),
+        "enrolments": found.enrolments.filter(
+            seen_by(request.user, "track__"), space=voice_space()
+        ).select_related("track"),
         "may_curate": may_curate(request.user),
     }
     return render(request, "voices/speaker.html", context, status=status)

@@ -1,6 +1,6 @@
 """Any audio file -> mono float32 at a rate. The only decoder in the project."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from audiosearch.engine.errors import (
 
 MIN_DURATION_MS = 100
 SILENCE_PEAK = 10 ** (-72 / 20)  # -72 dBFS, about eight steps of 16-bit audio
+LOUDEST = 1e6  # full scale is 1; beyond lie only damaged floats, which overflow in the resampler
 FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
 MIN_DECODED_SHARE = 0.5
 MAX_CHANNELS = 64
@@ -103,6 +104,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             if not container.streams.audio:
                 raise UnsupportedAudio("The file holds no audio.")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise UnsupportedAudio(f"Its sound is coded in an unknown way; send {FORMATS}.")
             if not stream.codec_context.sample_rate or not stream.codec_context.channels:
                 raise CorruptAudio("The file is damaged: it does not say how it was sampled.")
             _refuse_extremes(stream.codec_context)
@@ -143,10 +146,14 @@ def _seek(container: Any, to_ms: int) -> None:
 
 
 class _Blocks:
-    """Frames of any size gathered into mono blocks, because each NumPy call costs microseconds."""
+    """Frames of any size gathered into mono blocks, because each NumPy call costs microseconds.
+
+    Packed: PyAV counts the planes of a planar frame by looking for the end of a row of pointers,
+    and from 8 channels on reads past it.
+    """
 
     def __init__(self, rate: int) -> None:
-        self._converter = av.AudioResampler(format="fltp", rate=rate)
+        self._converter = av.AudioResampler(format="flt", rate=rate)
         self._fifo = av.AudioFifo()
 
     def put(self, frame: Any) -> None:
@@ -159,11 +166,15 @@ class _Blocks:
         return int(self._fifo.samples)
 
     def take(self) -> FloatArray:
-        """All that is there as (samples,) float32, channels averaged, never NaN or infinite."""
+        """All that is there as (samples,) float32, channels averaged, within LOUDEST, never NaN."""
         frame: Any = self._fifo.read()
-        samples = frame.to_ndarray().mean(axis=0, dtype=np.float32)
-        if not np.isfinite(samples).all():
+        channels = frame.layout.nb_channels
+        packed = frame.to_ndarray().reshape(-1, channels)
+        with np.errstate(over="ignore", invalid="ignore"):  # of damaged floats
+            samples = packed @ np.full(channels, 1 / channels, np.float32)
+        if not np.abs(samples).max(initial=0.0) <= LOUDEST:  # NaN is not either
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+            samples = samples.clip(-LOUDEST, LOUDEST)
         return samples
 
 
@@ -234,8 +245,14 @@ def decode(
     return samples
 
 
-def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
-    """What the file is, after making sure that it can be listened to.
+def inspect(
+    path: Path,
+    *,
+    max_duration_ms: int,
+    thorough: bool = True,
+    beat: Callable[[], None] = lambda: None,
+) -> AudioInfo:
+    """What the file is, after making sure that it can be listened to; `beat` tells of progress.
 
     Files up to ten minutes (and files that do not say how long they are) are decoded whole,
     longer ones until something is heard; thorough=False always stops there.
@@ -253,6 +270,7 @@ def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> Audio
         whole = told_ms is None or (thorough and told_ms <= FULL_CHECK_MS)
         samples, peak = 0, 0.0
         for block in _native(container, source, 0):
+            beat()
             samples += len(block)
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             if samples * 1000 > max_duration_ms * rate:

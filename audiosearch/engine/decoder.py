@@ -1,8 +1,8 @@
 """The process behind `sandbox`: decodes the files that it is handed over its standard input.
 
 A request is JSON with one descriptor, the file. The answer is a row of messages, each its kind and
-its length before it: `d` data, then `e` an error or `z` the end. The first message of all, `r`,
-says that the libraries are loaded.
+its length before it: `d` data, `p` progress, then `e` an error or `z` the end. The first message
+of all, `r`, says that the libraries are loaded.
 """
 
 import json
@@ -51,7 +51,8 @@ def main() -> None:
 def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
     try:
         if asked.pop("call") == "inspect":
-            _tell(line, b"d", json.dumps(asdict(audio.inspect(path, **asked))).encode())
+            found = audio.inspect(path, **asked, beat=lambda: _tell(line, b"p", b""))
+            _tell(line, b"d", json.dumps(asdict(found)).encode())
         else:
             for block in audio.stream(path, **asked):
                 _tell(line, b"d", np.ascontiguousarray(block, np.float32).tobytes())

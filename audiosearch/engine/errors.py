@@ -50,6 +50,12 @@ class TooLarge(AudioError):
     code = "too_large"
 
 
+class Conflict(EngineError):
+    """What is asked contradicts what is there; nothing was changed."""
+
+    code = "conflict"
+
+
 class ModelUnavailable(EngineError):
     """The encoder's weights are not on this machine, or are not what they should be."""
 

@@ -44,6 +44,8 @@ def to_expression(where: Filter) -> str:
             parts.append(f"{field} {operator} {max(-LARGEST, min(int(bound), LARGEST))}")
     if where.exclude_track_ids:
         parts.append(f"track_id not in {_numbers(where.exclude_track_ids)}")
+    if where.exclude_collection_ids:
+        parts.append(f"collection_id not in {_numbers(where.exclude_collection_ids)}")
     return " and ".join(parts)
 
 
@@ -61,6 +63,7 @@ def matches(fields: TrackFields, where: Filter) -> bool:
         and _within(fields.duration_ms, where.min_duration_ms, where.max_duration_ms)
         and _within(fields.added_at, where.added_from, where.added_to)
         and fields.track_id not in where.exclude_track_ids
+        and fields.collection_id not in where.exclude_collection_ids
     )
 
 

@@ -45,7 +45,7 @@ class TrackWindows:
 class Filter:
     """What a hit must satisfy; an empty field asks nothing. Ranges include both ends.
 
-    tags: all of them. kinds, collection_ids: any of them. exclude_track_ids: none of them.
+    tags: all of them. kinds, collection_ids: any of them. exclude_…: none of them.
     """
 
     collection_ids: tuple[int, ...] = ()
@@ -56,6 +56,7 @@ class Filter:
     added_from: int | None = None
     added_to: int | None = None
     exclude_track_ids: tuple[int, ...] = ()
+    exclude_collection_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,9 @@ from audiosearch.engine.errors import AudioError, Busy, CorruptAudio
 
 STALL_S = 20
 """So long a decoder may work at the next second of sound."""
-INSPECT_S = 60
-"""So long it may take to find out what a file is."""
 START_S = 60
+MOST = 16
+"""Decoders at once; each takes some 50 MB."""
 MAX_FILES = 200
 """After so many a decoder is replaced, lest what one file leaves behind harm another."""
 IDLE_S = 60
@@ -40,7 +40,7 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
     """`audio.inspect` in another process; CorruptAudio when the file breaks the decoder."""
     asked = {"max_duration_ms": max_duration_ms, "thorough": thorough}
-    told = b"".join(_answers("inspect", path, asked, INSPECT_S))
+    told = b"".join(_answers("inspect", path, asked))
     return AudioInfo(**json.loads(told))
 
 
@@ -49,7 +49,7 @@ def stream(
 ) -> Iterator[FloatArray]:
     """`audio.stream` in another process; CorruptAudio when the file breaks the decoder."""
     asked = {"sample_rate": sample_rate, "start_ms": start_ms, "end_ms": end_ms}
-    for block in _answers("stream", path, asked, STALL_S):
+    for block in _answers("stream", path, asked):
         yield np.frombuffer(block, np.float32)
 
 
@@ -66,6 +66,8 @@ def decode(
 class _Decoder:
     """A process that decodes, and the line to it."""
 
+    """Raises EOFError or OSError when it cannot be started."""
+
     def __init__(self) -> None:
         self.files, self.idle_since = 0, 0.0
         self.line, theirs = socket.socketpair()
@@ -80,13 +82,13 @@ class _Decoder:
         self.line.settimeout(START_S)
         try:
             self.receive()
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError):
             self.kill()
-            raise Busy("The decoder cannot be started; try again in a moment.") from error
+            raise
 
-    def ask(self, request: dict[str, Any], file: int, patience_s: float) -> None:
+    def ask(self, request: dict[str, Any], file: int) -> None:
         """Raises OSError when it has ended."""
-        self.line.settimeout(patience_s)
+        self.line.settimeout(STALL_S)
         socket.send_fds(self.line, [json.dumps(request).encode()], [file])
 
     def receive(self) -> tuple[bytes, bytearray]:
@@ -117,18 +119,22 @@ class _Pool:
         self.idle: list[_Decoder] = []
         self.owner = os.getpid()
         self.lock = Lock()
+        self.turns = BoundedSemaphore(MOST)
 
-    def asked(self, request: dict[str, Any], file: int, patience_s: float) -> _Decoder:
-        """A decoder that has been asked; a new one when none is idle."""
+    def asked(self, request: dict[str, Any], file: int) -> _Decoder:
+        """A decoder that has been asked; a new one when none is idle. Raises Busy."""
         while decoder := self._take():
             try:
-                decoder.ask(request, file, patience_s)
+                decoder.ask(request, file)
             except OSError:  # it has been killed meanwhile
                 decoder.kill()
             else:
                 return decoder
-        decoder = _Decoder()
-        decoder.ask(request, file, patience_s)
+        try:
+            decoder = _Decoder()
+            decoder.ask(request, file)
+        except (EOFError, OSError) as error:
+            raise Busy("No decoder can be started; try again in a moment.") from error
         return decoder
 
     def give_back(self, decoder: _Decoder) -> None:
@@ -152,10 +158,19 @@ class _Pool:
 _pool = _Pool()
 
 
-def _answers(call: str, path: Path, asked: dict[str, Any], patience_s: float) -> Iterator[bytes]:
+def _answers(call: str, path: Path, asked: dict[str, Any]) -> Iterator[bytes]:
     """The data that a decoder answers with, until it has said that this was all."""
+    if not _pool.turns.acquire(timeout=START_S):
+        raise Busy("Too many files are being read at once; try again in a moment.")
+    try:
+        yield from _answers_in_turn(call, path, asked)
+    finally:
+        _pool.turns.release()
+
+
+def _answers_in_turn(call: str, path: Path, asked: dict[str, Any]) -> Iterator[bytes]:
     with path.open("rb") as file:
-        decoder = _pool.asked({"call": call, **asked}, file.fileno(), patience_s)
+        decoder = _pool.asked({"call": call, **asked}, file.fileno())
     whole = False
     try:
         while True:
@@ -165,7 +180,8 @@ def _answers(call: str, path: Path, asked: dict[str, Any], patience_s: float) ->
                 raise _error(json.loads(payload))
             if whole:
                 return
-            yield bytes(payload)
+            if kind == b"d":
+                yield bytes(payload)
     except TimeoutError as error:
         raise CorruptAudio("The file is damaged: decoding it does not come to an end.") from error
     except (EOFError, OSError) as error:

@@ -32,7 +32,7 @@ def act(client: Client, action: str, ids: list[int], **fields: object) -> object
 
 
 def tagged(track: Track, tag: str) -> list[int]:
-    hits = similar_to_track(track_id=track.pk, asked=SearchSettings(tags=(tag,))).hits
+    hits = similar_to_track(track_id=track.pk, asked=SearchSettings(tags=(tag,)), by=None).hits
     return [hit.track.id for hit in hits]
 
 
@@ -81,7 +81,9 @@ def test_actions_reach_the_index(curator: Client, add_tone: AddTone) -> None:
     act(curator, "remove_tags", [two.pk], apply=1, tags="bell")
     assert tagged(one, "bell") == []
     act(curator, "move", [two.pk], apply=1, collection=collection.pk)
-    found = similar_to_track(track_id=one.pk, asked=SearchSettings(collections=(collection.pk,)))
+    found = similar_to_track(
+        track_id=one.pk, asked=SearchSettings(collections=(collection.pk,)), by=None
+    )
     assert len(found.hits) == 1
     act(curator, "listen_again", [two.pk])
     assert Listening.objects.get(track=two).state == "queued"

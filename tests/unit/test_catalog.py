@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.catalog import listening
+from apps.catalog import importing, listening
 from apps.catalog.adding import add_track
 from apps.catalog.claims import LONG_MS, claim
 from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten, sync_index
@@ -110,12 +110,12 @@ def test_editing_changes_what_filters_find_at_once(add_tone: AddTone) -> None:
     one, two = add_tone(440), add_tone(450)
     collection = Collection.objects.create(name="C")
     asked = SearchSettings(tags=("bell",), collections=(collection.pk,))
-    assert not similar_to_track(track_id=one.pk, asked=asked).hits
+    assert not similar_to_track(track_id=one.pk, asked=asked, by=None).hits
     edit_track(track=two, changes={"collection": collection, "title": "Two"}, tags=["Bell"])
-    hits = similar_to_track(track_id=one.pk, asked=asked).hits
+    hits = similar_to_track(track_id=one.pk, asked=asked, by=None).hits
     assert [hit.track.title for hit in hits] == ["Two"]
     edit_tracks(track_ids=[two.pk], remove_tags=["bell"])
-    assert not similar_to_track(track_id=one.pk, asked=asked).hits
+    assert not similar_to_track(track_id=one.pk, asked=asked, by=None).hits
     assert not Listening.objects.filter(index_stale=True).exists()
 
 
@@ -152,6 +152,22 @@ def test_an_import_survives_every_bad_file(tmp_path: Path) -> None:
     again = io.StringIO()
     call_command("import", str(folder), stdout=again)
     assert "0 added, 2 already there" in again.getvalue()
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("silence.wav", bytes(20_000_000))
+    out = io.StringIO()
+    call_command("import", str(bomb), stdout=out)
+    assert "silence.wav: It is packed" in out.getvalue()
+    monkeypatch.setattr(importing, "MAX_MEMBERS", 1)
+    with zipfile.ZipFile(bomb, "a") as archive:
+        archive.writestr("other.wav", b"")
+    with pytest.raises(CommandError, match="2 files; the limit is 1"):
+        call_command("import", str(bomb))
 
 
 def test_a_space_that_was_given_up_waits_for_nothing(add_tone: AddTone) -> None:
@@ -321,10 +337,13 @@ def test_a_new_encoder_takes_over_in_one_step(add_tone: AddTone) -> None:
     assert current_space().name == "fake-v1"
     late = add_tone(460, listen=False)
     assert late.listenings.count() == 2
-    assert similar_to_track(track_id=one.pk, asked=SearchSettings()).query["space"] == "fake-v1"
+    assert (
+        similar_to_track(track_id=one.pk, asked=SearchSettings(), by=None).query["space"]
+        == "fake-v1"
+    )
     listening.work()
     assert current_space().name == "fake_two-v1"
-    found = similar_to_track(track_id=one.pk, asked=SearchSettings())
+    found = similar_to_track(track_id=one.pk, asked=SearchSettings(), by=None)
     assert found.query["space"] == "fake_two-v1"
     assert len(found.hits) == 2
     assert Space.objects.filter(is_default=True).count() == 1

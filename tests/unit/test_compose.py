@@ -1,6 +1,9 @@
 """The compose files name settings, services and volumes that exist."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,4 +81,20 @@ def test_the_image_has_what_is_installed_and_no_root() -> None:
     image = (ROOT / "Dockerfile").read_text()
     for name in re.findall(r"requirements\S*\.txt", image):
         assert (ROOT / name).exists()
-    assert image.index("USER audiosearch") < image.index("CMD")
+    (user,) = re.findall(r"useradd --uid (\d+)", image)
+    assert image.index(f"USER {user}\n") < image.index("CMD")
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.scale.yml"])
+def test_the_compose_files_are_what_compose_reads(name: str, tmp_path: Path) -> None:
+    def checked(told: Any) -> subprocess.CompletedProcess[str]:
+        plain = tmp_path / "compose.json"
+        plain.write_text(json.dumps(told))
+        command = [sys.executable, "-m", "check_jsonschema", "--no-cache"]
+        command += ["--builtin-schema", "vendor.compose-spec", str(plain)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    told = load(name)
+    assert checked(told).returncode == 0, checked(told).stdout
+    told["services"]["web"]["enviroment"] = {}
+    assert "enviroment" in checked(told).stdout

@@ -24,7 +24,7 @@ Clip = Callable[..., Path]
 def test_the_nearest_come_first_with_distance_and_moment(add_tone: AddTone, clip: Clip) -> None:
     for hz in (400, 3000, 6500):
         add_tone(hz)
-    found = search_by_clip(clip=clip(3020), name="q", asked=SearchSettings(top_k=2))
+    found = search_by_clip(clip=clip(3020), name="q", asked=SearchSettings(top_k=2), by=None)
     assert found.hits[0].track.title == "3000"
     assert len(found.hits) == 2
     first, second = found.hits
@@ -36,7 +36,7 @@ def test_the_nearest_come_first_with_distance_and_moment(add_tone: AddTone, clip
 
 def test_a_track_is_not_its_own_hit(add_tone: AddTone) -> None:
     one, two = add_tone(440), add_tone(450)
-    hits = similar_to_track(track_id=one.pk, asked=SearchSettings()).hits
+    hits = similar_to_track(track_id=one.pk, asked=SearchSettings(), by=None).hits
     assert [hit.track.id for hit in hits] == [two.pk]
 
 
@@ -50,7 +50,7 @@ def test_ten_seconds_from_the_middle_find_the_hour(tmp_path: Path) -> None:
     at = 1_801_500
     middle = hour[at * 16 : (at + 10_000) * 16]
     clip = write_audio(tmp_path / "clip.flac", middle, 16000)
-    hit = search_by_clip(clip=clip, name="clip", asked=SearchSettings()).hits[0]
+    hit = search_by_clip(clip=clip, name="clip", asked=SearchSettings(), by=None).hits[0]
     assert hit.track.id == track.pk
     assert hit.start_ms <= at + 5000 <= hit.end_ms
     assert abs(hit.start_ms - at) <= 2500
@@ -62,11 +62,11 @@ def test_only_a_stretch_of_the_query_counts(add_tone: AddTone, tmp_path: Path) -
     both = np.concatenate([tone(3, 400), tone(3, 6500)])
     path = write_audio(tmp_path / "both.wav", both)
     asked = SearchSettings(start_ms=3500, end_ms=5500)
-    assert search_by_clip(clip=path, name="q", asked=asked).hits[0].track.title == "6500"
+    assert search_by_clip(clip=path, name="q", asked=asked, by=None).hits[0].track.title == "6500"
     track = add_track(source=path, name="both.wav").track
     work()
     stretch = SearchSettings(start_ms=500, end_ms=2000)
-    assert similar_to_track(track_id=track.pk, asked=stretch).hits[0].track.title == "400"
+    assert similar_to_track(track_id=track.pk, asked=stretch, by=None).hits[0].track.title == "400"
 
 
 def test_filters_combine_and_explain_themselves(add_tone: AddTone, clip: Clip) -> None:
@@ -79,10 +79,10 @@ def test_filters_combine_and_explain_themselves(add_tone: AddTone, clip: Clip) -
         (SearchSettings(min_duration_ms=4000), {"410"}),
         (SearchSettings(max_duration_ms=2000), {"400"}),
     ):
-        hits = search_by_clip(clip=clip(400), name="q", asked=asked).hits
+        hits = search_by_clip(clip=clip(400), name="q", asked=asked, by=None).hits
         assert {hit.track.title for hit in hits} == titles
     nothing = SearchSettings(tags=("bell",), kinds=("speech",))
-    explanation = search_by_clip(clip=clip(400), name="q", asked=nothing).explanation
+    explanation = search_by_clip(clip=clip(400), name="q", asked=nothing, by=None).explanation
     assert explanation is not None
     assert explanation.searchable == 2
     assert [step["leaves"] for step in explanation.filters] == [2, 0]
@@ -90,7 +90,9 @@ def test_filters_combine_and_explain_themselves(add_tone: AddTone, clip: Clip) -
 
 
 def test_an_empty_catalogue_says_so(clip: Clip, transactional_db: None) -> None:
-    explanation = search_by_clip(clip=clip(400), name="q", asked=SearchSettings()).explanation
+    explanation = search_by_clip(
+        clip=clip(400), name="q", asked=SearchSettings(), by=None
+    ).explanation
     assert explanation is not None
     assert "Add some recordings" in explanation.message
 
@@ -99,24 +101,24 @@ def test_hostile_tags_are_only_tags(add_tone: AddTone, clip: Clip) -> None:
     add_tone(400, tags=["plain"])
     for tag in ('") or 1 == 1 or ("', "x' or kind == 'sound", "\\", '"]', "%", "𝄞"):
         asked = SearchSettings(tags=(tag,))
-        assert not search_by_clip(clip=clip(400), name="q", asked=asked).hits
+        assert not search_by_clip(clip=clip(400), name="q", asked=asked, by=None).hits
 
 
 def test_queries_that_cannot_be_used_say_why(add_tone: AddTone, tmp_path: Path, clip: Clip) -> None:
     add_tone(400)
     quiet = write_audio(tmp_path / "q.wav", np.concatenate([tone(1, 400), tone(1, level=0.0)]))
     with pytest.raises(SilentAudio):
-        search_by_clip(clip=quiet, name="q", asked=SearchSettings(start_ms=1200))
+        search_by_clip(clip=quiet, name="q", asked=SearchSettings(start_ms=1200), by=None)
     with pytest.raises(AudioError, match="holds nothing"):
-        search_by_clip(clip=clip(400), name="q", asked=SearchSettings(start_ms=5000))
+        search_by_clip(clip=clip(400), name="q", asked=SearchSettings(start_ms=5000), by=None)
     with override_settings(MAX_QUERY_DURATION_S=1), pytest.raises(TooLong):
-        search_by_clip(clip=clip(400), name="q", asked=SearchSettings())
+        search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
 
 
 def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
     track = add_tone(400, listen=False)
     with pytest.raises(services.NotListenedYet, match="not been listened to yet"):
-        similar_to_track(track_id=track.pk, asked=SearchSettings())
+        similar_to_track(track_id=track.pk, asked=SearchSettings(), by=None)
 
 
 @override_settings(QUERY_WAIT_S=0)
@@ -125,8 +127,8 @@ def test_the_ninth_search_is_turned_away(add_tone: AddTone, clip: Clip) -> None:
     taken = [queries._slots.acquire(timeout=0) for _ in range(8)]
     try:
         with pytest.raises(Busy):
-            search_by_clip(clip=clip(400), name="q", asked=SearchSettings())
+            search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
     finally:
         for _ in filter(None, taken):
             queries._slots.release()
-    assert search_by_clip(clip=clip(400), name="q", asked=SearchSettings()).hits
+    assert search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None).hits

@@ -21,10 +21,12 @@ class Command(DjangoCheck):
         parser.add_argument(
             "--settings-only", action="store_true", help="leave the catalogue alone"
         )
+        parser.set_defaults(databases=["default"])
 
     def handle(self, *args: Any, **options: Any) -> None:
-        super().handle(*args, **options)
-        if options["settings_only"] or options["deploy"] or options["list_tags"]:
+        settings_only = options["settings_only"] or options["deploy"]
+        super().handle(*args, **options | ({"databases": None} if settings_only else {}))
+        if settings_only or options["list_tags"]:
             return
         try:
             if options["repair"]:

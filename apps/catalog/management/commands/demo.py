@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from apps.catalog.adding import add_track
-from apps.catalog.models import Collection
+from apps.catalog.audience import collection_named
 from audiosearch.engine.synth import demo_sounds, write_flac
 
 COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
@@ -20,10 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run = settings.DATA_DIR / "run"
         (run / "demo-begun").touch()
-        collections = {
-            kind: Collection.objects.get_or_create(name=name)[0]
-            for kind, name in COLLECTIONS.items()
-        }
+        collections = {kind: collection_named(name) for kind, name in COLLECTIONS.items()}
         added = 0
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             for number, sound in enumerate(demo_sounds()):

@@ -10,9 +10,11 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from apps.catalog.audience import collection_named
 from apps.catalog.importing import Source, Summary, find_sources, import_sources
-from apps.catalog.models import Collection, Kind
+from apps.catalog.models import Kind
 from apps.catalog.spaces import current_space, progress_of
+from audiosearch.engine.errors import TooLarge
 
 SHOWN_REFUSALS = 20
 
@@ -42,7 +44,7 @@ class Command(BaseCommand):
             sources,
             summary=summary,
             added_by=_user(options["user"]),
-            collection=Collection.objects.get_or_create(name=name)[0] if name else None,
+            collection=collection_named(name) if name else None,
             tags=options["tag"],
             folder_tags=options["folder_tags"],
             kind=options["kind"],
@@ -60,7 +62,10 @@ class Command(BaseCommand):
         missing = [str(path) for path in paths if not path.exists()]
         if missing:
             raise CommandError(f"There is no such file or folder: {', '.join(missing)}")
-        sources = list(find_sources(paths))
+        try:
+            sources = list(find_sources(paths))
+        except TooLarge as error:
+            raise CommandError(str(error)) from error
         if not sources:
             raise CommandError("There are no audio files in what you named.")
         return sources

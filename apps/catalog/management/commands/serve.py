@@ -16,6 +16,7 @@ from django.db import OperationalError, connection
 
 from apps.catalog.models import Track
 from apps.catalog.spaces import current_space, encoder_state
+from audiosearch.checks import TAG
 from audiosearch.first_start import (
     CannotStart,
     Credentials,
@@ -75,6 +76,7 @@ class Command(BaseCommand):
                 "Redis at REDIS_URL does not answer. Start it, or leave REDIS_URL out to do "
                 "without."
             )
+        self.check(tags=[TAG])
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
         sweep_uploads(Path(settings.FILE_UPLOAD_TEMP_DIR))

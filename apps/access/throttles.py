@@ -1,0 +1,83 @@
+"""How often one may search; counted in the cache, so that the hot path asks no database."""
+
+import logging
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
+
+log = logging.getLogger(__name__)
+View = Callable[..., HttpResponseBase]
+STRETCH = ("start_ms", "end_ms")
+
+
+class SearchThrottle(SimpleRateThrottle):
+    """SEARCHES_PER_MINUTE for each user, or for the address of an anonymous visitor.
+
+    Counted is what takes the model's time; what is read back is free: pages, kept results, and
+    what is like a whole track. While Redis is away, nobody is turned away.
+    """
+
+    scope = "search"
+    num_requests: int
+    duration: int
+    now: float
+    history: list[float]
+
+    def get_rate(self) -> str | None:
+        limit = settings.SEARCHES_PER_MINUTE
+        return f"{limit}/minute" if limit else None
+
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        if request.method in SAFE_METHODS and not any(map(request.GET.get, STRETCH)):
+            return None
+        user = request.user
+        who = f"user:{user.pk}" if user.is_authenticated else f"address:{address_of(request)}"
+        return f"searches:{who}"
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        try:
+            return super().allow_request(request, view)
+        except redis.RedisError as error:
+            log.warning("searches are not counted: %s", error)
+            return True
+
+    def wait(self) -> float:
+        """Seconds until so many of those counted are a minute old that one more fits in."""
+        return self.duration - (self.now - self.history[self.num_requests - 1])
+
+
+def address_of(request: Any) -> str:
+    """Where a request comes from: the peer, or what the last of PROXIES says of it."""
+    return str(BaseThrottle().get_ident(request) or "")[:64]
+
+
+def wait_before_search(request: HttpRequest) -> int:
+    """Seconds until this visitor may search again; 0 counts the search that now follows."""
+    throttle = SearchThrottle()
+    return 0 if throttle.allow_request(request, None) else max(1, math.ceil(throttle.wait()))
+
+
+def throttled(view: View) -> View:
+    """Answer 429, with a page or a fragment that says so, to whoever searches too often."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        wait_s = wait_before_search(request)
+        if not wait_s:
+            return view(request, *args, **kwargs)
+        part = request.headers.get("HX-Request") == "true"
+        template = "_too_often.html" if part else "429.html"
+        response = render(request, template, {"wait_s": wait_s}, status=429)
+        response.headers["Retry-After"] = str(wait_s)
+        return response
+
+    return guarded

@@ -1,0 +1,178 @@
+"""Searching too often: 429 in words, for pages and API alike, without asking the database."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.test import Client, RequestFactory
+
+from apps.access.throttles import SearchThrottle, wait_before_search
+from tests.unit.conftest import AddTone
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Clip = Callable[[float, float], Path]
+
+
+@pytest.fixture(autouse=True)
+def three_a_minute(settings: Any) -> None:
+    cache.clear()
+    settings.SEARCHES_PER_MINUTE = 3
+
+
+def use_up(client: Client) -> None:
+    """Searches of nothing: refused as they are, they count all the same."""
+    for _ in range(3):
+        assert client.post("/api/v1/search/", {}).status_code == 400
+
+
+def test_the_api_says_when_to_come_back(member: Client, clip: Clip, add_tone: AddTone) -> None:
+    add_tone(440)
+    for _ in range(3):
+        with clip(440, 2).open("rb") as file:
+            assert member.post("/api/v1/search/", {"file": file}).status_code == 200
+    with clip(440, 2).open("rb") as file:
+        answer = member.post("/api/v1/search/", {"file": file})
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    error = answer.json()["error"]
+    assert (set(error), error["code"]) == ({"code", "message", "details"}, "throttled")
+    assert error["message"]
+
+
+@pytest.mark.parametrize("what", ["verify", "identify", "diarize"])
+def test_recognising_voices_counts_too(member: Client, what: str) -> None:
+    address = f"/api/v1/speakers/{what}/"
+    for _ in range(3):
+        assert member.post(address, {}).status_code == 400
+    assert member.post(address, {}).status_code == 429
+    assert member.post("/api/v1/search/", {}).status_code == 429
+    assert member.get("/api/v1/speakers/diarize/?track=1").status_code == 404
+
+
+def test_pages_say_it_in_words(member: Client, add_tone: AddTone) -> None:
+    track = add_tone(440)
+    use_up(member)
+    for address in ("/", "/voices/identify/", "/voices/compare/", f"/voices/tracks/{track.pk}/"):
+        answer = member.post(address, {})
+        assert answer.status_code == 429, address
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert "<html" in answer.content.decode()
+        assert "searched as often as one may" in answer.content.decode()
+        part = member.post(address, {}, headers={"HX-Request": "true"})
+        assert part.status_code == 429
+        assert "<html" not in part.content.decode()
+        assert f"Wait {part.headers['Retry-After']} second" in part.content.decode()
+
+
+def test_a_result_that_is_searched_again_counts(
+    member: Client, add_tone: AddTone, clip: Clip
+) -> None:
+    add_tone(440)
+    with clip(440, 2).open("rb") as file:
+        found = member.post("/", {"clip": file, "top_k": 5})
+    for _ in range(2):
+        assert member.post(found["Location"], {"top_k": 5}).status_code == 302
+    assert member.post(found["Location"], {"top_k": 5}).status_code == 429
+    assert member.get(found["Location"]).status_code == 200
+
+
+def test_what_takes_no_model_is_free(member: Client, add_tone: AddTone) -> None:
+    one = add_tone(440)
+    page, api = f"/tracks/{one.pk}/similar/", f"/api/v1/tracks/{one.pk}/similar"
+    for _ in range(5):
+        assert member.get("/").status_code == 200
+        assert member.get(page + "?top_k=5&start_ms=&end_ms=").status_code == 200
+        assert member.get(api).status_code == 200
+    for address in (page, api, page):
+        assert member.get(address + "?top_k=5&start_ms=100").status_code == 200
+    for address in (page, api):
+        assert member.get(address + "?top_k=5&end_ms=900").status_code == 429
+        assert member.get(address + "?top_k=5").status_code == 200
+
+
+def test_everybody_is_counted_alone(member: Client, settings: Any) -> None:
+    use_up(member)
+    other = Client()
+    other.force_login(get_user_model().objects.create_user("other"))
+    assert other.post("/api/v1/search/", {}).status_code == 400
+    settings.WHO_MAY_SEARCH = "anyone"
+    here, there = Client(REMOTE_ADDR="198.51.100.1"), Client(REMOTE_ADDR="198.51.100.2")
+    use_up(here)
+    invented = {"X-Forwarded-For": "203.0.113.9"}
+    assert here.post("/api/v1/search/", {}, headers=invented).status_code == 429
+    assert here.post("/", {}).status_code == 429
+    assert there.post("/api/v1/search/", {}).status_code == 400
+
+
+def test_behind_a_proxy_its_word_counts(settings: Any) -> None:
+    settings.WHO_MAY_SEARCH = "anyone"
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+
+    def search(forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded}
+        return Client().post("/api/v1/search/", {}, headers=headers).status_code
+
+    for invented in ("1.1.1.1", "2.2.2.2", "3.3.3.3"):
+        assert search(f"{invented}, 198.51.100.1") == 400
+    assert search("4.4.4.4, 198.51.100.1") == 429
+    assert search("198.51.100.2") == 400
+
+
+def test_whoever_may_not_search_uses_nothing_up(client: Client, settings: Any) -> None:
+    for _ in range(5):
+        assert client.post("/api/v1/search/", {}).status_code == 401
+        assert client.post("/", {}).status_code == 302
+    settings.WHO_MAY_SEARCH = "anyone"
+    use_up(client)
+
+
+def test_the_wait_is_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    request = RequestFactory().post("/")
+    request.user = get_user_model().objects.create_user("ada")
+    now = 1000.0
+    monkeypatch.setattr(SearchThrottle, "timer", lambda self: now)
+    for _ in range(3):
+        assert wait_before_search(request) == 0
+        now += 10
+    now = 1020.5
+    wait_s = wait_before_search(request)
+    assert wait_s == 40
+    now += wait_s - 1
+    assert wait_before_search(request) == 1
+    now += 1
+    assert wait_before_search(request) == 0
+    settings.SEARCHES_PER_MINUTE = 1  # two more are counted than are allowed now
+    assert wait_before_search(request) == 60
+    now += 60
+    assert wait_before_search(request) == 0
+
+
+def test_no_limit_counts_nothing(member: Client, settings: Any) -> None:
+    use_up(member)
+    settings.SEARCHES_PER_MINUTE = 0
+    for _ in range(5):
+        assert member.post("/api/v1/search/", {}).status_code == 400
+
+
+def test_counting_asks_no_database(django_assert_num_queries: Any) -> None:
+    request = RequestFactory().post("/")
+    request.user = get_user_model().objects.create_user("ada")
+    with django_assert_num_queries(0):
+        waits = [wait_before_search(request) for _ in range(4)]
+    assert waits[:3] == [0, 0, 0]
+    assert waits[3] > 0
+
+
+def test_without_redis_nobody_is_turned_away(member: Client, settings: Any) -> None:
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    for _ in range(5):
+        assert member.post("/api/v1/search/", {}).status_code == 400
+        assert member.post("/", {}).status_code == 400
