@@ -97,7 +97,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours, or of what we stand on: JSON below /api/, a page elsewhere."""
     if reason := _what_is_away(sys.exception()):
-        return _unavailable(request, reason)
+        return unavailable(request, reason)
     if not request.path.startswith("/api/"):
         return page_of_server_error(request)
     message = "Something broke on our side; the log says what."
@@ -116,7 +116,8 @@ def _what_is_away(error: BaseException | None) -> str:
     return ""
 
 
-def _unavailable(request: HttpRequest, reason: str) -> HttpResponse:
+def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
+    """503 with the reason, and when to come back: JSON below /api/, a page elsewhere."""
     response: HttpResponse
     if request.path.startswith("/api/"):
         response = JsonResponse(error_body("unavailable", reason), status=503)

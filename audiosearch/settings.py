@@ -141,6 +141,7 @@ MAX_DURATION_S = env.integer("MAX_DURATION_S", 4 * 3600, least=1)
 MAX_QUERY_DURATION_S = env.integer("MAX_QUERY_DURATION_S", 600, least=1)
 SEARCHES_PER_MINUTE = env.integer("SEARCHES_PER_MINUTE", 120)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
+MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 16, least=2)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
@@ -192,6 +193,7 @@ MIDDLEWARE = [
     "audiosearch.metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "audiosearch.overload.shed_load",
     "audiosearch.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

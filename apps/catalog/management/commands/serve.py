@@ -165,7 +165,7 @@ def _web() -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "audiosearch.wsgi:application"),
         *("--host", settings.HOST, "--port", str(settings.PORT), "--workers", "1"),
-        *("--blocking-threads", "16", "--log-level", "error", "--respawn-failed-workers"),
+        *("--blocking-threads", "48", "--log-level", "error", "--respawn-failed-workers"),
     ]
 
 
