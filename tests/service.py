@@ -198,8 +198,9 @@ def free_port() -> int:
 def running(data_dir: Path, **environment: str) -> Iterator[Service]:
     """A service that is up; stopped at the end."""
     service = Service(data_dir, free_port(), environment)
-    service.start()
     try:
+        service.start()
         yield service
     finally:
-        service.stop()
+        if service.process is not None:
+            service.stop()
