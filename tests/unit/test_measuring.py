@@ -74,7 +74,8 @@ def test_staff_measure_on_what_is_enrolled(
     row = Measurement.objects.get()
     assert asked.headers["Location"] == f"/voices/measurements/{row.pk}/"
     assert "Measuring" in curator.get(asked.headers["Location"]).content.decode()
-    assert curator.post("/voices/thresholds/measure/").headers == asked.headers
+    again = curator.post("/voices/thresholds/measure/")
+    assert again.headers["Location"] == asked.headers["Location"]
     assert measuring.work_off() == 1
     page = curator.get(f"/voices/measurements/{row.pk}/").content.decode()
     assert "15 recordings of 5 speakers: 15 pairs of one voice, 90 of two" in page
