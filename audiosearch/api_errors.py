@@ -9,6 +9,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
+from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import bad_request as page_of_bad_request
 from django.views.defaults import server_error as page_of_server_error
 from rest_framework import status
@@ -82,6 +83,7 @@ def _first_sentence(data: Any, field: str = "") -> str:
     return f"{field}: {data}" if field else str(data)
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """An address below /api/ that leads nowhere."""
     return JsonResponse(error_body("not_found", "There is nothing at this address."), status=404)

@@ -18,7 +18,7 @@ from apps.catalog.audience import visible_collections, visible_tracks
 from apps.catalog.models import Collection, Kind, Listening, Tag, Track
 from apps.catalog.spaces import spaces_to_fill
 from apps.catalog.tasks import nudge
-from audiosearch.engine.audio import AudioInfo
+from audiosearch.engine.audio import AudioInfo, suffix_of
 from audiosearch.engine.errors import AudioError, Conflict, TooLarge
 from audiosearch.engine.sandbox import inspect
 from audiosearch.request_ids import current_request_id
@@ -70,7 +70,8 @@ def add_track(
     track = _new_track(digest, size, name, info, dict(fields or {}), kind)
     track.collection = collection
     track.added_by = added_by if added_by and added_by.is_authenticated else None
-    return _keep(track, _store(source, digest, name), clean_tags(tags), enqueue, added_by)
+    stored = _store(source, digest, suffix_of(info.format))
+    return _keep(track, stored, clean_tags(tags), enqueue, added_by)
 
 
 def _keep(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
@@ -171,10 +172,8 @@ def _title_from(original_name: str) -> str:
     return words[:300] or original_name
 
 
-def _store(source: Path, digest: str, name: str) -> str:
+def _store(source: Path, digest: str, suffix: str) -> str:
     """Copy the file into the storage under a name of our own; the user's never gets there."""
-    suffix = Path(name).suffix.lower()
-    suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
     target = f"tracks/{digest[:2]}/{digest[:32]}-{get_random_string(8).lower()}{suffix}"
     with source.open("rb") as file:
         return default_storage.save(target, File(file))

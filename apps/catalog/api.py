@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.exceptions import NotFound
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +20,7 @@ from apps.catalog.editing import delete_collection, delete_tracks, edit_track
 from apps.catalog.models import Collection, Kind, Space, State, Tag, Track
 from apps.catalog.permissions import CuratorOrReadOnly, TrackPermission
 from apps.catalog.streaming import audio_response
+from audiosearch.parsers import JSONParser
 
 
 def _offered_collections(request: Any) -> QuerySet[Collection]:

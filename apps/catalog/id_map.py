@@ -110,7 +110,8 @@ def _parse(track_id: int, value: bytes | str | None) -> TrackCard | None:
 
 def _from_database(track_ids: list[int]) -> dict[int, TrackCard]:
     tracks = Track.objects.select_related("collection").prefetch_related("tags")
-    return {track.pk: _card(track) for track in tracks.filter(pk__in=track_ids)}
+    possible = [track_id for track_id in track_ids if track_id < 2**63]
+    return {track.pk: _card(track) for track in tracks.filter(pk__in=possible)}
 
 
 def _card(track: Track) -> TrackCard:

@@ -40,7 +40,7 @@ class TrackSerializer(serializers.ModelSerializer):
     speaker = serializers.IntegerField(source="speaker_id", allow_null=True)
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     auto_tags = AutoTagSerializer(many=True)
-    added_by = serializers.CharField(source="added_by.username", default=None)
+    added_by = serializers.CharField(source="added_by.username", default=None, allow_null=True)
     state = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
     spaces = ListeningSerializer(source="listenings", many=True)
@@ -100,6 +100,9 @@ class TagList(serializers.ListField):
     """Tags as a JSON list, or in a form as repeated fields or one comma-separated field."""
 
     child = serializers.CharField(max_length=100)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 1000, **kwargs})
 
     def to_internal_value(self, data: Any) -> list[str]:
         if isinstance(data, list):

@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -33,6 +33,7 @@ from apps.search.serializers import (
 )
 from apps.search.services import search_by_clip, similar_to_track
 from audiosearch.engine.errors import IndexUnavailable
+from audiosearch.parsers import JSONParser
 
 LISTS = ("collection", "kind")
 

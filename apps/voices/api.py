@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,6 +31,7 @@ from apps.voices.services import (
     verify_voices,
 )
 from apps.voices.voice_index import speaker_changed
+from audiosearch.parsers import JSONParser
 
 RECOGNISING: dict[str, Any] = {
     "permission_classes": [MayRecognise],

@@ -336,6 +336,12 @@ def _format_name(container: Any, source: Any) -> str:
     return "MP4" if container.streams.video else f"M4A {codec}"
 
 
+def suffix_of(name: str) -> str:
+    """The suffix that files of a format (AudioInfo's) have, whatever theirs is: ".flac"."""
+    kind = name.partition(" ")[0].lower()
+    return {"opus": ".ogg"}.get(kind, f".{kind}")
+
+
 def _tags(container: Any, source: Any) -> dict[str, str]:
     """The file's own title, artist, album, comment … in lower-case keys, without NUL bytes."""
     merged = {**container.metadata, **source.metadata}
