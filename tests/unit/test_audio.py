@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiosearch.engine import audio, errors, windows
+from audiosearch.engine import audio, errors, sandbox, windows
 from tests.audio_files import ENCODINGS, noise, tone, write_audio
 
 LIMIT_MS = 60 * 60 * 1000
@@ -23,6 +24,16 @@ def test_every_format_decodes_to_the_same_sound(tmp_path: Path, suffix: str) -> 
     assert spectrum.argmax() == 440
     if suffix != ".webm":
         assert info.tags["title"] == "T"
+
+
+@pytest.mark.parametrize("channels", [2, 6, 8, 16])
+def test_channels_are_averaged(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "surround.wav"
+    one = tone(1, 440)
+    quiet = np.stack([one * number / channels for number in range(channels)], 1)
+    soundfile.write(path, quiet, 16000, format="WAVEX", subtype="FLOAT")
+    assert sandbox.inspect(path, max_duration_ms=LIMIT_MS).channels == channels
+    assert np.allclose(sandbox.decode(path, 16000), quiet.mean(axis=1), atol=1e-3)
 
 
 def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
