@@ -1,6 +1,7 @@
 """Adding a recording: everything is checked first, then it is there whole or not at all."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -175,8 +176,15 @@ def _title_from(original_name: str) -> str:
 def _store(source: Path, digest: str, suffix: str) -> str:
     """Copy the file into the storage under a name of our own; the user's never gets there."""
     target = f"tracks/{digest[:2]}/{digest[:32]}-{get_random_string(8).lower()}{suffix}"
-    with source.open("rb") as file:
-        return default_storage.save(target, File(file))
+    try:
+        with source.open("rb") as file:
+            stored = default_storage.save(target, File(file))
+        with default_storage.open(stored) as kept:
+            os.fsync(kept.fileno())  # the database will say that it is there, power cut or not
+        return stored
+    except OSError:
+        default_storage.delete(target)  # as far as there was room for it
+        raise
 
 
 def _sha256(path: Path) -> str:

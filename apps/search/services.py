@@ -27,6 +27,7 @@ from audiosearch.engine.encoders.base import FloatArray
 from audiosearch.engine.errors import (
     AudioError,
     EngineError,
+    IndexUnavailable,
     SilentAudio,
     SpaceMissing,
     TooLong,
@@ -143,7 +144,11 @@ def _find(
 def _matches(space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
     try:
         return get_index().search(space, queries, top_k, where)
-    except SpaceMissing:
+    except SpaceMissing as error:
+        if Listening.objects.filter(space__name=space, state=State.READY).exists():
+            raise IndexUnavailable(
+                "The vector index lost its content; it is being built anew from the kept vectors."
+            ) from error
         return []  # nothing has been listened to yet; the explanation says so
 
 

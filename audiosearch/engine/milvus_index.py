@@ -38,6 +38,8 @@ BUILD_TIMEOUT_S = 600.0
 DRAIN_S = 1.0
 """How long a replaced collection is kept for the searches already under way in it."""
 ATTEMPTS = 4
+SEARCH_S = 1.5
+"""A server takes milliseconds; one that takes longer hangs, and the caller should know soon."""
 POLL_S = 0.2
 
 
@@ -67,7 +69,7 @@ class MilvusIndex:
         self._connection = MilvusConnection(uri, token=token, timeout_s=timeout_s)
 
     def ping(self) -> None:
-        self._connection.call(lambda client: client.get_server_version(timeout=self._timeout_s))
+        self._connection.call(lambda client: client.get_server_version(timeout=self._search_s))
 
     def spaces(self) -> list[str]:
         answer = self._connection.call(lambda client: client.list_aliases(timeout=self._timeout_s))
@@ -320,9 +322,14 @@ class MilvusIndex:
                 output_fields=["start_ms", "end_ms"],
                 search_params=search_params(limit),
                 consistency_level="Bounded",
-                timeout=self._timeout_s,
+                timeout=self._search_s,
             ),
         )
+
+    @property
+    def _search_s(self) -> float:
+        """How long somebody who searches waits. Lite does one thing at a time, be it a long one."""
+        return self._timeout_s if self._connection.lite else min(SEARCH_S, self._timeout_s)
 
     def _query(
         self,

@@ -1,0 +1,201 @@
+"""Processes that die or hang at the worst moment, with the embedded service."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import MakeSounds
+from tests.faults.whole import (
+    AWAY,
+    assert_whole,
+    attempts_at,
+    catch,
+    is_live,
+    settled,
+    sha256,
+    state_of,
+    stored,
+    upload,
+)
+from tests.service import Service, command_of, descendants, running
+
+pytestmark = pytest.mark.slow
+MakeLong = Callable[[], Path]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("workers") / "data", SEARCHES_PER_MINUTE="0") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def held() -> list[Path]:
+    """All files that the service of this module has been given."""
+    return []
+
+
+def test_a_worker_killed_in_the_middle_of_a_long_file(
+    service: Service, held: list[Path], make_sounds: MakeSounds, make_long: MakeLong
+) -> None:
+    long = make_long()
+    held += [long, *make_sounds(3)]
+    upload(service, held)
+    service.wait_for(lambda: state_of(service, long) == "listening")
+    os.killpg(service.children()["celery"], signal.SIGKILL)
+    assert_whole(service, held)
+
+
+def test_a_worker_killed_while_it_writes_to_the_index(
+    service: Service, held: list[Path], make_sounds: MakeSounds
+) -> None:
+    """The index hangs in the middle of the write; the vectors are kept, the track is not ready."""
+    files = make_sounds(2)
+    before = len(stored(service, "vectors"))
+    index = service.children()["milvus-lite"]
+    os.kill(index, signal.SIGSTOP)
+    try:
+        upload(service, files)
+        service.wait_for(lambda: len(stored(service, "vectors")) > before)
+        assert state_of(service, files[0]) == "listening"
+        os.killpg(service.children()["celery"], signal.SIGKILL)
+    finally:
+        os.kill(index, signal.SIGCONT)
+    held += files
+    assert_whole(service, held)
+
+
+def test_the_index_killed_while_it_is_written_to(
+    service: Service, held: list[Path], make_sounds: MakeSounds
+) -> None:
+    files = make_sounds(10)
+    upload(service, files)
+    held += files
+    os.killpg(service.children()["milvus-lite"], signal.SIGKILL)
+    assert_whole(service, held)
+
+
+def test_the_web_process_killed_in_the_middle_of_an_upload(
+    service: Service, held: list[Path], make_sounds: MakeSounds
+) -> None:
+    (file,) = make_sounds(1, 20)
+    uploads = service.data_dir / "uploads"
+    with half_sent(service, file):
+        service.wait_for(lambda: any(path.stat().st_size for path in uploads.iterdir()))
+        os.killpg(service.children()["granian"], signal.SIGKILL)
+    service.wait_for(lambda: is_live(service))
+    assert settled(service, len(held))
+    upload(service, [file])
+    held.append(file)
+    assert_whole(service, held)
+
+
+def test_the_web_process_killed_while_it_stores_an_upload(
+    service: Service, held: list[Path], make_sounds: MakeSounds
+) -> None:
+    """Whatever had been written, sending the file again makes one track of it."""
+    (file,) = make_sounds(1, 60)
+    before = len(stored(service, "tracks"))
+    with ThreadPoolExecutor() as sender:
+        sent = sender.submit(upload, service, [file])
+        catch(lambda: len(stored(service, "tracks")) > before)
+        os.killpg(service.children()["granian"], signal.SIGKILL)
+        assert sent.exception() is None or isinstance(sent.exception(), AWAY)
+    service.wait_for(lambda: is_live(service))
+    upload(service, [file])
+    held.append(file)
+    assert_whole(service, held)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(signal.SIGSTOP, "does not come to an end"), (signal.SIGSEGV, "breaks the decoder")],
+    ids=["hangs", "crashes"],
+)
+def test_a_file_that_breaks_the_decoder(
+    service: Service,
+    held: list[Path],
+    make_sounds: MakeSounds,
+    make_long: MakeLong,
+    number: int,
+    sentence: str,
+) -> None:
+    """The file is refused in a sentence; the worker lives on and hears the others."""
+    worker = service.children()["celery"]
+    long = make_long()
+    upload(service, [long])
+    decoder = service.wait_for(lambda: decoders_of(worker))[0]
+    os.kill(decoder, number)
+    others = make_sounds(3)
+    upload(service, others)
+    tracks = assert_whole(service, [*held, long, *others], aside=[long])
+    held += others
+    (broken,) = [track for track in tracks if track["sha256"] == sha256(long)]
+    assert sentence in broken["reason"]
+    assert service.children()["celery"] == worker
+    assert not decoders_of(worker)
+    assert service.call("DELETE", f"/api/v1/tracks/{broken['id']}/")[0] == 204
+
+
+def test_a_file_that_takes_its_worker_down_is_set_aside_after_three_tries(
+    tmp_path: Path, make_sounds: MakeSounds, make_long: MakeLong
+) -> None:
+    with running(tmp_path / "data", SEARCHES_PER_MINUTE="0") as service:
+        long = make_long()
+        upload(service, [long])
+        for attempt in (1, 2, 3):
+            service.wait_for(lambda tried=attempt: attempts_at(service, long) == tried, 60)
+            os.killpg(service.children()["celery"], signal.SIGKILL)
+            if attempt == 1:
+                others = make_sounds(3)
+                upload(service, others)
+        tracks = assert_whole(service, [long, *others], aside=[long])
+        (broken,) = [track for track in tracks if track["state"] == "failed"]
+        assert "broke off 3 times" in broken["reason"]
+        again = f"from apps.catalog.editing import relisten; relisten([{broken['id']}])"
+        assert service.manage("shell", "-c", again).returncode == 0
+        service.wait_for(lambda: service.states()["ready"] == 4, 60)
+
+
+def half_sent(service: Service, file: Path) -> socket.socket:
+    """The connection of an upload that has stopped in the middle."""
+    host, port = service.url.removeprefix("http://").split(":")
+    content = file.read_bytes()
+    part = (
+        b'--edge\r\nContent-Disposition: form-data; name="file"; filename="half.flac"\r\n'
+        b"Content-Type: audio/flac\r\n\r\n" + content + b"\r\n--edge--\r\n"
+    )
+    head = (
+        f"POST /api/v1/tracks/ HTTP/1.1\r\nHost: {host}:{port}\r\n"
+        f"Authorization: Token {service.credentials['token']}\r\n"
+        "Content-Type: multipart/form-data; boundary=edge\r\n"
+        f"Content-Length: {len(part)}\r\n\r\n"
+    )
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(head.encode() + part[: len(part) // 2])
+    return connection
+
+
+def decoders_of(worker: int) -> list[int]:
+    """The processes in which a worker's files are being decoded just now."""
+    return [
+        pid
+        for pid in descendants(worker)
+        if "audiosearch.engine.decoder" in command_of(pid)
+        and any("/media/tracks/" in opened for opened in opened_by(pid))
+    ]
+
+
+def opened_by(pid: int) -> list[str]:
+    """The files that a process has open."""
+    found = []
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.append(str(link.readlink()))
+    return found
