@@ -1,7 +1,7 @@
 """Addresses below /api/."""
 
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from apps.catalog import api as catalog
@@ -19,6 +19,10 @@ router.register("tracks", catalog.TrackViewSet, basename="track")
 track_audio = catalog.TrackViewSet.as_view({"get": "audio"})
 track_peaks = catalog.TrackViewSet.as_view({"get": "peaks"})
 
+docs = SpectacularSwaggerSplitView.as_view(  # without a script or style of the page's own
+    url_name="api-schema", template_name="api_docs.html"
+)
+
 urlpatterns = [
     path("v1/tracks/<int:pk>/audio", track_audio, name="api-track-audio"),
     path("v1/tracks/<int:pk>/peaks", track_peaks, name="api-track-peaks"),
@@ -28,6 +32,6 @@ urlpatterns = [
     path("v1/ready/", search.ReadyView.as_view(), name="api-ready"),
     path("v1/", include(router.urls)),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("docs/", docs, name="api-docs"),
     re_path(r"^.*$", not_found),
 ]

@@ -142,3 +142,41 @@ def test_pages_fit_a_phone(page: Page, service: Service) -> None:
     for path in ("/", "/library/", "/add/", "/voices/", "/tracks/1/", "/tracks/1/similar/"):
         page.goto(service.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_the_reference_of_the_api_needs_nothing_inline(page: Page, service: Service) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(service.url + "/api/docs/")
+    expect(page.locator(".opblock").first).to_be_visible()
+    page.locator(".opblock-summary-control", has_text="Search by a clip or by a track").click()
+    expect(page.get_by_text("multipart/form-data").first).to_be_visible()
+
+
+def test_a_collection_is_made_private(page: Page, service: Service) -> None:
+    page.goto(service.url + "/admin/auth/group/add/")
+    page.fill("#id_name", "Field team")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.goto(service.url + "/admin/catalog/collection/add/")
+    page.fill("#id_name", "Unreleased")
+    page.select_option("#id_audience", label="Field team")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#result_list")).to_contain_text("Field team")
+    page.goto(service.url + "/library/")
+    count = page.locator(".tracks .title").count()
+    page.locator("input[name=track]").first.check()
+    page.select_option("#bulk #id_action", "move")
+    page.select_option("#bulk #id_collection", label="Unreleased (private to Field team)")
+    page.get_by_role("button", name="Do it").click()
+    expect(page.locator(".tracks")).to_contain_text("private to Field team")
+    guest = "User.objects.create_user('guest', password='a long one 42')"
+    made = service.manage("shell", "-c", f"from django.contrib.auth.models import User; {guest}")
+    assert made.returncode == 0, made.stderr
+    assert page.context.browser is not None
+    other = page.context.browser.new_page()
+    other.goto(service.url + "/library/")
+    other.fill("#id_username", "guest")
+    other.fill("#id_password", "a long one 42")
+    other.click("button.primary")
+    expect(other.locator(".tracks .title")).to_have_count(count - 1)
+    expect(other.locator("body")).not_to_contain_text("Unreleased")
+    other.close()
