@@ -13,6 +13,7 @@ WAIT_S = 0.5
 PROBES = ("/api/v1/live/", "/api/v1/ready/", "/metrics")
 LARGE_BYTES = 1 << 20
 """A body so large takes its time on the network, and must not keep others waiting for it."""
+CHUNK = 1 << 16
 REASON = "Too many requests at once; try again in a few seconds."
 
 
@@ -26,6 +27,8 @@ def shed_load(
         if request.path in PROBES or _length(request) > LARGE_BYTES:
             return get_response(request)
         if not turns.acquire(timeout=WAIT_S):
+            while request.read(CHUNK):
+                pass  # a body that nobody reads would break the connection before the answer
             return unavailable(request, REASON)
         try:
             return get_response(request)

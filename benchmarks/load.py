@@ -33,7 +33,7 @@ SOUNDS = 300
 FIRST_RATE, FASTER, STEP_S = 4.0, 1.35, 20
 SLOW_MS, LATE_MS = 2000, 200
 HELD_PART = 0.8
-WARM_UP_S, OVERLOAD_S, RECOVERY_S = 120, 120, 60
+WARM_UP_S, OVERLOAD_S, RECOVERY_S = 300, 120, 60
 MEND_S = 20
 """Mending runs every 15 s and finishes what deletions left in the index."""
 DRAIN_S = 900

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -142,8 +143,8 @@ class Service:
             word: pid
             for pid, parent in _parents().items()
             if parent == self.process.pid
-            for word in ("celery", "granian", "milvus-lite")
-            if word in command_of(pid)
+            for word in ("worker", "beat", "granian", "milvus-lite")
+            if re.search(rf"[ /]{word} ", command_of(pid))
         }
 
 

@@ -76,7 +76,7 @@ def test_no_room_for_recordings_nor_vectors(
         first, second, refused = make_sounds(3, 5)
         upload(service, [first])
         service.wait_for(lambda: settled(service, 1))
-        worker = service.children()["celery"]
+        worker = service.children()["worker"]
         os.killpg(worker, signal.SIGSTOP)
         upload(service, [second])
         with full(media):
@@ -88,7 +88,7 @@ def test_no_room_for_recordings_nor_vectors(
             assert is_live(service)
             status, found = service.call("POST", "/api/v1/search/", file=first)
             assert (status, len(found["hits"])) == (200, 1)
-        assert service.children()["celery"] == worker
+        assert service.children()["worker"] == worker
         assert service.call("POST", "/api/v1/tracks/", file=refused)[0] == 201
         assert_whole(service, [first, second, refused])
 
@@ -103,7 +103,7 @@ def test_no_room_for_anything(mount: Mount, tmp_path: Path, make_sounds: MakeSou
         upload(service, files[:2])
         service.wait_for(lambda: settled(service, 2))
         similar = f"/api/v1/tracks/{service.tracks()[0]['id']}/similar"
-        worker = service.children()["celery"]
+        worker = service.children()["worker"]
         os.killpg(worker, signal.SIGSTOP)
         upload(service, [files[2]])
         with full(data):

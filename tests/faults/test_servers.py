@@ -188,7 +188,7 @@ def test_the_index_lost_with_work_in_the_queue(stack: Stack, make_sounds: MakeSo
 
 def test_a_search_says_that_the_index_was_lost(stack: Stack) -> None:
     """Before a worker builds it anew: not that there is nothing to find."""
-    worker, similar = stack.service.children()["celery"], stack.similar()
+    worker, similar = stack.service.children()["worker"], stack.similar()
     os.killpg(worker, signal.SIGSTOP)
     try:
         with away(stack.index, "kill"):

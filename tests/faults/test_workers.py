@@ -48,7 +48,7 @@ def test_a_worker_killed_in_the_middle_of_a_long_file(
     held += [long, *make_sounds(3)]
     upload(service, held)
     service.wait_for(lambda: state_of(service, long) == "listening")
-    os.killpg(service.children()["celery"], signal.SIGKILL)
+    os.killpg(service.children()["worker"], signal.SIGKILL)
     assert_whole(service, held)
 
 
@@ -64,7 +64,7 @@ def test_a_worker_killed_while_it_writes_to_the_index(
         upload(service, files)
         service.wait_for(lambda: len(stored(service, "vectors")) > before)
         assert state_of(service, files[0]) == "listening"
-        os.killpg(service.children()["celery"], signal.SIGKILL)
+        os.killpg(service.children()["worker"], signal.SIGKILL)
     finally:
         os.kill(index, signal.SIGCONT)
     held += files
@@ -127,7 +127,7 @@ def test_a_file_that_breaks_the_decoder(
     sentence: str,
 ) -> None:
     """The file is refused in a sentence; the worker lives on and hears the others."""
-    worker = service.children()["celery"]
+    worker = service.children()["worker"]
     long = make_long()
     upload(service, [long])
     decoder = service.wait_for(lambda: decoders_of(worker))[0]
@@ -138,7 +138,7 @@ def test_a_file_that_breaks_the_decoder(
     held += others
     (broken,) = [track for track in tracks if track["sha256"] == sha256(long)]
     assert sentence in broken["reason"]
-    assert service.children()["celery"] == worker
+    assert service.children()["worker"] == worker
     assert not decoders_of(worker)
     assert service.call("DELETE", f"/api/v1/tracks/{broken['id']}/")[0] == 204
 
@@ -151,7 +151,7 @@ def test_a_file_that_takes_its_worker_down_is_set_aside_after_three_tries(
         upload(service, [long])
         for attempt in (1, 2, 3):
             service.wait_for(lambda tried=attempt: attempts_at(service, long) == tried, 60)
-            os.killpg(service.children()["celery"], signal.SIGKILL)
+            os.killpg(service.children()["worker"], signal.SIGKILL)
             if attempt == 1:
                 others = make_sounds(3)
                 upload(service, others)

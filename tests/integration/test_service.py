@@ -122,8 +122,8 @@ def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> Non
         path = write_audio(tmp_path / f"{seed}.flac", noise(30, seed))
         assert embedded.call("POST", "/api/v1/tracks/", {}, path)[0] == 201
     for _ in range(2):
-        os.killpg(embedded.children()["celery"], signal.SIGKILL)
-        embedded.wait_for(lambda: "celery" in embedded.children())
+        os.killpg(embedded.children()["worker"], signal.SIGKILL)
+        embedded.wait_for(lambda: "worker" in embedded.children())
     embedded.wait_for(lambda: embedded.states()["ready"] == before + 6, 90)
     assert "agree" in embedded.manage("check").stdout
 
@@ -142,7 +142,7 @@ def test_a_second_start_keeps_everything_and_strangers_out(tmp_path: Path) -> No
     taken = other.manage("serve", "--no-demo", "--no-pull")
     assert "is taken by another program" in taken.stderr
     children = service.children()
-    assert set(children) == {"celery", "granian", "milvus-lite"}
+    assert set(children) == {"worker", "beat", "granian", "milvus-lite"}
     assert service.stop() == 0
     assert "Stopped" in service.said()
     assert not any(Path(f"/proc/{pid}").exists() for pid in children.values())

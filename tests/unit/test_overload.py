@@ -31,6 +31,9 @@ def test_what_finds_no_turn_is_told_to_come_back(busy: threading.Event) -> None:
     for thread in slow:
         thread.start()
         assert started.acquire(timeout=10)
+    post = ask.post("/api/v1/tracks/", b"x" * 1000, "audio/wav")
+    assert answer(post).status_code == 503
+    assert post.read() == b"", "its body was read, so that the answer arrives"
     refused = answer(ask.get("/api/v1/tracks/"))
     assert refused.status_code == 503
     assert refused["Retry-After"]

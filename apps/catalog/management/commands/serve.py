@@ -87,6 +87,7 @@ class Command(BaseCommand):
     ) -> None:
         self._start_index(supervisor)
         supervisor.start(Child("worker", _worker()))
+        supervisor.start(Child("beat", _beat()))
         live = f"{_address()}/api/v1/live/"
         supervisor.start(Child("web", _web(), is_up=partial(answers, live)))
         if supervisor.stopping.is_set():
@@ -155,9 +156,17 @@ def _address() -> str:
 
 def _worker() -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "worker", "--beat"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "worker"),
         *("--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+
+
+def _beat() -> list[str]:
+    """Asks for mending and checks; by itself, as nobody would notice it dying inside the worker."""
+    return [
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "beat"),
+        *("--loglevel", "WARNING", "--pidfile", ""),
     ]
 
 
