@@ -131,7 +131,7 @@ def measure(
     rate = options.rate or find_rate(service, traffic, steps, tried)
     drain(service)
     long_s = options.minutes * 60
-    warm_s = min(WARM_UP_S, long_s / 10)
+    warm_s = min(WARM_UP_S, long_s / 6)
     tell(f"{rate:g} requests a second for {(warm_s + long_s) / 60:.1f} minutes")
     usual = Crowd(traffic, [Phase("warm-up", rate, warm_s), Phase("steady", rate, long_s)], 1)
     usual_answers = usual.send_all(tell)

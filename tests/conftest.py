@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 from django.conf import settings
 
@@ -34,6 +36,15 @@ def redis_url() -> Iterator[str]:
 def postgres_url() -> Iterator[str]:
     with servers.postgres_server() as url:
         yield url
+
+
+@pytest.fixture
+def own_database(postgres_url: str) -> str:
+    """A new database on the PostgreSQL server, which no other test sees; its URL."""
+    name = f"own_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return f"{postgres_url.rpartition('/')[0]}/{name}"
 
 
 def _folder(factory: pytest.TempPathFactory, name: str) -> Path:

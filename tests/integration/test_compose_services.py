@@ -128,10 +128,10 @@ def wait_until(test: Any, seconds: float = 90) -> None:
 
 @pytest.fixture
 def stack(
-    tmp_path: Path, milvus_server_uri: str, redis_url: str, postgres_url: str
+    tmp_path: Path, milvus_server_uri: str, redis_url: str, own_database: str
 ) -> Iterator[Stack]:
     address = {
-        **{"DATABASE_URL": postgres_url, "MILVUS_URI": milvus_server_uri},
+        **{"DATABASE_URL": own_database, "MILVUS_URI": milvus_server_uri},
         **{"REDIS_URL": redis_url, "MILVUS_PREFIX": "composed"},
     }
     stack = Stack(tmp_path, address)

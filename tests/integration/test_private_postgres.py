@@ -44,10 +44,10 @@ print("private")
 """
 
 
-def test_who_waited_for_a_collection_sees_what_it_became(postgres_url: str, tmp_path: Path) -> None:
+def test_who_waited_for_a_collection_sees_what_it_became(own_database: str, tmp_path: Path) -> None:
     environment = {
         **{key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"},
-        **{"DATABASE_URL": postgres_url, "DATA_DIR": str(tmp_path), "SEARCHES_PER_MINUTE": "0"},
+        **{"DATABASE_URL": own_database, "DATA_DIR": str(tmp_path), "SEARCHES_PER_MINUTE": "0"},
     }
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "-v", "0", "-c", MEET],
