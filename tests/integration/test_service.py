@@ -122,8 +122,9 @@ def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> Non
         path = write_audio(tmp_path / f"{seed}.flac", noise(30, seed))
         assert embedded.call("POST", "/api/v1/tracks/", {}, path)[0] == 201
     for _ in range(2):
-        os.killpg(embedded.children()["worker"], signal.SIGKILL)
-        embedded.wait_for(lambda: "worker" in embedded.children())
+        killed = embedded.children()["worker"]
+        os.killpg(killed, signal.SIGKILL)
+        embedded.wait_for(lambda pid=killed: embedded.children().get("worker", pid) != pid)
     embedded.wait_for(lambda: embedded.states()["ready"] == before + 6, 90)
     assert "agree" in embedded.manage("check").stdout
 
