@@ -7,7 +7,7 @@ from rest_framework.routers import SimpleRouter
 from apps.catalog import api as catalog
 from apps.search import api as search
 from apps.voices import api as voices
-from audiosearch.api_errors import not_found
+from audiosearch.web.errors import not_found
 
 router = SimpleRouter()
 router.register("collections", catalog.CollectionViewSet)

@@ -81,7 +81,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
-    "mend": {"task": "catalog.mend", "schedule": 15.0, "options": {"expires": 15}},
+    "mend": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
     "mend voices": {"task": "voices.mend", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
 }
@@ -89,7 +89,7 @@ CHECK_EVERY_HOURS = env.integer("CHECK_EVERY_HOURS", 24)
 if CHECK_EVERY_HOURS:
     _every_s = CHECK_EVERY_HOURS * 3600.0
     CELERY_BEAT_SCHEDULE["check"] = {
-        "task": "catalog.check",
+        "task": "analysis.check",
         "schedule": _every_s,
         "options": {"expires": _every_s},
     }
@@ -169,7 +169,6 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Django -------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "audiosearch.apps.ServiceConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -182,19 +181,22 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
+    "apps.ops",
     "apps.access",
+    "apps.jobs",
     "apps.catalog",
+    "apps.analysis",
     "apps.search",
     "apps.voices",
 ]
 MIDDLEWARE = [
-    "audiosearch.request_ids.give_request_ids",
-    "audiosearch.logs.log_requests",
-    "audiosearch.metrics.count_requests",
+    "audiosearch.web.request_ids.give_request_ids",
+    "audiosearch.web.logs.log_requests",
+    "apps.ops.metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "audiosearch.overload.shed_load",
-    "audiosearch.middleware.content_security_policy",
+    "audiosearch.web.overload.shed_load",
+    "audiosearch.web.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -230,17 +232,17 @@ REST_FRAMEWORK = {
         "apps.access.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["apps.catalog.permissions.MaySearch"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.access.permissions.MaySearch"],
     "DEFAULT_PARSER_CLASSES": [
-        "audiosearch.parsers.JSONParser",
+        "audiosearch.web.parsers.JSONParser",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "audiosearch.paging.Pages",
+    "DEFAULT_PAGINATION_CLASS": "audiosearch.web.paging.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "audiosearch.schema.Schema",
-    "EXCEPTION_HANDLER": "audiosearch.api_errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "audiosearch.web.schema.Schema",
+    "EXCEPTION_HANDLER": "audiosearch.web.errors.exception_handler",
     "PAGE_SIZE": 50,
     "NUM_PROXIES": env.integer("PROXIES", 0),
 }
@@ -268,10 +270,10 @@ _TOLD = {"level": "INFO" if LOG_REQUESTS else "WARNING"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "audiosearch.logs.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "audiosearch.web.logs.RequestIdFilter"}},
     "formatters": {
-        "text": {"()": "audiosearch.logs.TextFormatter"},
-        "json": {"()": "audiosearch.logs.JsonFormatter"},
+        "text": {"()": "audiosearch.web.logs.TextFormatter"},
+        "json": {"()": "audiosearch.web.logs.JsonFormatter"},
     },
     "handlers": {
         "console": {

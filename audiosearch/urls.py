@@ -19,5 +19,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("audiosearch.api_urls")),
 ]
-handler400 = "audiosearch.api_errors.bad_request"
-handler500 = "audiosearch.api_errors.server_error"
+handler400 = "audiosearch.web.errors.bad_request"
+handler500 = "audiosearch.web.errors.server_error"

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from audiosearch.engine.diarization import Turn
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.voice.diarization import Turn
+from audiosearch.engine.voice.speech import RATE
 from benchmarks.report import show
 
 STEP_MS = 10
@@ -51,7 +51,7 @@ def _measure(labels: Path, conversations: int) -> list[dict[str, Any]]:
     from apps.voices.hearing import voice_encoder
     from apps.voices.labels import read_speakers
     from apps.voices.thresholds import point_measured
-    from audiosearch.engine.diarization import diarize
+    from audiosearch.engine.voice.diarization import diarize
 
     recordings: dict[str, list[Path]] = {}
     for path, speaker in read_speakers(labels):
@@ -91,7 +91,7 @@ def _row(name: str, scores: list[tuple[float, float, int]]) -> dict[str, Any]:
 def _conversation(
     rng: np.random.Generator, speakers: list[str], recordings: dict[str, list[Path]]
 ) -> tuple[FloatArray, Truth]:
-    from audiosearch.engine.audio import decode
+    from audiosearch.engine.audio.decoding import decode
 
     parts, truth, at = list[FloatArray](), Truth(), 0
     for turn in range(TURNS):

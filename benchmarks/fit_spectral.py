@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from scipy import fft
 
-from audiosearch.engine.audio import SUFFIXES, decode
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.encoders.spectral import CONSTANTS, DIMENSION, flatten, squash
-from audiosearch.engine.features import SAMPLE_RATE, describe
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.embedding.features import SAMPLE_RATE, describe
+from audiosearch.engine.analyzers.embedding.spectral import CONSTANTS, DIMENSION, flatten, squash
+from audiosearch.engine.audio.decoding import SUFFIXES, decode
 
 VERSIONS = 4
 SHRINKAGE = 0.5

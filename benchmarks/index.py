@@ -39,8 +39,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    from audiosearch.engine import milvus_index, milvus_schema
-    from audiosearch.engine.milvus_index import MilvusIndex
+    from audiosearch.engine.indexes import milvus as milvus_index
+    from audiosearch.engine.indexes import milvus_schema
+    from audiosearch.engine.indexes.milvus import MilvusIndex
     from tests.servers import milvus_lite, milvus_server
 
     real = real_windows(options.folder, 1_000) if options.folder else None
@@ -102,7 +103,7 @@ def _await_merges(index: Any) -> None:
 
 
 def _search(name: str, index: Any, made: Made, rounds: int) -> list[dict[str, Any]]:
-    from audiosearch.engine.index import Filter
+    from audiosearch.engine.indexes.base import Filter
 
     queries = made.queries(rounds)
     rows = []

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.audio import SUFFIXES
+from audiosearch.engine.audio.decoding import SUFFIXES
 from benchmarks.report import alternate, show
 
 PEER_FILES = 12
@@ -77,7 +77,7 @@ def main() -> None:
 
 def prepare(scratch: Path, checkpoint: Path | None) -> Path:
     """Checkpoint and export where the encoder looks for them, and labels where the peer does."""
-    from audiosearch.engine.encoders.panns import CHECKPOINT, CLASSES, Cnn14
+    from audiosearch.engine.analyzers.embedding.panns import CHECKPOINT, CLASSES, Cnn14
     from tests.checkpoints import write_random_cnn14
 
     folder = scratch / "models" / Cnn14.spec.name
@@ -137,9 +137,9 @@ def start_django(scratch: Path, uri: str) -> None:
 
 
 def _limit(files: list[Path], scratch: Path) -> Callable[[], dict[str, float]]:
-    from audiosearch.engine.audio import decode
-    from audiosearch.engine.encoders.panns import EXPORT, RATE, Cnn14
-    from audiosearch.engine.encoders.sessions import open_session
+    from audiosearch.engine.analyzers.embedding.panns import EXPORT, RATE, Cnn14
+    from audiosearch.engine.analyzers.sessions import open_session
+    from audiosearch.engine.audio.decoding import decode
 
     session = open_session(scratch / "models" / Cnn14.spec.name / EXPORT, 0)
     clips = [decode(path, RATE)[: 10 * RATE] for path in files]
@@ -160,11 +160,11 @@ def _limit(files: list[Path], scratch: Path) -> Callable[[], dict[str, float]]:
 
 
 def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
-    from apps.catalog.adding import add_track
-    from apps.catalog.editing import delete_tracks
-    from apps.catalog.listening import work
+    from apps.analysis.worker import work
     from apps.catalog.models import Listening, State, Track
-    from audiosearch.engine.encoders.panns import Cnn14
+    from apps.catalog.services.adding import add_track
+    from apps.catalog.services.editing import delete_tracks
+    from audiosearch.engine.analyzers.embedding.panns import Cnn14
 
     in_model = 0.0
     workers = len(os.sched_getaffinity(0))

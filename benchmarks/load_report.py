@@ -104,7 +104,7 @@ def roles(supervisor: int) -> dict[int, str]:
 def _role_of(pid: int, child: int) -> str:
     """The role of the supervisor's child that a process comes of; that of decoders is their own."""
     try:
-        if "engine.decoder" in Path(f"/proc/{pid}/cmdline").read_text():
+        if "engine.audio.worker" in Path(f"/proc/{pid}/cmdline").read_text():
             return DECODERS
         command = Path(f"/proc/{child}/cmdline").read_text()
     except OSError:

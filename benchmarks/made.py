@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.index import TrackFields, TrackWindows
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.indexes.base import TrackFields, TrackWindows
 
 WINDOWS = 10
 SHARES = {"50 %": 0.5, "10 %": 0.1, "1 %": 0.01, "0.1 %": 0.001}
@@ -27,9 +27,9 @@ def real_windows(folder: Path, count: int) -> FloatArray:
 
     Windows overlap by fifteen sixteenths, so that a small folder has enough.
     """
-    from audiosearch.engine.audio import SUFFIXES, decode
-    from audiosearch.engine.encoders import load_encoder
-    from audiosearch.engine.windows import cut_windows
+    from audiosearch.engine.analyzers.registry import load_encoder
+    from audiosearch.engine.analyzers.windows import cut_windows
+    from audiosearch.engine.audio.decoding import SUFFIXES, decode
 
     encoder = load_encoder("spectral", folder, threads=1)
     spec = encoder.spec

@@ -59,7 +59,7 @@ def _measure(windows: int, rounds: int, encoder: str) -> list[dict[str, Any]]:
     from django.test import Client
 
     from apps.access.tokens import issue_token
-    from apps.catalog.vector_index import get_index
+    from apps.analysis.vector_index import get_index
 
     made = _fill(windows, encoder)
     user = get_user_model().objects.create_user("benchmark")
@@ -103,10 +103,10 @@ TRACKS_WITH_VECTORS = 200
 
 def _fill(windows: int, encoder: str) -> Made:
     """A catalogue in database and index; the first tracks have kept vectors too."""
+    from apps.analysis.spaces import current_space
+    from apps.analysis.vector_index import get_index
+    from apps.analysis.vectors import Vectors, save_vectors
     from apps.catalog.models import Collection, Listening, State, Track
-    from apps.catalog.spaces import current_space
-    from apps.catalog.vector_index import get_index
-    from apps.catalog.vectors import Vectors, save_vectors
 
     space = current_space()
     if space.encoder != encoder:
@@ -153,11 +153,11 @@ def _fill(windows: int, encoder: str) -> Made:
 
 def _layer(index: Any, made: Made, rounds: int) -> tuple[list[float], list[float]]:
     """Ours and the bare client in alternation, by one vector."""
-    from apps.catalog.spaces import current_space
+    from apps.analysis.spaces import current_space
     from apps.search.results import SearchResult
     from apps.search.services import _hits
-    from audiosearch.engine.index import Filter
-    from audiosearch.engine.milvus_schema import alias_of, search_params
+    from audiosearch.engine.indexes.base import Filter
+    from audiosearch.engine.indexes.milvus_schema import alias_of, search_params
 
     space = current_space().name
     alias, limit = alias_of("audiosearch", space), 10
@@ -196,7 +196,7 @@ def _eight_at_once(by_clip: Callable[[], object], clip: bytes) -> tuple[float, f
     from django.conf import settings
 
     from apps.search.services import _default_encoder, _encode_query, _rate
-    from audiosearch.engine.audio import decode
+    from audiosearch.engine.audio.decoding import decode
 
     encoder = _default_encoder()[1]
     path = Path(settings.DATA_DIR) / "clip.flac"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.synth import DemoSound, demo_sounds, write_flac
+from apps.ops.demo import DemoSound, demo_sounds, write_flac
 
 BOUNDARY = "benchmark"
 

@@ -40,7 +40,8 @@ def main() -> None:
             call_command("collectstatic", interactive=False, verbosity=0)
             clip = synthesised(scratch, 1)[0]
             model = (
-                "from pathlib import Path; from audiosearch.engine.encoders import load_encoder; "
+                "from pathlib import Path; "
+                "from audiosearch.engine.analyzers.registry import load_encoder; "
                 f"load_encoder('panns_cnn14', Path({str(scratch / 'models')!r}), threads=1)"
             )
             found = alternate(
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 def _web_answers() -> dict[str, float]:
-    from apps.catalog.management.commands.serve import _web
+    from apps.ops.management.commands.serve import _web
 
     page = f"http://127.0.0.1:{os.environ['PORT']}/"
     began = time.perf_counter()
@@ -74,10 +75,10 @@ def _web_answers() -> dict[str, float]:
 
 
 def _worker_listens(clip: Path) -> dict[str, float]:
-    from apps.catalog.adding import add_track
-    from apps.catalog.editing import delete_tracks
-    from apps.catalog.management.commands.serve import _worker
     from apps.catalog.models import Listening, State, Track
+    from apps.catalog.services.adding import add_track
+    from apps.catalog.services.editing import delete_tracks
+    from apps.ops.management.commands.serve import _worker
 
     add_track(source=clip, name=clip.name)
     began = time.perf_counter()

@@ -41,9 +41,9 @@ def main() -> None:
 def _listen(scratch: Path, hours: float, files: int) -> dict[str, object]:
     import soundfile
 
-    from apps.catalog.adding import add_track
-    from apps.catalog.listening import work
+    from apps.analysis.worker import work
     from apps.catalog.models import Listening, State
+    from apps.catalog.services.adding import add_track
 
     rng = np.random.default_rng(0)
     path = scratch / "sound.flac"

@@ -18,7 +18,7 @@ def write_random_cnn14(path: Path, seed: int = 0) -> Path:
     """
     import torch
 
-    from audiosearch.engine.encoders.panns_export import build_torch_model
+    from audiosearch.engine.analyzers.embedding.panns_export import build_torch_model
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)

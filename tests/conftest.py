@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from apps.catalog.vector_index import get_index
-from audiosearch.engine.encoders import ENCODERS
+from apps.analysis.vector_index import get_index
+from audiosearch.engine.analyzers.registry import ENCODERS
 from tests import servers
 
 

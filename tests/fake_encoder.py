@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.encoders.base import Encoded, Encoder, EncoderSpec, FloatArray
+from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec, FloatArray
 
 BANDS = 32
 

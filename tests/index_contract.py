@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.exact_index import ExactIndex
-from audiosearch.engine.index import Filter, TrackFields, TrackWindows, VectorIndex
+from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows, VectorIndex
+from audiosearch.engine.indexes.exact import ExactIndex
 
 SPACE = "contract_a-v1"
 DIMENSION = 32

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import signal
 
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.voice.speech import RATE
 
 SYLLABLE_S = 0.22
 VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))

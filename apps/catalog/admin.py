@@ -12,12 +12,14 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.analysis.admin import SpaceAdmin  # noqa: F401 - registers itself
 from apps.catalog import id_map
-from apps.catalog.adding import TEXT_FIELDS
 from apps.catalog.admin_forms import CuratedAdmin, MoveForm, NewTrackForm, TagForm, TagsForm
-from apps.catalog.admin_status import SpaceAdmin  # noqa: F401 - registers itself
 from apps.catalog.api import listed_tracks
-from apps.catalog.editing import (
+from apps.catalog.forms import split_tags
+from apps.catalog.models import Collection, Listening, State, Tag, Track
+from apps.catalog.services.adding import TEXT_FIELDS
+from apps.catalog.services.editing import (
     EDITABLE,
     delete_collection,
     delete_tracks,
@@ -26,8 +28,6 @@ from apps.catalog.editing import (
     relisten,
     save_collection,
 )
-from apps.catalog.forms import split_tags
-from apps.catalog.models import Collection, Listening, State, Tag, Track
 from apps.catalog.templatetags.sound import clock
 from audiosearch.engine.errors import Conflict
 

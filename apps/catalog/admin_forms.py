@@ -7,9 +7,9 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.catalog.adding import TEXT_FIELDS, add_track, clean_tags
+from apps.access.permissions import may_curate
 from apps.catalog.models import Collection, Kind, Tag, Track
-from apps.catalog.permissions import may_curate
+from apps.catalog.services.adding import TEXT_FIELDS, add_track, clean_tags
 from audiosearch.engine.errors import EngineError
 
 

@@ -13,14 +13,14 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.access.permissions import CuratorOrReadOnly, TrackPermission
 from apps.catalog import serializers as faces
-from apps.catalog.adding import TEXT_FIELDS, add_track
-from apps.catalog.audience import seen_by, visible_collections, visible_tags, visible_tracks
-from apps.catalog.editing import delete_collection, delete_tracks, edit_track
 from apps.catalog.models import Collection, Kind, Space, State, Tag, Track
-from apps.catalog.permissions import CuratorOrReadOnly, TrackPermission
+from apps.catalog.selectors import seen_by, visible_collections, visible_tags, visible_tracks
+from apps.catalog.services.adding import TEXT_FIELDS, add_track
+from apps.catalog.services.editing import delete_collection, delete_tracks, edit_track
 from apps.catalog.streaming import audio_response
-from audiosearch.parsers import JSONParser
+from audiosearch.web.parsers import JSONParser
 
 
 def _offered_collections(request: Any) -> QuerySet[Collection]:

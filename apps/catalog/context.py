@@ -4,8 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from apps.catalog.permissions import may_add, may_curate, may_search
-from apps.catalog.spaces import current_space, encoder_state
+from apps.access.permissions import may_add, may_curate, may_search
+from apps.analysis.spaces import current_space, encoder_state
 
 
 def catalogue(request: HttpRequest) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from apps.catalog.audience import collection_named, visible_collections, visible_tracks
 from apps.catalog.models import Collection, Kind, State, Track
+from apps.catalog.selectors import collection_named, visible_collections, visible_tracks
 
 
 class FilesInput(forms.ClearableFileInput):

@@ -7,10 +7,10 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.catalog.audience import visible_collections
-from apps.catalog.editing import save_collection
+from apps.analysis.spaces import progress_of
 from apps.catalog.models import Collection, Kind, Listening, Space, Speaker, State, Tag, Track
-from apps.catalog.spaces import progress_of
+from apps.catalog.selectors import visible_collections
+from apps.catalog.services.editing import save_collection
 
 
 class ListeningSerializer(serializers.ModelSerializer):

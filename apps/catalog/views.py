@@ -21,15 +21,15 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from apps.catalog.adding import add_track
+from apps.access.permissions import may_add, may_edit, may_search
 from apps.catalog.api import listed_tracks, with_words
-from apps.catalog.audience import visible_tags, visible_tracks
-from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten
 from apps.catalog.forms import AddForm, BulkForm, LibraryForm, TrackForm, split_tags
 from apps.catalog.models import Listening, State, Track
-from apps.catalog.permissions import may_add, may_edit, may_search
-from audiosearch.api_errors import status_of
+from apps.catalog.selectors import visible_tags, visible_tracks
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.editing import delete_tracks, edit_track, edit_tracks, relisten
 from audiosearch.engine.errors import Conflict, EngineError
+from audiosearch.web.errors import status_of
 
 View = Callable[..., HttpResponseBase]
 PAGE = 50

@@ -20,9 +20,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.access.throttles import SearchThrottle
+from apps.analysis.spaces import current_space, encoder_state
+from apps.analysis.vector_index import get_index
 from apps.catalog.models import Track
-from apps.catalog.spaces import current_space, encoder_state
-from apps.catalog.vector_index import get_index
 from apps.search.results import SearchResult, SearchSettings
 from apps.search.serializers import (
     SearchByClipSerializer,
@@ -33,7 +33,7 @@ from apps.search.serializers import (
 )
 from apps.search.services import search_by_clip, similar_to_track
 from audiosearch.engine.errors import IndexUnavailable
-from audiosearch.parsers import JSONParser
+from audiosearch.web.parsers import JSONParser
 
 LISTS = ("collection", "kind")
 

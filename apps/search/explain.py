@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from apps.catalog.audience import seen_by, visible_collections
+from apps.analysis.vector_index import get_index
 from apps.catalog.models import Listening, State
-from apps.catalog.vector_index import get_index
+from apps.catalog.selectors import seen_by, visible_collections
 from apps.search.results import Explanation, SearchSettings
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.index import Filter
+from audiosearch.engine.indexes.base import Filter
 
 _FIELDS = (
     "collection_ids",

@@ -6,9 +6,9 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from apps.catalog.adding import clean_tags
-from apps.catalog.audience import visible_collections
 from apps.catalog.models import Collection, Kind
+from apps.catalog.selectors import visible_collections
+from apps.catalog.services.adding import clean_tags
 from apps.search.results import SearchSettings
 
 

@@ -8,8 +8,8 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.catalog.audience import visible_tracks
 from apps.catalog.id_map import cards_of
+from apps.catalog.selectors import visible_tracks
 from apps.search.models import Search
 from apps.search.results import SearchResult, track_json
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.catalog.id_map import TrackCard
-from audiosearch.engine.index import Filter
+from audiosearch.engine.indexes.base import Filter
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,21 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 
-from apps.catalog.audience import hidden_collections, visible_tracks
+from apps.analysis.queries import model_turn, query_slot
+from apps.analysis.spaces import default_space
+from apps.analysis.vector_index import get_index
+from apps.analysis.vectors import VectorsMissing, load_vectors
 from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.models import Listening, State, Track
-from apps.catalog.queries import model_turn, query_slot
-from apps.catalog.spaces import default_space
-from apps.catalog.vector_index import get_index
-from apps.catalog.vectors import VectorsMissing, load_vectors
+from apps.catalog.selectors import hidden_collections, visible_tracks
+from apps.ops.metrics import search_seconds
 from apps.search.explain import explain
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
-from audiosearch.engine.audio import SILENCE_PEAK
-from audiosearch.engine.encoders import load_encoder
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.windows import cut_windows
+from audiosearch.engine.audio.decoding import SILENCE_PEAK
+from audiosearch.engine.audio.sandbox import decode, inspect
 from audiosearch.engine.errors import (
     AudioError,
     EngineError,
@@ -33,10 +36,7 @@ from audiosearch.engine.errors import (
     TooLong,
     TooShort,
 )
-from audiosearch.engine.index import Filter, Match
-from audiosearch.engine.sandbox import decode, inspect
-from audiosearch.engine.windows import cut_windows
-from audiosearch.metrics import search_seconds
+from audiosearch.engine.indexes.base import Filter, Match
 
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16

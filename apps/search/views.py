@@ -14,19 +14,19 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.access.permissions import may_search
 from apps.access.throttles import throttled
-from apps.catalog.adding import shown_name
-from apps.catalog.audience import visible_tags, visible_tracks
-from apps.catalog.permissions import may_search
-from apps.catalog.spaces import current_space, progress_of
+from apps.analysis.spaces import current_space, progress_of
+from apps.catalog.selectors import visible_tags, visible_tracks
+from apps.catalog.services.adding import shown_name
 from apps.catalog.streaming import audio_response
 from apps.catalog.views import allowed, require_page
 from apps.search.forms import SettingsForm
 from apps.search.models import Search
 from apps.search.recent import delete_search, keep_search, recent_searches, shown_result
 from apps.search.services import search_by_clip, similar_to_track
-from audiosearch.api_errors import RETRY_AFTER_S, status_of
 from audiosearch.engine.errors import EngineError
+from audiosearch.web.errors import RETRY_AFTER_S, status_of
 
 
 @require_page

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from apps.catalog.admin import CountedAdmin
 from apps.catalog.admin_forms import CuratedAdmin
 from apps.catalog.models import Speaker
+from apps.voices.enrolment_index import speaker_changed
 from apps.voices.forms import SpeakerForm
 from apps.voices.models import OperatingPoint, VoiceEvent
 from apps.voices.services import erase_speaker
-from apps.voices.voice_index import speaker_changed
 from audiosearch.engine.errors import IndexUnavailable
 
 

@@ -14,10 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.throttles import SearchThrottle
-from apps.catalog.audience import seen_by, visible_tracks
 from apps.catalog.models import Speaker, State
+from apps.catalog.selectors import seen_by, visible_tracks
 from apps.voices import serializers as faces
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
+from apps.voices.enrolment_index import speaker_changed
 from apps.voices.hearing import Voice, hear_voice
 from apps.voices.models import Diarization, Enrolment
 from apps.voices.permissions import MayRecognise, SpeakerPermission
@@ -30,8 +31,7 @@ from apps.voices.services import (
     verify_speaker,
     verify_voices,
 )
-from apps.voices.voice_index import speaker_changed
-from audiosearch.parsers import JSONParser
+from audiosearch.web.parsers import JSONParser
 
 RECOGNISING: dict[str, Any] = {
     "permission_classes": [MayRecognise],

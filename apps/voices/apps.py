@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from audiosearch.engine.encoders import add_trained
+from audiosearch.engine.analyzers.registry import add_trained
 
 
 class VoicesConfig(AppConfig):

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from audiosearch.engine.encoders import encoder_names, encoder_spec
+from audiosearch.engine.analyzers.registry import encoder_names, encoder_spec
 
 
 @register

@@ -9,21 +9,21 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
+from apps.analysis.queries import model_turn, query_slot
 from apps.catalog.models import Speaker, State, Track
-from apps.catalog.queries import model_turn, query_slot
-from apps.voices import jobs
+from apps.jobs import leases as jobs
 from apps.voices.consent import consent_lasts
 from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.models import Diarization, DiarizedVoice, VoiceAction
 from apps.voices.services import note, recognise
 from apps.voices.tasks import nudge
 from apps.voices.thresholds import point_in_force
-from audiosearch.engine.diarization import Diarization as Found
-from audiosearch.engine.diarization import Turn, diarize
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.audio.sandbox import inspect, stream
 from audiosearch.engine.errors import AudioError, TooLong
-from audiosearch.engine.sandbox import inspect, stream
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.voice.diarization import Diarization as Found
+from audiosearch.engine.voice.diarization import Turn, diarize
+from audiosearch.engine.voice.speech import RATE
 
 MAX_CLIP_S = 600
 

@@ -15,13 +15,11 @@ from apps.voices.hearing import LONGEST_S, voice_encoder
 from apps.voices.labels import Labelled
 from apps.voices.models import OperatingPoint, too_few_pairs
 from apps.voices.thresholds import MARGIN, likeness_by, pack_cohort, point_in_force
-from audiosearch.engine.audio import SUFFIXES, decode
-from audiosearch.engine.diarization import Likeness
-from audiosearch.engine.encoders.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.audio.decoding import SUFFIXES, decode
 from audiosearch.engine.errors import ModelUnavailable, NoSpeech, SilentAudio
-from audiosearch.engine.normalisation import LEAST, Scores, score_voices, score_within
-from audiosearch.engine.speech import RATE, find_speech
-from audiosearch.engine.verification import (
+from audiosearch.engine.scoring.normalization import LEAST, Scores, score_voices, score_within
+from audiosearch.engine.scoring.verification import (
     Point,
     Trials,
     all_pairs,
@@ -31,6 +29,8 @@ from audiosearch.engine.verification import (
     point_at,
     point_for,
 )
+from audiosearch.engine.voice.diarization import Likeness
+from audiosearch.engine.voice.speech import RATE, find_speech
 
 LENGTHS_MS = (500, 1_000, 2_000, 3_000, 5_000)
 SNRS_DB = (0, 5, 10, 20)

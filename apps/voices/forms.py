@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from apps.catalog.adding import clean_tags
 from apps.catalog.models import Speaker
+from apps.catalog.services.adding import clean_tags
 
 
 class SpeakerForm(forms.ModelForm):

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
-from apps.catalog.queries import model_turn, query_slot
+from apps.analysis.queries import model_turn, query_slot
 from apps.voices.thresholds import point_in_force
-from audiosearch.engine.encoders import encoder_spec, load_encoder
-from audiosearch.engine.encoders.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.registry import encoder_spec, load_encoder
+from audiosearch.engine.audio.sandbox import decode, inspect
 from audiosearch.engine.errors import AudioError, ModelUnavailable
-from audiosearch.engine.sandbox import decode, inspect
-from audiosearch.engine.speech import RATE, Speech, find_speech
+from audiosearch.engine.voice.speech import RATE, Speech, find_speech
 
 log = logging.getLogger(__name__)
 LONGEST_S = 300

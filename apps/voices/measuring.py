@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from apps.catalog.models import State
-from apps.voices import jobs
+from apps.jobs import leases as jobs
 from apps.voices.consent import consent_lasts_in
 from apps.voices.evaluation import evaluate_speakers, let_decide
 from apps.voices.hearing import voice_encoder, voice_space

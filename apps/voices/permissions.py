@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
-from apps.catalog.permissions import may_curate, may_search
+from apps.access.permissions import may_curate, may_search
 
 
 def may_recognise(user: Any) -> bool:

@@ -5,10 +5,10 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from apps.catalog.adding import clean_tags
-from apps.catalog.audience import visible_tracks
 from apps.catalog.models import Speaker, State, Track
+from apps.catalog.selectors import visible_tracks
 from apps.catalog.serializers import TagList
+from apps.catalog.services.adding import clean_tags
 from apps.voices.models import Enrolment
 from apps.voices.services import Candidate, Identification, Verdict
 

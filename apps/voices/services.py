@@ -10,20 +10,20 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
-from apps.catalog.adding import add_track
-from apps.catalog.editing import delete_tracks, edit_track
 from apps.catalog.models import Kind, Speaker, Track
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.editing import delete_tracks, edit_track
 from apps.voices.consent import consent_lasts, consent_lasts_in
-from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
-from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
-from apps.voices.thresholds import MARGIN, InForce, point_in_force
-from apps.voices.voice_index import (
+from apps.voices.enrolment_index import (
     embedding_of,
     forget_enrolments,
     nearest_enrolments,
     sync_soon,
 )
-from audiosearch.engine.encoders.base import FloatArray
+from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
+from apps.voices.models import Enrolment, VoiceAction, VoiceEvent
+from apps.voices.thresholds import MARGIN, InForce, point_in_force
+from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 @app.task(name="voices.mend")
 def mend() -> None:
     """Let encoder and index know what they do not know yet of the enrolments; forget strays."""
-    from apps.voices.jobs import requeue_abandoned
+    from apps.jobs.leases import requeue_abandoned
+    from apps.voices.enrolment_index import drop_strays, sync_enrolments
     from apps.voices.models import Diarization, Measurement
     from apps.voices.services import hear_anew
-    from apps.voices.voice_index import drop_strays, sync_enrolments
     from audiosearch.engine.errors import EngineError
 
     if any([requeue_abandoned(Diarization), requeue_abandoned(Measurement)]):

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from apps.voices.models import OperatingPoint
-from audiosearch.engine.diarization import WINDOW_S, Likeness
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import ModelUnavailable
-from audiosearch.engine.normalisation import Scores, score_voices
-from audiosearch.engine.verification import Point, point_for
+from audiosearch.engine.scoring.normalization import Scores, score_voices
+from audiosearch.engine.scoring.verification import Point, point_for
+from audiosearch.engine.voice.diarization import WINDOW_S, Likeness
 
 MEASURED = Path(__file__).parent / "measured"
 """Operating points measured for this release; each file says on what."""

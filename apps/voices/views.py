@@ -11,12 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.access.permissions import may_curate
 from apps.access.throttles import throttled
-from apps.catalog.audience import seen_by, visible_tracks
 from apps.catalog.models import Speaker, State, Track
-from apps.catalog.permissions import may_curate
+from apps.catalog.selectors import seen_by, visible_tracks
 from apps.catalog.views import allowed, require_page
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
+from apps.voices.enrolment_index import speaker_changed
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
 from apps.voices.hearing import Voice, hear_voice, voice_space
 from apps.voices.measuring import apply_measurement, request_measurement
@@ -31,9 +32,8 @@ from apps.voices.services import (
     verify_voices,
 )
 from apps.voices.thresholds import point_in_force
-from apps.voices.voice_index import speaker_changed
-from audiosearch.api_errors import RETRY_AFTER_S, status_of
 from audiosearch.engine.errors import EngineError, ModelUnavailable
+from audiosearch.web.errors import RETRY_AFTER_S, status_of
 
 PLOTS = {
     "det": "False rejects against false accepts, the threshold falling",

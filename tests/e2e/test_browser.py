@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.voice.speech import RATE
 from tests.audio_files import noise, tone, write_audio
 from tests.service import Service
 from tests.voices import speak

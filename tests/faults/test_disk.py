@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from audiosearch.supervisor import Child, Supervisor
+from apps.ops.supervisor import Child, Supervisor
 from tests.faults.conftest import MakeSounds
 from tests.faults.whole import ask, assert_refused, assert_whole, is_live, settled, stored, upload
 from tests.service import Service, free_port

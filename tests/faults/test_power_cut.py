@@ -95,5 +95,5 @@ def listen_again(service: Service) -> None:
     print(f"{len(aside)} set aside")
     if aside:
         ids = [track["id"] for track in aside]
-        again = f"from apps.catalog.editing import relisten; relisten({ids})"
+        again = f"from apps.catalog.services.editing import relisten; relisten({ids})"
         assert service.manage("shell", "-c", again).returncode == 0

@@ -158,7 +158,7 @@ def test_a_file_that_takes_its_worker_down_is_set_aside_after_three_tries(
         tracks = assert_whole(service, [long, *others], aside=[long])
         (broken,) = [track for track in tracks if track["state"] == "failed"]
         assert "broke off 3 times" in broken["reason"]
-        again = f"from apps.catalog.editing import relisten; relisten([{broken['id']}])"
+        again = f"from apps.catalog.services.editing import relisten; relisten([{broken['id']}])"
         assert service.manage("shell", "-c", again).returncode == 0
         service.wait_for(lambda: service.states()["ready"] == 4, 60)
 
@@ -187,7 +187,7 @@ def decoders_of(worker: int) -> list[int]:
     return [
         pid
         for pid in descendants(worker)
-        if "audiosearch.engine.decoder" in command_of(pid)
+        if "audiosearch.engine.audio.worker" in command_of(pid)
         and any("/media/tracks/" in opened for opened in opened_by(pid))
     ]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiosearch.engine import sandbox
+from audiosearch.engine.audio import sandbox
 from audiosearch.engine.errors import AudioError
 from tests.fuzz.damage import damaged
 from tests.fuzz.sounds import write_originals

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.search.results import SearchSettings
-from audiosearch.engine.exact_index import ExactIndex
-from audiosearch.engine.index import Filter, TrackWindows, VectorIndex
-from audiosearch.engine.milvus_index import MilvusIndex
-from audiosearch.engine.milvus_schema import MAX_TAGS
+from audiosearch.engine.indexes.base import Filter, TrackWindows, VectorIndex
+from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.indexes.milvus import MilvusIndex
+from audiosearch.engine.indexes.milvus_schema import MAX_TAGS
 from tests.fuzz.texts import any_text
 from tests.index_contract import DIMENSION, HOSTILE_TAGS, track, unit
 

@@ -11,9 +11,9 @@ from django.test import Client
 
 from apps.access.models import Scope
 from apps.access.tokens import issue_token
-from apps.catalog.adding import add_track
-from apps.catalog.listening import work
+from apps.analysis.worker import work
 from apps.catalog.models import Collection, Speaker, State, Track
+from apps.catalog.services.adding import add_track
 from apps.voices.hearing import voice_space
 from apps.voices.models import Diarization, Enrolment
 from tests.audio_files import tone, write_audio

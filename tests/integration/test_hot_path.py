@@ -10,12 +10,12 @@ from django.contrib.auth.models import AnonymousUser, Group, User
 from django.core.cache import cache
 from django.test import override_settings
 
+from apps.analysis.worker import work
 from apps.catalog import id_map
-from apps.catalog.adding import add_track
-from apps.catalog.audience import hidden_collections
-from apps.catalog.editing import edit_track, save_collection
-from apps.catalog.listening import work
 from apps.catalog.models import Collection
+from apps.catalog.selectors import hidden_collections
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.editing import edit_track, save_collection
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
 from tests.audio_files import tone, write_audio

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from audiosearch.engine.errors import IndexUnavailable
-from audiosearch.engine.index import Filter, TrackFields, TrackWindows
-from audiosearch.engine.milvus_index import MilvusIndex
+from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows
+from audiosearch.engine.indexes.milvus import MilvusIndex
 from tests import servers
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from audiosearch.engine.errors import IndexUnavailable
-from audiosearch.engine.exact_index import ExactIndex
-from audiosearch.engine.index import Filter
-from audiosearch.engine.milvus_index import MilvusIndex
-from audiosearch.engine.milvus_schema import alias_of
+from audiosearch.engine.indexes.base import Filter
+from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.indexes.milvus import MilvusIndex
+from audiosearch.engine.indexes.milvus_schema import alias_of
 from tests import servers
 from tests.index_contract import DIMENSION, IndexContract, clustered, near, random_unit, track, unit
 
@@ -137,9 +137,9 @@ def test_usable_after_fork(any_uri: str) -> None:
     program = """
 import os, sys
 import numpy as np
-from audiosearch.engine.exact_index import ExactIndex
-from audiosearch.engine.index import Filter
-from audiosearch.engine.milvus_index import MilvusIndex
+from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.indexes.base import Filter
+from audiosearch.engine.indexes.milvus import MilvusIndex
 index = MilvusIndex(sys.argv[1], prefix="fork")
 index.create_space("s", 4)
 children = []

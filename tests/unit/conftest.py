@@ -10,9 +10,9 @@ import torch
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from apps.catalog.adding import Added, add_track
-from apps.catalog.listening import work
+from apps.analysis.worker import work
 from apps.catalog.models import Track
+from apps.catalog.services.adding import Added, add_track
 from apps.voices.hearing import voice_space
 from apps.voices.models import OperatingPoint
 from tests.audio_files import tone, write_audio

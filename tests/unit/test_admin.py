@@ -9,8 +9,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from apps.analysis.vector_index import get_index
 from apps.catalog.models import Collection, Listening, Space, Tag, Track
-from apps.catalog.vector_index import get_index
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from tests.audio_files import tone, write_audio

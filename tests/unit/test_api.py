@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.test import Client, override_settings
 from drf_spectacular.validation import validate_schema
 
-from apps.catalog.listening import work
+from apps.analysis.worker import work
 from apps.catalog.models import Collection, Track
 from tests.audio_files import tone, write_audio
 from tests.unit.conftest import AddTone

@@ -8,7 +8,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiosearch.engine import audio, errors, sandbox, windows
+from audiosearch.engine import errors
+from audiosearch.engine.analyzers import windows
+from audiosearch.engine.audio import decoding as audio
+from audiosearch.engine.audio import sandbox
 from tests.audio_files import ENCODINGS, noise, tone, write_audio
 
 LIMIT_MS = 60 * 60 * 1000

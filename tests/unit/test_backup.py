@@ -19,11 +19,11 @@ from django.urls import reverse
 
 from apps.access.models import ApiToken
 from apps.access.tokens import issue_token
-from apps.catalog.backup import MANIFEST, back_up
-from apps.catalog.editing import delete_tracks
-from apps.catalog.mending import find_drift, mend
+from apps.analysis.reconcile import find_drift, mend
+from apps.analysis.vector_index import get_index
 from apps.catalog.models import Collection, Listening, Tag, Track
-from apps.catalog.vector_index import get_index
+from apps.catalog.services.editing import delete_tracks
+from apps.ops.backup import MANIFEST, back_up
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)

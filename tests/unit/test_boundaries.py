@@ -35,8 +35,8 @@ def test_imports_point_one_way(folder: str) -> None:
 def test_the_engine_works_without_django_torch_or_network() -> None:
     code = (
         "import sys\n"
-        "import audiosearch.engine.audio, audiosearch.engine.milvus_index\n"
-        "from audiosearch.engine.encoders import ENCODERS, encoder_spec\n"
+        "import audiosearch.engine.audio.decoding, audiosearch.engine.indexes.milvus\n"
+        "from audiosearch.engine.analyzers.registry import ENCODERS, encoder_spec\n"
         "[encoder_spec(name) for name in ENCODERS]\n"
         "heavy = {'django', 'torch', 'pymilvus', 'librosa', 'panns_inference'}\n"
         "loaded = heavy & set(sys.modules)\n"
@@ -56,9 +56,9 @@ def test_the_web_process_never_imports_torch() -> None:
         "from apps.search.services import _encode_query\n"
         "import numpy as np\n"
         "_encode_query(np.ones(160000, np.float32), 'spectral')\n"
-        "import onnxruntime, tempfile, audiosearch.engine.encoders.panns\n"
+        "import onnxruntime, tempfile, audiosearch.engine.analyzers.embedding.panns\n"
         "from pathlib import Path\n"
-        "from audiosearch.engine.encoders import load_encoder\n"
+        "from audiosearch.engine.analyzers.registry import load_encoder\n"
         "with tempfile.TemporaryDirectory() as models:\n"
         "    load_encoder('resemblyzer', Path(models), threads=1)\n"
         "assert 'torch' not in sys.modules\n"

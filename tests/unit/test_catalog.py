@@ -14,23 +14,30 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.catalog import importing, listening
-from apps.catalog.adding import add_track
-from apps.catalog.claims import LONG_MS, claim
-from apps.catalog.editing import delete_tracks, edit_track, edit_tracks, relisten, sync_index
-from apps.catalog.mending import find_drift, mend, release_dead, repair
-from apps.catalog.models import Collection, Listening, Removal, Space, State, Tag, Track
-from apps.catalog.spaces import current_space, use_encoder
-from apps.catalog.vector_index import get_index, index_fields
-from apps.catalog.vectors import (
+from apps.analysis import worker as listening
+from apps.analysis.claims import LONG_MS, claim
+from apps.analysis.reconcile import find_drift, mend, release_dead, repair
+from apps.analysis.spaces import current_space, use_encoder
+from apps.analysis.vector_index import get_index, index_fields
+from apps.analysis.vectors import (
     delete_vectors,
     load_vectors,
     vectors_name,
 )
+from apps.catalog.models import Collection, Listening, Removal, Space, State, Tag, Track
+from apps.catalog.services import importing
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.editing import (
+    delete_tracks,
+    edit_track,
+    edit_tracks,
+    relisten,
+    sync_index,
+)
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
-from audiosearch.engine.index import TrackWindows
+from audiosearch.engine.indexes.base import TrackWindows
 from tests.audio_files import noise, tone, write_audio
 from tests.unit.conftest import AddTone
 

@@ -11,9 +11,9 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.analysis.spaces import current_space
 from apps.catalog.models import Space
-from apps.catalog.spaces import current_space
-from audiosearch import checks
+from apps.ops import checks
 from audiosearch import environment as env
 from tests.service import free_port
 

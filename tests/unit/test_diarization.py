@@ -10,17 +10,18 @@ import soundfile
 from django.test import Client
 from django.utils import timezone
 
-from apps.catalog.adding import add_track
 from apps.catalog.models import Kind, Speaker, State, Track
-from apps.voices import diarizing, jobs
+from apps.catalog.services.adding import add_track
+from apps.jobs import leases as jobs
+from apps.voices import diarizing
 from apps.voices.models import Diarization, VoiceEvent
 from apps.voices.services import enrol, erase_speaker
 from apps.voices.tasks import mend
 from apps.voices.thresholds import point_in_force
-from audiosearch.engine.diarization import BLOCK_S, Likeness, Turn, diarize
-from audiosearch.engine.encoders import load_encoder
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.voice.diarization import BLOCK_S, Likeness, Turn, diarize
+from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
 
 ANNA, BEN, CARL = 31, 34, 35  # seeds; these three are well apart, even for 1.6 s

@@ -1,6 +1,6 @@
 import pytest
 
-from audiosearch.engine.exact_index import ExactIndex
+from audiosearch.engine.indexes.exact import ExactIndex
 from tests.index_contract import IndexContract
 
 

@@ -1,9 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiosearch.engine.filters import encode_text, matches, to_expression, tracks_expression
-from audiosearch.engine.index import Filter, TrackFields
-from audiosearch.engine.milvus_schema import (
+from audiosearch.engine.indexes.base import Filter, TrackFields
+from audiosearch.engine.indexes.filters import (
+    encode_text,
+    matches,
+    to_expression,
+    tracks_expression,
+)
+from audiosearch.engine.indexes.milvus_schema import (
     MAX_TEXT,
     alias_of,
     decode_space,

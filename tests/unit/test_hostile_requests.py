@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from apps.catalog.adding import add_track
 from apps.catalog.models import Track
+from apps.catalog.services.adding import add_track
 from tests.audio_files import tone, write_audio
 
 pytestmark = pytest.mark.django_db(transaction=True)

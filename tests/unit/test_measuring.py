@@ -13,19 +13,19 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from apps.analysis.vector_index import get_index
 from apps.catalog.models import Speaker, State
-from apps.catalog.vector_index import get_index
 from apps.voices import measuring
 from apps.voices.hearing import hear_voice
 from apps.voices.labels import read_labelled, read_speakers
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
 from apps.voices.services import enrol, erase_speaker, identify, unenrol, verify_voices
 from apps.voices.tasks import mend
-from audiosearch.engine.audio import decode
-from audiosearch.engine.encoders import ENCODERS
-from audiosearch.engine.encoders.resemblyzer import Resemblyzer
+from audiosearch.engine.analyzers.registry import ENCODERS
+from audiosearch.engine.analyzers.speaker.resemblyzer import Resemblyzer
+from audiosearch.engine.audio.decoding import decode
 from audiosearch.engine.errors import ModelUnavailable
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
 
 pytestmark = [

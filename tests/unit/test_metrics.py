@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audiosearch.engine.metrics import (
+from audiosearch.engine.scoring.retrieval import (
     average_precision,
     cosine_distances,
     leave_one_out,

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from audiosearch.engine import model_store
-from audiosearch.engine.encoders.base import EncoderSpec, WeightFile
-from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
-from audiosearch.engine.model_store import (
+from audiosearch.engine.analyzers import model_store
+from audiosearch.engine.analyzers.base import EncoderSpec, WeightFile
+from audiosearch.engine.analyzers.model_store import (
     install_file,
     missing_files,
     pull,
     size_on_disk,
     unverified_files,
 )
+from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
 from tests.download_host import Host, serving
 from tests.fake_encoder import Fake
 

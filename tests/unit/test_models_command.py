@@ -11,8 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.catalog.models import Space
-from audiosearch.engine.encoders import ENCODERS
-from audiosearch.engine.encoders.base import EncoderSpec, Progress, WeightFile
+from audiosearch.engine.analyzers.base import EncoderSpec, Progress, WeightFile
+from audiosearch.engine.analyzers.registry import ENCODERS
 from audiosearch.engine.errors import ModelUnavailable
 from tests.download_host import Host, serving
 from tests.fake_encoder import Fake

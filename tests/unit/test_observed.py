@@ -9,7 +9,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.catalog.models import Listening, State
-from audiosearch.metrics import work
+from apps.ops.metrics import work
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)

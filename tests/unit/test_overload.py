@@ -6,7 +6,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 
-from audiosearch import overload
+from audiosearch.web import overload
 
 
 @pytest.fixture

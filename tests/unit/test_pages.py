@@ -8,9 +8,9 @@ from django.contrib.auth import get_user_model
 from django.core.files.storage import default_storage
 from django.test import Client, override_settings
 
-from apps.catalog.adding import add_track
-from apps.catalog.listening import work
+from apps.analysis.worker import work
 from apps.catalog.models import Track
+from apps.catalog.services.adding import add_track
 from apps.search.models import Search
 from apps.search.recent import sweep_clips
 from tests.audio_files import tone, write_audio

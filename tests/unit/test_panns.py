@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosearch.engine.encoders import panns
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.registry import panns
 from audiosearch.engine.errors import ModelUnavailable
 from tests.audio_files import noise
 from tests.checkpoints import write_random_cnn14
@@ -54,7 +54,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def torch_model(models_dir: Path) -> Any:
-    from audiosearch.engine.encoders.panns_export import load_torch_model
+    from audiosearch.engine.analyzers.embedding.panns_export import load_torch_model
 
     return load_torch_model(models_dir / "panns_cnn14" / panns.CHECKPOINT.name)
 
@@ -160,7 +160,7 @@ def test_tags_come_with_the_whole_label_file_only(models_dir: Path) -> None:
 def test_an_export_that_differs_is_not_faithful(
     models_dir: Path, torch_model: Any, spoil: Any
 ) -> None:
-    from audiosearch.engine.encoders.panns_export import compare
+    from audiosearch.engine.analyzers.embedding.panns_export import compare
 
     bias = torch_model.fc1.bias.data
     kept = bias.clone()
@@ -230,7 +230,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes 
 def test_arrays_beside_the_weights_are_let_through(tmp_path: Path, core: bytes) -> None:
     import torch
 
-    from audiosearch.engine.encoders.panns_export import read_weights
+    from audiosearch.engine.analyzers.embedding.panns_export import read_weights
 
     file = tmp_path / "trained.pth"
     sampler = {"indexes": np.arange(9), "weight": np.float32(1), "rate": np.float64(0.5)}
@@ -243,7 +243,7 @@ def test_arrays_beside_the_weights_are_let_through(tmp_path: Path, core: bytes) 
 def test_importing_it_is_light_and_silent(tmp_path: Path) -> None:
     run_at_home(
         tmp_path,
-        "from audiosearch.engine.encoders import panns\n"
+        "from audiosearch.engine.analyzers.registry import panns\n"
         "heavy = {'torch', 'onnxruntime', 'panns_inference', 'librosa'} & set(sys.modules)\n"
         "assert not heavy, heavy\n",
     )
@@ -253,7 +253,7 @@ def test_importing_it_is_light_and_silent(tmp_path: Path) -> None:
 def test_building_it_fetches_nothing_and_writes_nothing_at_home(tmp_path: Path) -> None:
     run_at_home(
         tmp_path,
-        "from audiosearch.engine.encoders import panns_export\n"
+        "from audiosearch.engine.analyzers.registry import panns_export\n"
         "panns_export.build_torch_model()\n"
         "assert 'panns_inference' not in sys.modules\n"
         "import matplotlib.pyplot; matplotlib.pyplot.figure\n",
@@ -266,7 +266,7 @@ def test_onnx_runtime_keeps_no_identifier_at_home(models_dir: Path, tmp_path: Pa
     run_at_home(
         tmp_path,
         "import pathlib\n"
-        "from audiosearch.engine.encoders import load_encoder\n"
+        "from audiosearch.engine.analyzers.registry import load_encoder\n"
         f"load_encoder('panns_cnn14', pathlib.Path({str(models_dir)!r}))\n"
         "assert 'onnxruntime' in sys.modules\n",
     )

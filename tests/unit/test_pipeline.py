@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiosearch.engine.encoders.base import Encoded, FloatArray
+from audiosearch.engine.analyzers.base import Encoded, FloatArray
+from audiosearch.engine.analyzers.pipeline import Failed, Heard, Pipeline, Recording
 from audiosearch.engine.errors import AudioError
-from audiosearch.engine.pipeline import Failed, Heard, Pipeline, Recording
 from tests.audio_files import noise, tone, write_audio
 from tests.fake_encoder import Fake
 

@@ -11,11 +11,16 @@ from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from apps.catalog.adding import add_track
-from apps.catalog.audience import collection_named
-from apps.catalog.editing import delete_collection, edit_track, edit_tracks, save_collection
-from apps.catalog.listening import work
+from apps.analysis.worker import work
 from apps.catalog.models import Collection, Speaker, State, Track
+from apps.catalog.selectors import collection_named
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.editing import (
+    delete_collection,
+    edit_track,
+    edit_tracks,
+    save_collection,
+)
 from apps.search.models import Search
 from apps.search.recent import keep_search
 from apps.search.results import SearchSettings

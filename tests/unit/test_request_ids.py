@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.catalog.editing import relisten
-from apps.catalog.listening import work
-from apps.catalog.mending import release_dead
+from apps.analysis.reconcile import release_dead
+from apps.analysis.worker import work
 from apps.catalog.models import Listening, State
-from audiosearch.logs import JsonFormatter, RequestIdFilter, TextFormatter
-from audiosearch.request_ids import current_request_id
+from apps.catalog.services.editing import relisten
+from audiosearch.web.logs import JsonFormatter, RequestIdFilter, TextFormatter
+from audiosearch.web.request_ids import current_request_id
 from tests.audio_files import tone, write_audio
 from tests.unit.conftest import AddTone
 

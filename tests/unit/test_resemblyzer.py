@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosearch.engine.encoders import load_encoder
-from audiosearch.engine.encoders.resemblyzer import Resemblyzer, weights_path
+from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.speaker.resemblyzer import Resemblyzer, weights_path
 from audiosearch.engine.errors import ModelUnavailable, NoSpeech
-from audiosearch.engine.speech import RATE, find_speech
+from audiosearch.engine.voice.speech import RATE, find_speech
 from tests.voices import speak
 
 
@@ -75,7 +75,7 @@ def test_the_export_is_made_elsewhere(models: Path, encoder: Resemblyzer) -> Non
 
 
 def test_weights_that_are_not_ours(tmp_path: Path) -> None:
-    from audiosearch.engine.encoders.resemblyzer_export import export_checked
+    from audiosearch.engine.analyzers.speaker.resemblyzer_export import export_checked
 
     (tmp_path / "junk.pt").write_bytes(b"junk")
     with pytest.raises(ModelUnavailable):

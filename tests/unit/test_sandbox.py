@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiosearch.engine import audio, sandbox
+from audiosearch.engine.audio import decoding as audio
+from audiosearch.engine.audio import sandbox
 from audiosearch.engine.errors import CorruptAudio, EmptyAudio, SilentAudio, UnsupportedAudio
 from tests.audio_files import tone, write_audio
 

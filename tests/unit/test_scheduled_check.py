@@ -13,17 +13,17 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from apps.catalog import checking
-from apps.catalog.checking import KINDS, LOCK, check_and_repair, last_check
-from apps.catalog.mending import find_drift
+from apps.analysis import checking
+from apps.analysis.checking import KINDS, LOCK, check_and_repair, last_check
+from apps.analysis.reconcile import find_drift
+from apps.analysis.tasks import check
+from apps.analysis.vector_index import get_index
+from apps.analysis.vectors import delete_vectors
 from apps.catalog.models import Listening, State
-from apps.catalog.tasks import check
-from apps.catalog.vector_index import get_index
-from apps.catalog.vectors import delete_vectors
+from apps.ops.metrics import work as work_told
 from audiosearch import settings as shipped
 from audiosearch.celery import app
 from audiosearch.engine.errors import IndexUnavailable
-from audiosearch.metrics import work as work_told
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from django.test import override_settings
 
-from apps.catalog import queries
-from apps.catalog.adding import add_track
-from apps.catalog.listening import work
+from apps.analysis import queries
+from apps.analysis.worker import work
+from apps.catalog.services.adding import add_track
 from apps.search import services
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiosearch.engine.audio import decode
-from audiosearch.engine.encoders.spectral import Spectral
-from audiosearch.engine.metrics import cosine_distances, leave_one_out
+from audiosearch.engine.analyzers.embedding.spectral import Spectral
+from audiosearch.engine.audio.decoding import decode
+from audiosearch.engine.scoring.retrieval import cosine_distances, leave_one_out
 from tests.audio_files import noise, tone
 
 ESC10 = Path(__file__).parents[3] / "shared" / "data" / "esc10"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from audiosearch.first_start import CannotStart, port_is_free, require_port, take_lock
-from audiosearch.supervisor import Child, ChildFailed, Supervisor
+from apps.ops.first_start import CannotStart, port_is_free, require_port, take_lock
+from apps.ops.supervisor import Child, ChildFailed, Supervisor
 
 SLEEP = "import time; time.sleep(60)"
 
@@ -91,7 +91,7 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = (
         "import sys\n"
-        "from audiosearch.supervisor import Child, Supervisor\n"
+        "from apps.ops.supervisor import Child, Supervisor\n"
         "supervisor = Supervisor(print)\n"
         f"child = Child('one', [sys.executable, '-c', {SLEEP!r}])\n"
         "supervisor.start(child)\n"

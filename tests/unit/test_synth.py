@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from audiosearch.engine.synth import demo_sounds, write_flac
-from audiosearch.engine.synth.shaping import finish
+from apps.ops.demo import demo_sounds, write_flac
+from apps.ops.demo.shaping import finish
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,19 @@ import torch
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
-from audiosearch.engine.encoders import (
+from audiosearch.engine.analyzers.registry import (
     add_trained,
     encoder_class,
     encoder_names,
     load_encoder,
 )
 from audiosearch.engine.errors import ModelUnavailable
-from audiosearch.engine.speech import RATE
 from audiosearch.engine.training import trainer as training
 from audiosearch.engine.training.augment import SPEEDS, SpecAugment, at_speed, augment_speech
 from audiosearch.engine.training.corpus import Utterance, cut_speech
 from audiosearch.engine.training.losses import Margin, MarginSoftmax
 from audiosearch.engine.training.trainer import Settings, Trainer
+from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
 
 SMALL = Settings(channels=16, crop_s=1.0, batch=8, epochs=4, learning_rate=3e-3, patience=9)

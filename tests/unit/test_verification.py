@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from audiosearch.engine.normalisation import score_voices, score_within
-from audiosearch.engine.verification import (
+from audiosearch.engine.scoring.normalization import score_voices, score_within
+from audiosearch.engine.scoring.verification import (
     Trials,
     all_pairs,
     calibrate,

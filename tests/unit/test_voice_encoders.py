@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from audiosearch.engine.encoders import encoder_class, load_encoder
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.encoders.ecapa_network import EcapaTdnn, load_speechbrain
-from audiosearch.engine.encoders.waveform import LONGEST, RATE, SHORTEST
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.registry import encoder_class, load_encoder
+from audiosearch.engine.analyzers.speaker.ecapa_network import EcapaTdnn, load_speechbrain
+from audiosearch.engine.analyzers.speaker.onnx_encoder import LONGEST, RATE, SHORTEST
 from audiosearch.engine.errors import ModelUnavailable
 
 PUBLISHED = {

@@ -14,10 +14,10 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client, override_settings
 
+from apps.analysis.spaces import use_encoder
+from apps.analysis.vector_index import get_index
 from apps.catalog.models import Speaker, Track
-from apps.catalog.spaces import use_encoder
-from apps.catalog.vector_index import get_index
-from apps.voices import voice_index
+from apps.voices import enrolment_index as voice_index
 from apps.voices.hearing import PoorRecording, hear_voice, voice_space
 from apps.voices.labels import read_speakers
 from apps.voices.models import Enrolment, OperatingPoint, VoiceEvent
@@ -30,9 +30,9 @@ from apps.voices.services import (
     verify_speaker,
 )
 from apps.voices.tasks import mend
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable, NoSpeech
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
 
 pytestmark = [

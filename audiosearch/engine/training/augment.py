@@ -8,9 +8,9 @@ import torch
 from scipy.signal import fftconvolve
 from torch import Tensor, nn
 
-from audiosearch.engine.audio import decode
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.audio.decoding import decode
+from audiosearch.engine.voice.speech import RATE
 
 SPEEDS = (0.9, 1.0, 1.1)
 """At another speed it is another speaker, as voice and tract are others then."""

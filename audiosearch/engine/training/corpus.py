@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.audio import decode
-from audiosearch.engine.encoders.base import FloatArray
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.audio.decoding import decode
 from audiosearch.engine.errors import AudioError
-from audiosearch.engine.speech import RATE, find_speech
+from audiosearch.engine.voice.speech import RATE, find_speech
 
 FULL_SCALE = 32_767
 LONGEST_S = 300

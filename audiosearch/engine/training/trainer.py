@@ -20,14 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from audiosearch.engine.encoders.base import FloatArray
-from audiosearch.engine.encoders.ecapa_network import EcapaTdnn
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.speaker.ecapa_network import EcapaTdnn
 from audiosearch.engine.errors import ModelUnavailable
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.scoring.verification import MIN_TRIALS, Trials, equal_error_rate
 from audiosearch.engine.training.augment import SPEEDS, SpecAugment, at_speed, augment_speech
 from audiosearch.engine.training.corpus import Utterance
 from audiosearch.engine.training.losses import Margin, MarginSoftmax
-from audiosearch.engine.verification import MIN_TRIALS, Trials, equal_error_rate
+from audiosearch.engine.voice.speech import RATE
 
 CHECKPOINT, BEST = "last.pt", "best.pt"
 CHECKPOINT_S = 120
@@ -324,7 +324,7 @@ def build_network(settings: Settings) -> nn.Module:
         return EcapaTdnn(settings.channels, augment=SpecAugment())
     if not settings.pretrained:
         raise ModelUnavailable("WavLM is trained from pretrained weights: name their folder.")
-    from audiosearch.engine.encoders.wavlm_network import load_wavlm
+    from audiosearch.engine.analyzers.speaker.wavlm_network import load_wavlm
 
     network = load_wavlm(Path(settings.pretrained))
     network.model.freeze_feature_encoder()

@@ -10,10 +10,10 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.catalog.audience import collection_named
-from apps.catalog.importing import Source, Summary, find_sources, import_sources
+from apps.analysis.spaces import current_space, progress_of
 from apps.catalog.models import Kind
-from apps.catalog.spaces import current_space, progress_of
+from apps.catalog.selectors import collection_named
+from apps.catalog.services.importing import Source, Summary, find_sources, import_sources
 from audiosearch.engine.errors import TooLarge
 
 SHOWN_REFUSALS = 20

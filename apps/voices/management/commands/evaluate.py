@@ -10,8 +10,8 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.catalog.evaluation import evaluate_retrieval, read_labels
-from apps.catalog.spaces import current_space
+from apps.analysis.spaces import current_space
+from apps.search.evaluation import evaluate_retrieval, read_labels
 from apps.voices.evaluation import (
     SpeakerEvaluation,
     apply_points,

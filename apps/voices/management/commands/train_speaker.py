@@ -15,11 +15,11 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from apps.voices.labels import read_speakers
-from audiosearch.engine.audio import SUFFIXES, decode
-from audiosearch.engine.encoders import ENCODERS
-from audiosearch.engine.encoders.trained import install_trained
+from audiosearch.engine.analyzers.registry import ENCODERS
+from audiosearch.engine.analyzers.speaker.trained import install_trained
+from audiosearch.engine.audio.decoding import SUFFIXES, decode
 from audiosearch.engine.errors import AudioError, EngineError
-from audiosearch.engine.speech import RATE
+from audiosearch.engine.voice.speech import RATE
 
 LEAST_SPEAKERS = 2
 NAME = re.compile(r"[A-Za-z0-9_]{1,60}")

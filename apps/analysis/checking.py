@@ -1,0 +1,93 @@
+"""The check that runs by itself: what it found and mended is logged, and kept for /metrics."""
+
+import json
+import logging
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.core.cache import cache
+
+from apps.analysis.reconcile import Drift, find_drift, repair
+from audiosearch.engine.errors import IndexUnavailable
+
+log = logging.getLogger(__name__)
+LOCK = "catalog-check"
+LOCK_S = 6 * 3600
+"""How long one process at most keeps others from checking."""
+KINDS = (
+    "file missing",
+    "orphan file",
+    "vectors missing",
+    "orphan vectors",
+    "missing in index",
+    "unknown to database",
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """When the catalogue was checked (seconds since 1970), and how much of each kind differed."""
+
+    at: float
+    drift: dict[str, int]
+
+
+def check_and_repair() -> bool:
+    """Find and mend what differs; False when another process is at it, or a service is away."""
+    try:
+        if not cache.add(LOCK, True, LOCK_S):
+            log.info("no check: another one is running")
+            return False
+    except redis.RedisError as error:
+        log.warning("the check waits for Redis: %s", error)
+        return False
+    try:
+        drifts = _settled_drift()
+        repair(drifts)
+    except IndexUnavailable as error:
+        log.warning("the check waits for the index: %s", error)
+        return False
+    finally:
+        with suppress(redis.RedisError):  # the lock ends by itself
+            cache.delete(LOCK)
+    _tell(drifts)
+    return True
+
+
+def _settled_drift() -> list[Drift]:
+    """What two looks agree on; what only one sees is work on its way, which mending would undo."""
+    first = find_drift()
+    if not first:
+        return []
+    second = set(find_drift())
+    return [drift for drift in first if drift in second]
+
+
+def _tell(drifts: list[Drift]) -> None:
+    counts = Counter(drift.kind for drift in drifts)
+    for kind, count in counts.items():
+        log.warning("the check found and mended %d × %s", count, kind)
+    if not counts:
+        log.info("the check found that database, files and index agree")
+    checked = Checked(time.time(), {kind: counts[kind] for kind in KINDS})
+    draft = _kept_in().with_suffix(".part")
+    draft.write_text(json.dumps(asdict(checked)))
+    draft.replace(_kept_in())
+
+
+def last_check() -> Checked | None:
+    """What the last check found; None before the first."""
+    try:
+        return Checked(**json.loads(_kept_in().read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _kept_in() -> Path:
+    """Beside the recordings: that folder all web servers and workers share."""
+    return Path(settings.MEDIA_ROOT) / "last-check.json"

@@ -1,0 +1,192 @@
+"""Adding a recording: everything is checked first, then it is there whole or not at all."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+from django.utils.crypto import get_random_string
+
+from apps.analysis.spaces import spaces_to_fill
+from apps.analysis.tasks import nudge
+from apps.catalog.models import Collection, Kind, Listening, Tag, Track
+from apps.catalog.selectors import visible_collections, visible_tracks
+from audiosearch.engine.audio.decoding import AudioInfo, suffix_of
+from audiosearch.engine.audio.sandbox import inspect
+from audiosearch.engine.errors import AudioError, Conflict, TooLarge
+from audiosearch.web.request_ids import current_request_id
+
+TEXT_FIELDS = ("title", "artist", "album", "description")
+MAX_TAGS = 64
+
+
+@dataclass(frozen=True)
+class Added:
+    """A track, and whether this call created it."""
+
+    track: Track
+    created: bool
+
+
+def add_track(
+    *,
+    source: Path,
+    name: str,
+    added_by: Any = None,
+    fields: Mapping[str, str] | None = None,
+    kind: str = "",
+    collection: Collection | None = None,
+    tags: Iterable[str] = (),
+    enqueue: bool = True,
+) -> Added:
+    """Add the audio file at `source`, known to its owner as `name`.
+
+    `fields` (title, artist, album, description) are what a person wrote and win over the file's
+    own tags. Bytes already in the catalogue, as far as `added_by` sees it (None sees all), give
+    the existing track, unchanged.
+    Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
+    """
+    size = source.stat().st_size
+    if size > settings.MAX_FILE_BYTES:
+        limit = settings.MAX_FILE_BYTES // 2**20
+        raise TooLarge(
+            f"{shown_name(name)}: The file has {size / 2**20:.1f} MB; the limit is {limit} MB."
+        )
+    digest = _sha256(source)
+    existing = visible_tracks(added_by).filter(sha256=digest).first()
+    if existing:
+        return Added(existing, created=False)
+    try:
+        info = inspect(source, max_duration_ms=settings.MAX_DURATION_S * 1000)
+    except AudioError as error:
+        raise type(error)(f"{shown_name(name)}: {error}") from error
+    track = _new_track(digest, size, name, info, dict(fields or {}), kind)
+    track.collection = collection
+    track.added_by = added_by if added_by and added_by.is_authenticated else None
+    stored = _store(source, digest, suffix_of(info.format))
+    return _keep(track, stored, clean_tags(tags), enqueue, added_by)
+
+
+def _keep(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
+    """Write the rows; the stored file goes again unless they are there."""
+    added = None
+    try:
+        added = _write(track, stored, tags, enqueue, by)
+    except IntegrityError:
+        there = visible_tracks(by).filter(sha256=track.sha256, audience=track.audience)
+        existing = there.first()
+        if existing is None:
+            raise
+        added = Added(existing, created=False)  # somebody added the same bytes a moment earlier
+    finally:
+        if added is None or not added.created:
+            default_storage.delete(stored)
+    return added
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Tags as they are kept: trimmed, lower case, each once, at most 64 of up to 100 characters."""
+    parts = (part for tag in tags for part in tag.replace("\x00", "").split(","))
+    words = (re.sub(r"\s+", " ", part).strip().lower()[:100] for part in parts)
+    return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
+
+
+def tags_named(names: Iterable[str]) -> list[Tag]:
+    """The tags of these names, created where new."""
+    wanted = clean_tags(names)
+    Tag.objects.bulk_create([Tag(name=name) for name in wanted], ignore_conflicts=True)
+    return list(Tag.objects.filter(name__in=wanted))
+
+
+@transaction.atomic
+def _write(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
+    spaces = spaces_to_fill()
+    track.file.name = stored
+    track.audience = audience_of(track.collection, by=by)
+    track.save(force_insert=True)
+    if tags:
+        track.tags.set(tags_named(tags))
+    asked = current_request_id()
+    Listening.objects.bulk_create(
+        [Listening(track=track, space=space, request_id=asked) for space in spaces]
+    )
+    if enqueue:
+        transaction.on_commit(nudge)
+    return Added(track, created=True)
+
+
+def audience_of(collection: Collection | None, *, by: Any = None) -> Group | None:
+    """Whom the tracks of a collection are for; it stays so until the end of the transaction.
+
+    Raises Conflict when the collection has just been deleted, or hidden from `by`.
+    """
+    if collection is None:
+        return None
+    # Its audience is read by itself: a row that was waited for is read anew, what it joins is not.
+    found = Collection.objects.select_for_update().filter(pk=collection.pk).first()
+    if found is None or not visible_collections(by).filter(pk=found.pk).exists():
+        raise Conflict("That collection has just been deleted; choose another.")
+    return found.audience
+
+
+def _new_track(
+    digest: str, size: int, name: str, info: AudioInfo, fields: dict[str, str], kind: str
+) -> Track:
+    original_name = shown_name(name)
+    written = {key: fields[key].strip() for key in TEXT_FIELDS if fields.get(key, "").strip()}
+    own = {key: info.tags.get(key, "") for key in ("title", "artist", "album")}
+    own["title"] = own["title"] or _title_from(original_name)
+    texts = {**own, **written}
+    track = Track(
+        sha256=digest,
+        original_name=original_name,
+        kind=kind or (Kind.MUSIC if own["artist"] or own["album"] else Kind.SOUND),
+        edited_fields=sorted([*written, *(["kind"] if kind else [])]),
+        duration_ms=info.duration_ms,
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        format=info.format,
+        size_bytes=size,
+        description=texts.pop("description", ""),
+    )
+    for key, value in texts.items():
+        setattr(track, key, value.replace("\x00", "")[:300])
+    return track
+
+
+def shown_name(name: str) -> str:
+    """The last part of a file's name as its owner gave it, safe to show; never used as a path."""
+    readable = name.encode("utf-8", "replace").decode().replace("\x00", "")
+    return Path(readable.replace("\\", "/")).name[:255] or "recording"
+
+
+def _title_from(original_name: str) -> str:
+    words = re.sub(r"[_\s]+", " ", Path(original_name).stem).strip()
+    return words[:300] or original_name
+
+
+def _store(source: Path, digest: str, suffix: str) -> str:
+    """Copy the file into the storage under a name of our own; the user's never gets there."""
+    target = f"tracks/{digest[:2]}/{digest[:32]}-{get_random_string(8).lower()}{suffix}"
+    try:
+        with source.open("rb") as file:
+            stored = default_storage.save(target, File(file))
+        with default_storage.open(stored) as kept:
+            os.fsync(kept.fileno())  # the database will say that it is there, power cut or not
+        return stored
+    except OSError:
+        default_storage.delete(target)  # as far as there was room for it
+        raise
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,42 @@
+"""manage.py demo: fill the catalogue with sounds that the project synthesises itself."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from apps.catalog.selectors import collection_named
+from apps.catalog.services.adding import add_track
+from apps.ops.demo import demo_sounds, write_flac
+
+COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
+
+
+class Command(BaseCommand):
+    help = "Add the demo sounds and tunes; those already there stay as they are."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run = settings.DATA_DIR / "run"
+        (run / "demo-begun").touch()
+        collections = {kind: collection_named(name) for kind, name in COLLECTIONS.items()}
+        added = 0
+        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+            for number, sound in enumerate(demo_sounds()):
+                path = Path(folder) / f"{sound.title}.flac"
+                write_flac(path, sound)
+                outcome = add_track(
+                    source=path,
+                    name=path.name,
+                    kind=sound.kind,
+                    collection=collections[sound.kind],
+                    tags=sound.tags,
+                    fields={"description": sound.description},
+                    enqueue=number % 20 == 0,
+                )
+                added += outcome.created
+                path.unlink()
+        (run / "demo-done").touch()
+        (run / "demo-begun").unlink()
+        self.stdout.write(f"Demo: {added} sounds and tunes added; they are being listened to.")

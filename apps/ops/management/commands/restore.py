@@ -1,0 +1,30 @@
+"""manage.py restore DIR: put a backup into an empty installation."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.base import DeserializationError
+from django.db import DatabaseError
+
+from apps.catalog.management.progress import Line
+from apps.ops.backup import CannotRestore, restore
+
+
+class Command(BaseCommand):
+    help = "Put a backup into an empty installation; the index is then rebuilt from the vectors."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with Line(self.stderr) as line:
+                manifest = restore(options["folder"], line.show)
+        except (CannotRestore, OSError, DatabaseError, DeserializationError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(
+            f"The backup of {manifest['made_at']} is restored, with its users and passwords. "
+            "A running service brings the index up to date within minutes; else start it: ./run"
+        )

@@ -1,0 +1,153 @@
+"""What Prometheus is told: requests and searches of this process, work and failures of all.
+
+https://prometheus.io/docs/practices/naming/. The web server is one process; of several on several
+machines each is asked for itself, and all tell the same of the database.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from django.db import Error
+from django.db.models import Count, Min, Q
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import REGISTRY, Collector
+
+REASONS = 10
+KEPT_S = 15
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+requests_total = Counter("audiosearch_requests", "Requests answered", ["view", "method", "status"])
+request_seconds = Histogram(
+    "audiosearch_request_seconds", "Time to answer a request", ["view"], buckets=BUCKETS
+)
+search_seconds = Histogram(
+    "audiosearch_search_seconds", "Time of a search by stage", ["stage"], buckets=BUCKETS
+)
+
+
+def count_requests(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: how many requests, how they ended, how long they took; by view, not address."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = get_response(request)
+        match = request.resolver_match
+        view = match.view_name if match else "none"
+        method = request.method if request.method in METHODS else "other"
+        requests_total.labels(view, method, str(response.status_code)).inc()
+        request_seconds.labels(view).observe(time.perf_counter() - began)
+        return response
+
+    return middleware
+
+
+class Work(Collector):
+    """What the database knows: tracks by state, how old the queue is, why listening failed."""
+
+    def __init__(self) -> None:
+        self.told: list[GaugeMetricFamily] = []
+        self.told_at = -math.inf
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What was found a moment ago, lest many scrapes count all rows again and again."""
+        if time.monotonic() - self.told_at > KEPT_S:
+            try:
+                self.told = [_tracks(), _queue_age(), _failures(), _behind(), _jobs(), *_drift()]
+                self.told_at = time.monotonic()
+            except Error:
+                return  # what this process counted is told all the same
+        yield from self.told
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return []
+
+
+def _tracks() -> GaugeMetricFamily:
+    from apps.catalog.models import Listening
+
+    found = GaugeMetricFamily("audiosearch_tracks", "Tracks by state", labels=["space", "state"])
+    rows = Listening.objects.values_list("space__name", "state").annotate(Count("pk"))
+    for space, state, count in rows.order_by():
+        found.add_metric([space, state], count)
+    return found
+
+
+def _queue_age() -> GaugeMetricFamily:
+    from apps.catalog.models import Listening, SpaceState, State
+
+    found = GaugeMetricFamily(
+        "audiosearch_queue_age_seconds", "How long the oldest track waits", labels=["space"]
+    )
+    queued = Listening.objects.filter(state=State.QUEUED)
+    serving = queued.exclude(space__state=SpaceState.RETIRED).values_list("space__name")
+    for space, oldest in serving.annotate(Min("queued_at")).order_by():
+        found.add_metric([space], (timezone.now() - oldest).total_seconds())
+    return found
+
+
+def _failures() -> GaugeMetricFamily:
+    from apps.catalog.models import Listening, State
+
+    found = GaugeMetricFamily(
+        "audiosearch_failures", "Tracks set aside, by the commonest reasons", labels=["reason"]
+    )
+    failed = Listening.objects.filter(state=State.FAILED).values_list("reason")
+    for reason, count in failed.annotate(count=Count("pk")).order_by("-count")[:REASONS]:
+        found.add_metric([reason], count)
+    return found
+
+
+def _behind() -> GaugeMetricFamily:
+    """Drift between database and index that mending has still to settle."""
+    from apps.catalog.models import Listening, Removal, State
+    from apps.voices.models import Enrolment
+
+    found = GaugeMetricFamily(
+        "audiosearch_index_behind", "Rows the index does not know yet", labels=["kind"]
+    )
+    found.add_metric(
+        ["edited"], Listening.objects.filter(index_stale=True, state=State.READY).count()
+    )
+    found.add_metric(["deleted"], Removal.objects.count())
+    found.add_metric(["enrolled"], Enrolment.objects.filter(indexed=False).count())
+    return found
+
+
+def _jobs() -> GaugeMetricFamily:
+    from apps.catalog.models import State
+    from apps.voices.models import Diarization, Measurement
+
+    found = GaugeMetricFamily("audiosearch_voice_jobs", "Work on voices", labels=["kind", "state"])
+    for kind in (Diarization, Measurement):
+        pending = Q(state__in=[State.QUEUED, State.LISTENING])
+        rows = kind._default_manager.filter(pending).values_list("state").annotate(Count("pk"))
+        for state, count in rows.order_by():
+            found.add_metric([kind.__name__.lower(), state], count)
+    return found
+
+
+def _drift() -> list[GaugeMetricFamily]:
+    from apps.analysis.checking import last_check
+
+    checked = last_check()
+    if checked is None:
+        return []
+    found = GaugeMetricFamily(
+        "audiosearch_drift", "What the last scheduled check found and mended", labels=["kind"]
+    )
+    for kind, count in checked.drift.items():
+        found.add_metric([kind], count)
+    at = GaugeMetricFamily("audiosearch_checked_timestamp_seconds", "When it was")
+    at.add_metric([], checked.at)
+    return [found, at]
+
+
+work = Work()
+REGISTRY.register(work)

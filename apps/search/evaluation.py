@@ -1,0 +1,123 @@
+"""How well an encoder finds what sounds alike, and the index compared with exact search."""
+
+import csv
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from apps.analysis.vector_index import get_index
+from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.windows import cut_windows
+from audiosearch.engine.audio.decoding import stream
+from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows, VectorIndex
+from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.scoring.retrieval import Retrieval, leave_one_out, recall_at_k
+
+GROUP_COLUMNS = ("group", "freesound_id", "source")
+TOP_K = 10
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Retrieval figures, recall@10 of the index against exact search, and seconds per file."""
+
+    retrieval: Retrieval
+    index_recall: float
+    seconds_per_file: float
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A file, what it is, and the recording it was cut from (never a hit for its like)."""
+
+    path: Path
+    label: str
+    group: str
+
+
+def read_rows(path: Path, column: str) -> list[dict[str, str]]:
+    """Rows of a CSV with the columns path and `column`. Raises ValueError when one is missing."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"path", column} <= set(rows[0]):
+        raise ValueError(f"{path} must have the columns path and {column}.")
+    return rows
+
+
+def read_labels(path: Path) -> list[Labelled]:
+    """Rows of a CSV with columns path and label, and group (or freesound_id or source) if any.
+
+    Paths are relative to the CSV. Raises ValueError when a column is missing.
+    """
+    rows = read_rows(path, "label")
+    column = next((name for name in GROUP_COLUMNS if name in rows[0]), "path")
+    return [Labelled(path.parent / row["path"], row["label"], row[column]) for row in rows]
+
+
+def evaluate_retrieval(
+    labelled: list[Labelled], encoder_name: str, progress: Callable[[int], None]
+) -> Evaluation:
+    """Let every file search all others, in exact search and in the real index."""
+    encoder = load_encoder(encoder_name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
+    began = time.perf_counter()
+    embeddings = []
+    for number, item in enumerate(labelled, 1):
+        embeddings.append(_embeddings(encoder, item.path))
+        progress(number)
+    seconds = (time.perf_counter() - began) / len(labelled)
+    retrieval = leave_one_out(
+        _distances(embeddings), [item.label for item in labelled], [i.group for i in labelled]
+    )
+    return Evaluation(retrieval, _index_recall(embeddings), seconds)
+
+
+def _embeddings(encoder: Encoder, path: Path) -> FloatArray:
+    per_ms = encoder.spec.sample_rate / 1000
+    windows = cut_windows(
+        stream(path, encoder.spec.sample_rate),
+        int(encoder.spec.window_ms * per_ms),
+        int(encoder.spec.hop_ms * per_ms),
+    )
+    return np.concatenate([encoder.encode(w.samples[None]).embeddings for w in windows])
+
+
+def _distances(embeddings: list[FloatArray]) -> FloatArray:
+    """(n, n) smallest cosine distance between any windows of two files."""
+    owner = np.repeat(np.arange(len(embeddings)), [len(e) for e in embeddings])
+    stacked = np.concatenate(embeddings)
+    distances = np.full((len(embeddings), len(embeddings)), 2, np.float32)
+    for i, one in enumerate(embeddings):
+        nearest = (1 - one @ stacked.T).min(axis=0)
+        np.minimum.at(distances[i], owner, nearest)
+    return distances
+
+
+def _index_recall(embeddings: list[FloatArray]) -> float:
+    """Mean recall@10 of the service's index against the exact twin, on a space made for it."""
+    space, dimension = "evaluation", embeddings[0].shape[1]
+    tracks = [
+        TrackWindows(TrackFields(number), found, [(i, i + 1) for i in range(len(found))])
+        for number, found in enumerate(embeddings, 1)
+    ]
+    exact, index = ExactIndex(), get_index()
+    index.drop_space(space)
+    try:
+        for each in (exact, index):
+            each.create_space(space, dimension)
+            each.upsert(space, tracks)
+        recalls = [
+            recall_at_k(_found(index, space, found), _found(exact, space, found), TOP_K)
+            for found in embeddings
+        ]
+    finally:
+        index.drop_space(space)
+    return float(np.mean(recalls))
+
+
+def _found(index: VectorIndex, space: str, queries: FloatArray) -> list[int]:
+    return [match.track_id for match in index.search(space, queries, TOP_K, Filter())]

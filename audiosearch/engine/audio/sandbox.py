@@ -1,0 +1,198 @@
+"""The decoder where it can be killed: files are read in processes of their own.
+
+FFmpeg reads what strangers send, in C. A file that crashes it, hangs it or asks for too much memory
+ends its decoder and is refused; the caller lives on. A decoder reads one file at a time, and the
+next one when it has come through; one is always kept.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+import numpy as np
+
+from audiosearch.engine import errors
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.audio.decoding import AudioInfo
+from audiosearch.engine.audio.worker import HEADER
+from audiosearch.engine.errors import AudioError, Busy, CorruptAudio
+
+STALL_S = 20
+"""So long a decoder may work at the next second of sound."""
+START_S = 60
+MOST = 16
+"""Decoders at once; each takes some 50 MB."""
+MAX_FILES = 200
+"""After so many a decoder is replaced, lest what one file leaves behind harm another."""
+IDLE_S = 60
+"""So long those are kept that more files at once would need."""
+# A decoder uses one core; the pools of these libraries would only take memory.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
+    """`audio.inspect` in another process; CorruptAudio when the file breaks the decoder."""
+    asked = {"max_duration_ms": max_duration_ms, "thorough": thorough}
+    told = b"".join(_answers("inspect", path, asked))
+    return AudioInfo(**json.loads(told))
+
+
+def stream(
+    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
+) -> Iterator[FloatArray]:
+    """`audio.stream` in another process; CorruptAudio when the file breaks the decoder."""
+    asked = {"sample_rate": sample_rate, "start_ms": start_ms, "end_ms": end_ms}
+    for block in _answers("stream", path, asked):
+        yield np.frombuffer(block, np.float32)
+
+
+def decode(
+    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
+) -> FloatArray:
+    """`audio.decode` in another process; CorruptAudio when the file breaks the decoder."""
+    blocks = list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms))
+    if not any(map(len, blocks)):
+        raise CorruptAudio("No sound could be decoded from the file.")
+    return np.concatenate(blocks)
+
+
+class _Decoder:
+    """A process that decodes, and the line to it."""
+
+    """Raises EOFError or OSError when it cannot be started."""
+
+    def __init__(self) -> None:
+        self.files, self.idle_since = 0, 0.0
+        self.line, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "audiosearch.engine.audio.worker"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[3],
+                env={**os.environ, **ONE_THREAD},
+            )
+        self.line.settimeout(START_S)
+        try:
+            self.receive()
+        except (EOFError, OSError):
+            self.kill()
+            raise
+
+    def ask(self, request: dict[str, Any], file: int) -> None:
+        """Raises OSError when it has ended."""
+        self.line.settimeout(STALL_S)
+        socket.send_fds(self.line, [json.dumps(request).encode()], [file])
+
+    def receive(self) -> tuple[bytes, bytearray]:
+        """Kind and payload of the next message; raises EOFError or OSError (TimeoutError)."""
+        kind, length = HEADER.unpack(self._exactly(HEADER.size))
+        return kind, self._exactly(length)
+
+    def _exactly(self, length: int) -> bytearray:
+        buffer = bytearray(length)
+        left = memoryview(buffer)
+        while left:
+            count = self.line.recv_into(left)
+            if not count:
+                raise EOFError
+            left = left[count:]
+        return buffer
+
+    def kill(self) -> None:
+        self.line.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class _Pool:
+    """The decoders of this process that have nothing to do."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Decoder] = []
+        self.owner = os.getpid()
+        self.lock = Lock()
+        self.turns = BoundedSemaphore(MOST)
+
+    def asked(self, request: dict[str, Any], file: int) -> _Decoder:
+        """A decoder that has been asked; a new one when none is idle. Raises Busy."""
+        while decoder := self._take():
+            try:
+                decoder.ask(request, file)
+            except OSError:  # it has been killed meanwhile
+                decoder.kill()
+            else:
+                return decoder
+        try:
+            decoder = _Decoder()
+            decoder.ask(request, file)
+        except (EOFError, OSError) as error:
+            raise Busy("No decoder can be started; try again in a moment.") from error
+        return decoder
+
+    def give_back(self, decoder: _Decoder) -> None:
+        """Keep a decoder for the next file, and end those that have waited for one for long."""
+        decoder.files += 1
+        decoder.idle_since = now = time.monotonic()
+        with self.lock:
+            ended = [each for each in self.idle if each.idle_since < now - IDLE_S]
+            self.idle = [each for each in self.idle if each not in ended]
+            (ended if decoder.files >= MAX_FILES else self.idle).append(decoder)
+        for each in ended:
+            each.kill()
+
+    def _take(self) -> _Decoder | None:
+        with self.lock:
+            if self.owner != os.getpid():  # this is a fork, and they are its parent's
+                self.owner, self.idle = os.getpid(), []
+            return self.idle.pop() if self.idle else None
+
+
+_pool = _Pool()
+
+
+def _answers(call: str, path: Path, asked: dict[str, Any]) -> Iterator[bytes]:
+    """The data that a decoder answers with, until it has said that this was all."""
+    if not _pool.turns.acquire(timeout=START_S):
+        raise Busy("Too many files are being read at once; try again in a moment.")
+    try:
+        yield from _answers_in_turn(call, path, asked)
+    finally:
+        _pool.turns.release()
+
+
+def _answers_in_turn(call: str, path: Path, asked: dict[str, Any]) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        decoder = _pool.asked({"call": call, **asked}, file.fileno())
+    whole = False
+    try:
+        while True:
+            kind, payload = decoder.receive()
+            whole = kind in (b"e", b"z")
+            if kind == b"e":
+                raise _error(json.loads(payload))
+            if whole:
+                return
+            if kind == b"d":
+                yield bytes(payload)
+    except TimeoutError as error:
+        raise CorruptAudio("The file is damaged: decoding it does not come to an end.") from error
+    except (EOFError, OSError) as error:
+        raise CorruptAudio("The file is damaged: it breaks the decoder.") from error
+    finally:
+        if whole:
+            _pool.give_back(decoder)
+        else:  # it hangs, has died, or goes on with what nobody wants
+            decoder.kill()
+
+
+def _error(told: dict[str, str]) -> AudioError:
+    kind = getattr(errors, told["kind"], CorruptAudio)
+    return kind(told["message"]) if issubclass(kind, AudioError) else CorruptAudio(told["message"])

@@ -1,0 +1,95 @@
+"""The process behind `sandbox`: decodes the files that it is handed over its standard input.
+
+A request is JSON with one descriptor, the file. The answer is a row of messages, each its kind and
+its length before it: `d` data, `p` progress, then `e` an error or `z` the end. The first message
+of all, `r`, says that the libraries are loaded.
+"""
+
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiosearch.engine.audio import decoding as audio
+from audiosearch.engine.errors import AudioError
+
+HEADER = struct.Struct("<cI")
+MEMORY_BYTES = 512 * 2**20
+"""Beside what the libraries take themselves."""
+CPU_S = 900
+"""For one file."""
+OPEN_FILES = 64
+
+
+def main() -> None:
+    """Answer until nobody can ask any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
+    _limit()
+    with socket.socket(fileno=os.dup(0)) as line:
+        _tell(line, b"r", b"")
+        while True:
+            request, descriptors, _, _ = socket.recv_fds(line, 65536, 1)
+            if not request:
+                return
+            _limit_cpu()
+            try:
+                _answer(line, json.loads(request), Path(f"/dev/fd/{descriptors[0]}"))
+            except BrokenPipeError:
+                return  # enough was heard
+            finally:
+                os.close(descriptors[0])
+
+
+def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
+    try:
+        if asked.pop("call") == "inspect":
+            found = audio.inspect(path, **asked, beat=lambda: _tell(line, b"p", b""))
+            _tell(line, b"d", json.dumps(asdict(found)).encode())
+        else:
+            for block in audio.stream(path, **asked):
+                _tell(line, b"d", np.ascontiguousarray(block, np.float32).tobytes())
+        _tell(line, b"z", b"")
+    except BrokenPipeError:
+        raise
+    except AudioError as error:
+        _tell_error(line, type(error).__name__, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it comes of this file
+        broken = f"The file is damaged: it breaks the decoder ({type(error).__name__})."
+        _tell_error(line, "CorruptAudio", broken)
+
+
+def _tell_error(line: socket.socket, kind: str, message: str) -> None:
+    _tell(line, b"e", json.dumps({"kind": kind, "message": message}).encode())
+
+
+def _tell(line: socket.socket, kind: bytes, payload: bytes) -> None:
+    line.sendall(HEADER.pack(kind, len(payload)) + payload)
+
+
+def _limit() -> None:
+    """So much memory and so many files for this process; no core dumps, nothing written."""
+    if sys.platform == "linux":
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        most = taken + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _limit_cpu() -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime) + CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+if __name__ == "__main__":
+    main()
