@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from apps.analysis import api as analysis
 from apps.catalog import api as catalog
 from apps.search import api as search
 from apps.voices import api as voices
@@ -13,7 +14,7 @@ router = SimpleRouter()
 router.register("collections", catalog.CollectionViewSet)
 router.register("tags", catalog.TagViewSet)
 router.register("speakers", voices.SpeakerViewSet)
-router.register("spaces", catalog.SpaceViewSet)
+router.register("spaces", analysis.SpaceViewSet)
 router.register("tracks", catalog.TrackViewSet, basename="track")
 
 track_audio = catalog.TrackViewSet.as_view({"get": "audio"})

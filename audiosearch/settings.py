@@ -81,8 +81,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
-    "mend": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
-    "mend voices": {"task": "voices.mend", "schedule": 60.0, "options": {"expires": 60}},
+    "reconcile": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
+    "reconcile voices": {"task": "voices.reconcile", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 CHECK_EVERY_HOURS = env.integer("CHECK_EVERY_HOURS", 24)
@@ -168,6 +168,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # --- Django -------------------------------------------------------------------------------------
+TRACK_FOLLOWERS = ["apps.analysis.follow"]
+"""What follows when tracks come, change and go; see apps/catalog/lifecycle.py."""
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -217,7 +220,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "apps.catalog.context.catalogue",
+                "apps.access.context.rights",
+                "apps.analysis.context.model_notice",
             ],
         },
     },
@@ -258,8 +262,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "Kind": "apps.catalog.models.Kind",
-        "ListeningState": "apps.catalog.models.State",
-        "SpaceState": "apps.catalog.models.SpaceState",
+        "ListeningState": "apps.jobs.models.State",
+        "SpaceState": "apps.analysis.models.SpaceState",
     },
 }
 
@@ -288,7 +292,7 @@ LOGGING = {
     },
     "loggers": {
         "audiosearch.requests": _TOLD,
-        "audiosearch.listening": _TOLD,
+        "audiosearch.analysis": _TOLD,
         "pymilvus": {"level": "CRITICAL"},
         "libav": {"level": "ERROR"},
         "kombu.connection": {"level": "ERROR"},

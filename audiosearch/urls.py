@@ -11,6 +11,7 @@ from apps.search.api import MetricsView
 urlpatterns = [
     path("", include("apps.search.urls")),
     path("", include("apps.catalog.urls")),
+    path("", include("apps.analysis.urls")),
     path("", include("apps.voices.urls")),
     path("login/", SlowLoginView.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

@@ -1,33 +1,22 @@
-"""The check that runs by itself: what it found and mended is logged, and kept for /metrics."""
+"""The check that runs by itself: what it found and repaired is logged, and kept for /metrics."""
 
 import json
 import logging
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import redis
 from django.conf import settings
-from django.core.cache import cache
 
-from apps.analysis.reconcile import Drift, find_drift, repair
+from apps.analysis.drift import KINDS, Drift, find_drift, repair
+from apps.jobs.locks import exclusive
 from audiosearch.engine.errors import IndexUnavailable
 
 log = logging.getLogger(__name__)
-LOCK = "catalog-check"
+LOCK = "check"
 LOCK_S = 6 * 3600
 """How long one process at most keeps others from checking."""
-KINDS = (
-    "file missing",
-    "orphan file",
-    "vectors missing",
-    "orphan vectors",
-    "missing in index",
-    "unknown to database",
-)
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -38,29 +27,23 @@ class Checked:
 
 
 def check_and_repair() -> bool:
-    """Find and mend what differs; False when another process is at it, or a service is away."""
-    try:
-        if not cache.add(LOCK, True, LOCK_S):
+    """Find and repair what differs; False when another process is at it, or the index is away."""
+    with exclusive(LOCK, seconds=LOCK_S) as alone:
+        if not alone:
             log.info("no check: another one is running")
             return False
-    except redis.RedisError as error:
-        log.warning("the check waits for Redis: %s", error)
-        return False
-    try:
-        drifts = _settled_drift()
-        repair(drifts)
-    except IndexUnavailable as error:
-        log.warning("the check waits for the index: %s", error)
-        return False
-    finally:
-        with suppress(redis.RedisError):  # the lock ends by itself
-            cache.delete(LOCK)
+        try:
+            drifts = _settled_drift()
+            repair(drifts)
+        except IndexUnavailable as error:
+            log.warning("the check waits for the index: %s", error)
+            return False
     _tell(drifts)
     return True
 
 
 def _settled_drift() -> list[Drift]:
-    """What two looks agree on; what only one sees is work on its way, which mending would undo."""
+    """What two looks agree on; what only one sees is work on its way, which repairing would undo."""
     first = find_drift()
     if not first:
         return []
@@ -71,7 +54,7 @@ def _settled_drift() -> list[Drift]:
 def _tell(drifts: list[Drift]) -> None:
     counts = Counter(drift.kind for drift in drifts)
     for kind, count in counts.items():
-        log.warning("the check found and mended %d × %s", count, kind)
+        log.warning("the check found and repaired %d × %s", count, kind)
     if not counts:
         log.info("the check found that database, files and index agree")
     checked = Checked(time.time(), {kind: counts[kind] for kind in KINDS})

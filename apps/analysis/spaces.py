@@ -1,4 +1,4 @@
-"""Spaces: which encoder answers searches, and how a new one takes over in one step."""
+"""Spaces: which analyzer version answers, and how a new one takes over in one step."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +10,25 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from apps.analysis.tasks import nudge
-from apps.catalog.models import Listening, Space, SpaceState, State, Track
+from apps.analysis.models import Space, SpaceKind, SpaceState, TrackAnalysis
+from apps.catalog.models import Track
 from apps.catalog.selectors import seen_by
-from audiosearch.engine.analyzers.base import EncoderSpec
-from audiosearch.engine.analyzers.registry import encoder_class, encoder_spec
+from apps.jobs.models import PENDING, State
+from apps.jobs.queue import ANALYSE, enqueue
+from audiosearch.engine.analyzers.base import AnalyzerSpec
+from audiosearch.engine.analyzers.registry import analyzer_class, analyzer_spec
 from audiosearch.engine.errors import ModelUnavailable
 
-_CACHE_KEY = "default-space"
+TRACK_KINDS = (SpaceKind.EMBEDDING, SpaceKind.WAVEFORM)
+"""Spaces that every track is analysed for; voices are enrolled instead."""
+WAVEFORM = "waveform"
+AT_ONCE = 1_000
 _CACHE_S = 60
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the tracks of a space have been listened to."""
+    """How far the tracks of a space have been analysed."""
 
     queued: int
     listening: int
@@ -43,132 +48,152 @@ class Progress:
         return 100 * self.done // self.total if self.total else 100
 
 
-def default_space() -> str:
-    """Name of the space that answers searches; from the cache when it is shared (Redis)."""
+def active_name(kind: str = SpaceKind.EMBEDDING) -> str:
+    """Name of the active space of a kind; from the cache when it is shared (Redis)."""
     if not settings.REDIS_URL:
-        return current_space().name
+        return active_space(kind).name
     try:
-        name = cache.get(_CACHE_KEY)
+        name = cache.get(_cache_key(kind))
         if name is None:
-            name = current_space().name
-            cache.set(_CACHE_KEY, name, _CACHE_S)
+            name = active_space(kind).name
+            cache.set(_cache_key(kind), name, _CACHE_S)
     except redis.RedisError:
-        return current_space().name
+        return active_space(kind).name
     return str(name)
 
 
-def current_space() -> Space:
-    """The default space, from the database; the first call on an empty database creates it."""
-    space = Space.objects.filter(is_default=True).first()
-    return space or _first_space()
+def active_space(kind: str = SpaceKind.EMBEDDING) -> Space:
+    """The active space of a kind; where there is none yet, the one that will be made (not saved)."""
+    found = Space.objects.filter(kind=kind, state=SpaceState.ACTIVE).first()
+    if found:
+        return found
+    spec = _first_choice(kind)
+    dimension = getattr(spec, "dimension", 0)
+    return Space(name=spec.space, kind=kind, analyzer=spec.name, dimension=dimension)
+
+
+def ensure_spaces() -> None:
+    """Make the active space of every kind that has none; VOICE_ENCODER says which voices use."""
+    speaker = _first_choice(SpaceKind.SPEAKER).space
+    active = dict(
+        Space.objects.filter(state=SpaceState.ACTIVE).values_list("kind", "name")
+    )
+    for kind in SpaceKind.values:
+        if kind not in active or (kind == SpaceKind.SPEAKER and active[kind] != speaker):
+            _make_active(kind)
 
 
 @transaction.atomic
-def _first_space() -> Space:
-    ready = [name for name in settings.PREFERRED_ENCODERS if encoder_state(name) == "ready"]
-    spec = encoder_spec(ready[0])
-    space, _ = Space.objects.get_or_create(
-        name=spec.space, defaults={"encoder": spec.name, "dimension": spec.dimension}
-    )
+def _make_active(kind: str) -> None:
+    spec = _first_choice(kind)
+    space = _space_of(spec)
     _activate(space)
-    _queue_missing(space)
+    if kind in TRACK_KINDS:
+        _queue_missing(space)
+
+
+def _first_choice(kind: str) -> AnalyzerSpec:
+    if kind == SpaceKind.SPEAKER:
+        return analyzer_spec(settings.VOICE_ENCODER)
+    if kind == SpaceKind.WAVEFORM:
+        return analyzer_spec(WAVEFORM)
+    ready = [name for name in settings.PREFERRED_ENCODERS if analyzer_state(name) == "ready"]
+    return analyzer_spec(ready[0])
+
+
+def _space_of(spec: AnalyzerSpec) -> Space:
+    space, _ = Space.objects.get_or_create(
+        name=spec.space,
+        defaults={
+            "kind": spec.kind,
+            "analyzer": spec.name,
+            "dimension": getattr(spec, "dimension", 0),
+        },
+    )
     return space
 
 
-def encoder_state(name: str) -> str:
+def analyzer_state(name: str) -> str:
     """ "ready", "needs export" or "missing"."""
-    return encoder_class(name).state(settings.MODELS_DIR)
-
-
-def spec_of(space: Space) -> EncoderSpec:
-    """The declared face of the encoder that fills a space."""
-    return encoder_spec(space.encoder)
+    return analyzer_class(name).state(settings.MODELS_DIR)
 
 
 def spaces_to_fill() -> list[Space]:
-    """The spaces every new track is listened to for: the default one and those being built."""
-    current_space()
-    wanted = Q(is_default=True) | Q(state=SpaceState.BUILDING)
-    return list(Space.objects.filter(wanted).order_by("-is_default", "created_at"))
+    """The spaces every new track is analysed for: the active ones and those being built."""
+    filled = Space.objects.filter(kind__in=TRACK_KINDS).exclude(state=SpaceState.RETIRED)
+    return list(filled.order_by("state", "created_at"))  # "active" comes before "building"
 
 
-def use_encoder(name: str) -> Space:
-    """Begin to build the space of an encoder beside the default one; it takes over when complete.
+def use_analyzer(name: str) -> Space:
+    """Begin to build an encoder's space beside the active one; it takes over when complete.
 
     Raises ModelUnavailable, with the command to run, when the encoder is not ready.
     """
-    if encoder_spec(name).hears != "sounds":
-        raise ModelUnavailable(f"The encoder {name} hears voices only; it cannot search sounds.")
-    if encoder_state(name) != "ready":
+    spec = analyzer_spec(name)
+    if spec.kind != SpaceKind.EMBEDDING:
         raise ModelUnavailable(
-            f"The encoder {name} is not ready; run: manage.py models pull {name}"
+            f"{spec.title} makes no embeddings of sounds; it cannot answer searches."
         )
-    current_space()
-    spec = encoder_spec(name)
+    if analyzer_state(name) != "ready":
+        raise ModelUnavailable(
+            f"The encoder {name} is not ready; run: ./manage models pull {name}"
+        )
+    ensure_spaces()
     with transaction.atomic():
-        space, _ = Space.objects.get_or_create(
-            name=spec.space, defaults={"encoder": spec.name, "dimension": spec.dimension}
-        )
-        if not space.is_default:
-            Space.objects.filter(state=SpaceState.BUILDING).exclude(pk=space.pk).update(
-                state=SpaceState.RETIRED
-            )
+        space = _space_of(spec)
+        if not space.is_active:
+            building = Space.objects.filter(kind=spec.kind, state=SpaceState.BUILDING)
+            building.exclude(pk=space.pk).update(state=SpaceState.RETIRED)
             space.state = SpaceState.BUILDING
             space.save(update_fields=["state"])
             _queue_missing(space)
-            transaction.on_commit(nudge)
+            transaction.on_commit(lambda: enqueue(ANALYSE))
     switch_when_complete()
+    space.refresh_from_db()
     return space
 
 
 def _queue_missing(space: Space) -> None:
-    """A work row for every track that has none in this space."""
-    missing = Track.objects.exclude(listenings__space=space).values_list("pk", flat=True)
-    Listening.objects.bulk_create(
-        [Listening(track_id=pk, space=space) for pk in missing],
-        batch_size=500,
+    """An analysis for every track that has none in this space."""
+    missing = Track.objects.exclude(analyses__space=space).values_list("pk", flat=True)
+    TrackAnalysis.objects.bulk_create(
+        [TrackAnalysis(track_id=pk, space=space) for pk in missing],
+        batch_size=AT_ONCE,
         ignore_conflicts=True,
     )
 
 
-def switch_when_complete() -> Space | None:
-    """Make a space whose building is complete the default; returns it, or None if none was."""
-    for space in Space.objects.filter(state=SpaceState.BUILDING):
+def switch_when_complete() -> None:
+    """Make a space whose building is complete the active one of its kind."""
+    for space in Space.objects.filter(kind__in=TRACK_KINDS, state=SpaceState.BUILDING):
         with transaction.atomic():
             _queue_missing(space)
-            pending = space.listenings.filter(state__in=(State.QUEUED, State.LISTENING))
-            if pending.exists():
-                continue
-            _activate(space)
-        return space
-    return None
+            if not space.analyses.filter(state__in=PENDING).exists():
+                _activate(space)
 
 
 def _activate(space: Space) -> None:
-    Space.objects.filter(is_default=True).exclude(pk=space.pk).update(
-        is_default=False, state=SpaceState.RETIRED
-    )
-    space.is_default = True
+    others = Space.objects.filter(kind=space.kind, state=SpaceState.ACTIVE)
+    others.exclude(pk=space.pk).update(state=SpaceState.RETIRED)
     space.state = SpaceState.ACTIVE
     space.activated_at = timezone.now()
-    space.save(update_fields=["is_default", "state", "activated_at"])
-    transaction.on_commit(_forget_default)
+    space.save(update_fields=["state", "activated_at"])
+    transaction.on_commit(lambda: _forget_active(space.kind))
 
 
-def _forget_default() -> None:
+def _forget_active(kind: str) -> None:
     try:
-        cache.delete(_CACHE_KEY)
+        cache.delete(_cache_key(kind))
     except redis.RedisError:
         return  # the entry ends by itself within a minute
 
 
+def _cache_key(kind: str) -> str:
+    return f"active-space:{kind}"
+
+
 def progress_of(space: Space, *, by: Any = None) -> Progress:
     """The number of tracks of a space in each state, as far as `by` sees them; one query."""
-    counts = {
-        row["state"]: row["n"]
-        for row in space.listenings.filter(seen_by(by, "track__"))
-        .order_by()
-        .values("state")
-        .annotate(n=Count("id"))
-    }
+    rows = TrackAnalysis.objects.filter(seen_by(by, "track__"), Q(space__name=space.name))
+    counts = dict(rows.order_by().values_list("state").annotate(Count("id")))
     return Progress(**{state: counts.get(state, 0) for state in State.values})

@@ -1,43 +1,39 @@
-"""Celery tasks: thin, and only nudges; the database knows the work."""
+"""Celery tasks of the analysis: thin, and only wake-ups; the database knows the work."""
 
-import logging
-
-from kombu.exceptions import OperationalError
-
+from apps.jobs.queue import ANALYSE, SYNC, enqueue
 from audiosearch.celery import app
 
-log = logging.getLogger(__name__)
 TURN_S = 20
 
 
-@app.task(name="analysis.work")
-def listen() -> None:
-    """Listen for a while to what is queued, then let other tasks have their turn."""
-    from apps.analysis.worker import work
+@app.task(name=ANALYSE)
+def work() -> None:
+    """Analyse for a while what is queued, then let other tasks have their turn."""
+    from apps.analysis.worker import work as analyse
 
-    if work(seconds=TURN_S):
-        nudge()
+    if analyse(seconds=TURN_S):
+        enqueue(ANALYSE)
+
+
+@app.task(name=SYNC)
+def sync() -> None:
+    """Bring changed payloads to the index."""
+    from apps.analysis.sync import sync_changes
+
+    sync_changes()
 
 
 @app.task(name="analysis.reconcile")
-def mend() -> None:
+def reconcile() -> None:
     """Finish what crashes and outages left unfinished."""
-    from apps.analysis.reconcile import mend as mend_everything
+    from apps.analysis.reconcile import reconcile as reconcile_everything
 
-    mend_everything()
+    reconcile_everything()
 
 
 @app.task(name="analysis.check")
 def check() -> None:
-    """Compare database, files and index, and mend what differs."""
+    """Compare database, files and index, and repair what differs."""
     from apps.analysis.checking import check_and_repair
 
     check_and_repair()
-
-
-def nudge() -> None:
-    """Tell a worker that there is work; when the queue is away, the next mend does."""
-    try:
-        listen.delay()
-    except (OperationalError, OSError) as error:
-        log.warning("the queue does not answer (%s); the work waits in the database", error)

@@ -1,4 +1,4 @@
-"""The vectors of each track, kept beside the index so that it can be rebuilt without listening."""
+"""The embeddings of each track, kept beside the index so that it can be rebuilt without them."""
 
 import io
 import zipfile
@@ -23,10 +23,20 @@ class Vectors:
     embeddings: FloatArray
     spans: NDArray[np.int64]
 
+    @property
+    def span_pairs(self) -> list[tuple[int, int]]:
+        """The spans as the index takes them."""
+        return [(int(start), int(end)) for start, end in self.spans]
+
+
+def space_folder(space: str) -> str:
+    """Where in the storage the vectors of a space are kept."""
+    return f"vectors/{space}"
+
 
 def vectors_name(space: str, track_id: int) -> str:
     """Where in the storage the vectors of a track are kept."""
-    return f"vectors/{space}/{track_id // 1000:06d}/{track_id}.npz"
+    return f"{space_folder(space)}/{track_id // 1000:06d}/{track_id}.npz"
 
 
 def save_vectors(space: str, track_id: int, vectors: Vectors) -> None:

@@ -9,25 +9,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.analysis.admin import SpaceAdmin  # noqa: F401 - registers itself
-from apps.catalog import id_map
 from apps.catalog.admin_forms import CuratedAdmin, MoveForm, NewTrackForm, TagForm, TagsForm
-from apps.catalog.api import listed_tracks
+from apps.catalog.filters import console_filter
 from apps.catalog.forms import split_tags
-from apps.catalog.models import Collection, Listening, State, Tag, Track
-from apps.catalog.services.adding import TEXT_FIELDS
-from apps.catalog.services.editing import (
-    EDITABLE,
-    delete_collection,
-    delete_tracks,
-    edit_track,
-    edit_tracks,
-    relisten,
-    save_collection,
-)
+from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
+from apps.catalog.selectors import listed_tracks, with_words
+from apps.catalog.services.collections import save_collection
+from apps.catalog.services.deleting import delete_tracks
+from apps.catalog.services.editing import EDITABLE, delete_collection, edit_track, edit_tracks
+from apps.catalog.services.tags import delete_tags, rename_tag
 from apps.catalog.templatetags.sound import clock
 from audiosearch.engine.errors import Conflict
 
@@ -49,34 +42,19 @@ admin.site.site_title = "audiosearch"
 admin.site.index_title = "Curate the catalogue"
 
 
-class StateFilter(admin.SimpleListFilter):
-    """The state in the default space."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return list(State.choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Track]) -> QuerySet[Track]:
-        if not self.value():
-            return queryset
-        rows = Listening.objects.filter(space__is_default=True, state=self.value())
-        return queryset.filter(pk__in=rows.values("track_id"))
-
-
-@admin.register(Track)
 class TrackAdmin(CuratedAdmin):
-    list_display = ["title", "player", "kind", "collection", "length", "tag_list", "state"]
-    list_filter = [StateFilter, "kind", "collection", "listenings__space", "tags"]
-    search_fields = [*TEXT_FIELDS, "original_name", "tags__name"]
+    """Registered by the analysis, which adds how far each track is."""
+
+    list_display = ["title", "player", "kind", "collection", "length", "tag_list"]
+    list_filter = [*(console_filter(name) for name in ("state", "kind", "collection")), "tags"]
+    search_fields = TEXT_FIELDS
     list_per_page = 50
     show_full_result_count = False
     autocomplete_fields = ["collection", "tags", "speaker"]
-    actions = ["move", "add_tags", "remove_tags", "listen_again"]
+    actions = ["move", "add_tags", "remove_tags"]
     fieldsets = [
         (None, {"fields": ["large_player", *EDITABLE, "tags"]}),
-        ("Heard", {"fields": ["heard", "states"]}),
+        ("Heard", {"fields": ["heard"]}),
         (
             "File",
             {"fields": FILE_FIELDS},
@@ -89,6 +67,11 @@ class TrackAdmin(CuratedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Track]:
         return listed_tracks(request.user)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Track], search_term: str
+    ) -> tuple[QuerySet[Track], bool]:
+        return with_words(queryset, search_term), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
@@ -103,7 +86,7 @@ class TrackAdmin(CuratedAdmin):
         return super().get_form(request, obj, change, **kw) if obj else NewTrackForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["large_player", "heard", "states", *FILE_FIELDS] if obj else []
+        return ["large_player", "heard", *FILE_FIELDS] if obj else []
 
     @admin.display(description="Listen")
     def player(self, track: Track) -> SafeString:
@@ -128,18 +111,6 @@ class TrackAdmin(CuratedAdmin):
     @admin.display(description="tags")
     def tag_list(self, track: Track) -> str:
         return ", ".join(tag.name for tag in track.tags.all())
-
-    @admin.display(description="state")
-    def state(self, track: Track) -> SafeString:
-        rows = [row for row in track.listenings.all() if row.space.is_default]
-        return _state(rows[0]) if rows else SafeString("")
-
-    @admin.display(description="states")
-    def states(self, track: Track) -> SafeString:
-        rows = track.listenings.all()
-        return format_html_join(
-            "", "<p>{}: {}</p>", ((row.space.name, _state(row)) for row in rows)
-        )
 
     @admin.display(description="auto-tags")
     def heard(self, track: Track) -> str:
@@ -171,11 +142,6 @@ class TrackAdmin(CuratedAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
         delete_tracks(queryset.values_list("pk", flat=True))
-
-    @admin.action(description="Listen again")
-    def listen_again(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
-        count = relisten(queryset.values_list("pk", flat=True))
-        messages.success(request, f"{count} will be listened to again.")
 
     @admin.action(description="Move to a collection …")
     def move(self, request: HttpRequest, queryset: QuerySet[Track]) -> HttpResponse | None:
@@ -216,15 +182,6 @@ class TrackAdmin(CuratedAdmin):
         return None
 
 
-def _state(row: Listening) -> SafeString:
-    return format_html(
-        '<span class="state {}">{} <small>{}</small></span>',
-        row.state,
-        row.get_state_display(),
-        row.reason,
-    )
-
-
 class CountedAdmin(CuratedAdmin):
     """A list with the number of tracks of each, which leads to them."""
 
@@ -238,13 +195,6 @@ class CountedAdmin(CuratedAdmin):
         address = reverse("admin:catalog_track_changelist")
         link = f"{address}?{self.lookup}={obj.pk}"
         return format_html('<a href="{}">{}</a>', link, obj.track_count)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        track_ids = list(obj.tracks.values_list("pk", flat=True))
-        id_map.forget(track_ids)
-        if form.changed_data:
-            edit_tracks(track_ids=track_ids)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         self.delete_queryset(request, type(obj)._default_manager.filter(pk=obj.pk))
@@ -281,8 +231,11 @@ class TagAdmin(CountedAdmin):
     search_fields = ["name"]
     lookup = "tags__id__exact"
 
+    def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
+        if change:
+            rename_tag(obj)
+        else:
+            obj.save()
+
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
-        names = list(queryset.values_list("name", flat=True))
-        tracks = Track.objects.filter(tags__in=queryset).distinct()
-        edit_tracks(track_ids=tracks.values_list("pk", flat=True), remove_tags=names)
-        queryset.delete()
+        delete_tags(queryset)

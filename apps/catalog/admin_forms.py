@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.access.permissions import may_curate
-from apps.catalog.models import Collection, Kind, Tag, Track
-from apps.catalog.services.adding import TEXT_FIELDS, add_track, clean_tags
+from apps.catalog.models import TEXT_FIELDS, Collection, Kind, Tag, Track
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.tags import clean_tags
 from audiosearch.engine.errors import EngineError
 
 

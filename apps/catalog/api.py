@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import django_filters
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
@@ -13,59 +12,22 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.access.permissions import CuratorOrReadOnly, TrackPermission
+from apps.access.permissions import CuratorOrReadOnly
+from apps.catalog.permissions import TrackPermission
 from apps.catalog import serializers as faces
-from apps.catalog.models import Collection, Kind, Space, State, Tag, Track
-from apps.catalog.selectors import seen_by, visible_collections, visible_tags, visible_tracks
-from apps.catalog.services.adding import TEXT_FIELDS, add_track
-from apps.catalog.services.editing import delete_collection, delete_tracks, edit_track
+from apps.catalog.filters import TrackFilterSet
+from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
+from apps.catalog.selectors import (
+    listed_tracks,
+    seen_by,
+    visible_collections,
+    visible_tags,
+)
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.deleting import delete_tracks
+from apps.catalog.services.editing import delete_collection, edit_track
 from apps.catalog.streaming import audio_response
 from audiosearch.web.parsers import JSONParser
-
-
-def _offered_collections(request: Any) -> QuerySet[Collection]:
-    return visible_collections(request.user)
-
-
-class TrackFilter(django_filters.FilterSet):
-    q = django_filters.CharFilter(method="words", label="Words in title, artist, album, tags …")
-    collection = django_filters.ModelChoiceFilter(queryset=_offered_collections)
-    tag = django_filters.CharFilter("tags__name", "iexact", label="One tag")
-    kind = django_filters.ChoiceFilter(choices=Kind.choices)
-    state = django_filters.ChoiceFilter(choices=State.choices, method="in_state")
-    added_from = django_filters.IsoDateTimeFilter("added_at", "gte")
-    added_to = django_filters.IsoDateTimeFilter("added_at", "lte")
-    sha256 = django_filters.CharFilter("sha256", "iexact")
-    ordering = django_filters.OrderingFilter(
-        fields=[("added_at", "added_at"), ("title", "title"), ("duration_ms", "duration_ms")]
-    )
-
-    class Meta:
-        model = Track
-        fields = ["kind"]
-
-    def words(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
-        return with_words(tracks, value)
-
-    def in_state(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
-        return tracks.filter(listenings__space__is_default=True, listenings__state=value)
-
-
-def with_words(tracks: QuerySet[Track], text: str) -> QuerySet[Track]:
-    """The tracks in whose texts or tags each of the words is found."""
-    for word in text.replace("\x00", "").split()[:10]:
-        by_text = Q(original_name__icontains=word)
-        for field in TEXT_FIELDS:
-            by_text |= Q(**{f"{field}__icontains": word})
-        tagged = Track.tags.through.objects.filter(tag__name__icontains=word)
-        tracks = tracks.filter(by_text | Q(pk__in=tagged.values("track_id")))
-    return tracks
-
-
-def listed_tracks(user: Any) -> QuerySet[Track]:
-    """What this user sees, with all that a list shows, in a fixed number of queries."""
-    tracks = visible_tracks(user).select_related("collection__audience", "audience", "added_by")
-    return tracks.prefetch_related("tags", "listenings__space")
 
 
 @extend_schema_view(
@@ -79,7 +41,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     serializer_class = faces.TrackSerializer
     permission_classes = [TrackPermission]
     parser_classes = [MultiPartParser, FormParser, JSONParser]
-    filterset_class = TrackFilter
+    filterset_class = TrackFilterSet
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Track]:
@@ -178,10 +140,3 @@ class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
         user = self.request.user
         counted = Count("tracks", filter=seen_by(user, "tracks__"), distinct=True)
         return visible_tags(user).annotate(track_count=counted).order_by("name")
-
-
-class SpaceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
-    """The spaces, which encoder fills each, and how far each is."""
-
-    queryset = Space.objects.all()
-    serializer_class = faces.SpaceSerializer

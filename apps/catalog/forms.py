@@ -4,8 +4,9 @@ from typing import Any
 
 from django import forms
 
-from apps.catalog.models import Collection, Kind, State, Track
-from apps.catalog.selectors import collection_named, visible_collections, visible_tracks
+from apps.catalog.models import Collection, Kind, Track
+from apps.catalog.selectors import visible_collections, visible_tracks
+from apps.catalog.services.collections import get_or_create_collection
 
 
 class FilesInput(forms.ClearableFileInput):
@@ -40,7 +41,7 @@ class AddForm(CollectionForm):
     def chosen_collection(self) -> Collection | None:
         name = self.cleaned_data["new_collection"].strip()
         if name:
-            return collection_named(name, by=self.by)
+            return get_or_create_collection(name, by=self.by)
         chosen: Collection | None = self.cleaned_data["collection"]
         return chosen
 
@@ -74,26 +75,6 @@ class TrackForm(CollectionForm):
 
     def tag_list(self) -> list[str] | None:
         return split_tags(self.cleaned_data["tags"]) if "tags" in self.changed_data else None
-
-
-class LibraryForm(CollectionForm):
-    """Words, filters and order of the library."""
-
-    SORTS = (
-        ("-added_at", "Newest first"),
-        ("added_at", "Oldest first"),
-        ("title", "Title"),
-        ("duration_ms", "Shortest first"),
-        ("-duration_ms", "Longest first"),
-    )
-    q = forms.CharField(required=False, label="Words", widget=forms.SearchInput())
-    collection = forms.ModelChoiceField(
-        Collection.objects.none(), required=False, empty_label="Any collection"
-    )
-    kind = forms.ChoiceField(choices=[("", "Any kind"), *Kind.choices], required=False)
-    tag = forms.CharField(required=False, widget=forms.TextInput(attrs={"list": "all-tags"}))
-    state = forms.ChoiceField(choices=[("", "Any state"), *State.choices], required=False)
-    sort = forms.ChoiceField(choices=SORTS, required=False)
 
 
 class BulkForm(CollectionForm):

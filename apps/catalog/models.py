@@ -1,4 +1,4 @@
-"""What the catalogue holds: tracks, how they are grouped, and how far each has been listened to."""
+"""What the catalogue holds: tracks, and how they are grouped."""
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -6,23 +6,13 @@ from django.db import models
 from django.db.models import Q
 
 
+TEXT_FIELDS = ("title", "artist", "album", "description")
+
+
 class Kind(models.TextChoices):
     SOUND = "sound", "Sound"
     MUSIC = "music", "Music"
     SPEECH = "speech", "Speech"
-
-
-class State(models.TextChoices):
-    QUEUED = "queued", "Queued"
-    LISTENING = "listening", "Listening"
-    READY = "ready", "Ready"
-    FAILED = "failed", "Failed"
-
-
-class SpaceState(models.TextChoices):
-    BUILDING = "building", "Building"
-    ACTIVE = "active", "Active"
-    RETIRED = "retired", "Retired"
 
 
 class Collection(models.Model):
@@ -65,29 +55,6 @@ class Tag(models.Model):
         return self.name
 
 
-class Speaker(models.Model):
-    """A person; the tracks that name them are their recordings."""
-
-    name = models.CharField(max_length=200)
-    external_id = models.CharField(max_length=200, unique=True, null=True, blank=True)
-    notes = models.TextField(blank=True)
-    groups = models.JSONField(default=list, blank=True, help_text='["staff", …], lower case')
-    consent_by = models.CharField(
-        max_length=200, blank=True, help_text="Who gave consent to being recognised"
-    )
-    consent_on = models.DateField(null=True, blank=True)
-    consent_until = models.DateField(
-        null=True, blank=True, help_text="The last day on which the voice is matched; none: no end"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Track(models.Model):
     """One audio file in the catalogue, with what is known about it."""
 
@@ -116,7 +83,7 @@ class Track(models.Model):
         default=list, blank=True, help_text='[{"name": …, "probability": 0…1}], likeliest first'
     )
     speaker = models.ForeignKey(
-        Speaker, models.SET_NULL, null=True, blank=True, related_name="tracks"
+        "voices.Speaker", models.SET_NULL, null=True, blank=True, related_name="tracks"
     )
     edited_fields = models.JSONField(
         default=list, blank=True, help_text="Fields a person has set; the file's own tags stay out"
@@ -145,67 +112,6 @@ class Track(models.Model):
 
     def __str__(self) -> str:
         return self.title
-
-
-class Space(models.Model):
-    """The vectors of one encoder version; exactly one space, the default, answers searches."""
-
-    name = models.CharField(max_length=100, unique=True)
-    encoder = models.CharField(max_length=100)
-    dimension = models.PositiveIntegerField()
-    state = models.CharField(max_length=10, choices=SpaceState, default=SpaceState.BUILDING)
-    is_default = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    activated_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["created_at"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["is_default"], condition=Q(is_default=True), name="one_default_space"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Listening(models.Model):
-    """The work of hearing one track for one space, and how far it has come."""
-
-    track = models.ForeignKey(Track, models.CASCADE, related_name="listenings")
-    space = models.ForeignKey(Space, models.CASCADE, related_name="listenings")
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    reason = models.CharField(max_length=500, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    claimed_by = models.CharField(max_length=120, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    windows = models.PositiveIntegerField(default=0)
-    index_stale = models.BooleanField(
-        default=False, help_text="Its collection or tags changed and the index does not know yet"
-    )
-    request_id = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        help_text="The request that asked for it, as it is logged",
-    )
-    queued_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["track", "space"], name="one_listening_per_space")
-        ]
-        indexes = [
-            models.Index(fields=["space", "state", "id"], name="listening_work"),
-            models.Index(
-                fields=["id"], condition=Q(index_stale=True), name="listening_index_stale"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.track_id} in {self.space_id}: {self.state}"
 
 
 class Removal(models.Model):

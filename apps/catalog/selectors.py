@@ -1,14 +1,17 @@
-"""Who sees which tracks: those of a private collection are for its group and for curators only."""
+"""What a user may know of: tracks of a private collection are for its group and for curators only.
+
+Every list, count, page and index query asks here.
+"""
 
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.access.permissions import may_curate
-from apps.catalog.models import Collection, Tag, Track
+from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
 
 _CACHE_KEY = "private-collections"
 _CACHE_S = 5
@@ -33,6 +36,44 @@ def visible_tracks(user: Any) -> QuerySet[Track]:
     return Track.objects.filter(seen_by(user))
 
 
+def listed_tracks(user: Any) -> QuerySet[Track]:
+    """What this user sees, with all that a list shows, in a fixed number of queries."""
+    tracks = visible_tracks(user).select_related("collection__audience", "audience", "added_by")
+    return tracks.prefetch_related("tags", "analyses__space")
+
+
+def in_state(tracks: QuerySet[Track], state: str) -> QuerySet[Track]:
+    """The tracks whose analysis in the active embedding space is in this state."""
+    return tracks.filter(
+        analyses__space__kind="embedding",
+        analyses__space__state="active",
+        analyses__state=state,
+    )
+
+
+def serving_analysis(track: Track) -> Any:
+    """Its analysis in the active embedding space, from what `listed_tracks` prefetched, or None."""
+    return next(
+        (
+            row
+            for row in track.analyses.all()
+            if row.space.kind == "embedding" and row.space.is_active
+        ),
+        None,
+    )
+
+
+def with_words(tracks: QuerySet[Track], text: str) -> QuerySet[Track]:
+    """The tracks in whose texts or tags each of the words is found."""
+    for word in text.replace("\x00", "").split()[:10]:
+        by_text = Q(original_name__icontains=word)
+        for field in TEXT_FIELDS:
+            by_text |= Q(**{f"{field}__icontains": word})
+        tagged = Track.tags.through.objects.filter(tag__name__icontains=word)
+        tracks = tracks.filter(by_text | Q(pk__in=tagged.values("track_id")))
+    return tracks
+
+
 def visible_collections(user: Any) -> QuerySet[Collection]:
     """The collections that this user may know of."""
     return Collection.objects.select_related("audience").filter(seen_by(user))
@@ -41,13 +82,6 @@ def visible_collections(user: Any) -> QuerySet[Collection]:
 def visible_tags(user: Any) -> QuerySet[Tag]:
     """The tags of tracks that this user may know of, in order."""
     return Tag.objects.filter(tracks__in=visible_tracks(user)).distinct()
-
-
-def collection_named(name: str, *, by: Any = None) -> Collection:
-    """The collection of this name that a user sees, rather one for all; made when there is none."""
-    there = visible_collections(by).filter(name=name)
-    found = there.order_by(F("audience").asc(nulls_first=True)).first()
-    return found or Collection.objects.get_or_create(name=name, audience=None)[0]
 
 
 def hidden_collections(user: Any) -> tuple[int, ...]:
@@ -65,7 +99,7 @@ def hidden_collections(user: Any) -> tuple[int, ...]:
     return tuple(pk for pk, group in private.items() if group not in groups)
 
 
-def collections_changed() -> None:
+def tell_private_collections() -> None:
     """Tell every process which collections are private now. Call it after the commit."""
     if not settings.REDIS_URL:
         return

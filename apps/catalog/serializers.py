@@ -7,18 +7,19 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.analysis.spaces import progress_of
-from apps.catalog.models import Collection, Kind, Listening, Space, Speaker, State, Tag, Track
-from apps.catalog.selectors import visible_collections
-from apps.catalog.services.editing import save_collection
+from apps.catalog.models import Collection, Kind, Tag, Track
+from apps.catalog.selectors import serving_analysis, visible_collections
+from apps.catalog.services.collections import save_collection
+from apps.jobs.models import State
 
 
-class ListeningSerializer(serializers.ModelSerializer):
+class TrackAnalysisSerializer(serializers.Serializer):
+    """How far a track is analysed for one space."""
+
     space = serializers.CharField(source="space.name")
-
-    class Meta:
-        model = Listening
-        fields = ["space", "state", "reason", "windows"]
+    state = serializers.ChoiceField(State.choices)
+    reason = serializers.CharField(help_text="Why it failed, or waits")
+    windows = serializers.IntegerField(help_text="Vectors of it in the index")
 
 
 class AutoTagSerializer(serializers.Serializer):
@@ -43,7 +44,7 @@ class TrackSerializer(serializers.ModelSerializer):
     added_by = serializers.CharField(source="added_by.username", default=None, allow_null=True)
     state = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
-    spaces = ListeningSerializer(source="listenings", many=True)
+    spaces = TrackAnalysisSerializer(source="analyses", many=True)
     audio = serializers.SerializerMethodField()
 
     class Meta:
@@ -78,19 +79,14 @@ class TrackSerializer(serializers.ModelSerializer):
         ]
         read_only_fields = fields
 
-    def _serving(self, track: Track) -> Listening | None:
-        """The listening in the default space, from what was prefetched."""
-        listenings = list(track.listenings.all())
-        return next((row for row in listenings if row.space.is_default), None)
-
     @extend_schema_field(serializers.ChoiceField(State.choices))
     def get_state(self, track: Track) -> str:
-        listening = self._serving(track)
-        return listening.state if listening else State.QUEUED
+        analysis = serving_analysis(track)
+        return analysis.state if analysis else State.QUEUED
 
     def get_reason(self, track: Track) -> str:
-        listening = self._serving(track)
-        return listening.reason if listening else ""
+        analysis = serving_analysis(track)
+        return analysis.reason if analysis else ""
 
     def get_audio(self, track: Track) -> str:
         return f"/api/v1/tracks/{track.pk}/audio"
@@ -137,7 +133,7 @@ class TrackCreateSerializer(TrackFieldsSerializer):
 
 class TrackPatchSerializer(TrackFieldsSerializer):
     speaker = serializers.PrimaryKeyRelatedField(
-        queryset=Speaker.objects.all(), required=False, allow_null=True
+        queryset=Track.speaker.get_queryset(), required=False, allow_null=True
     )
 
 
@@ -192,24 +188,3 @@ class TagSerializer(serializers.ModelSerializer):
     class Meta:
         model = Tag
         fields = ["name", "tracks"]
-
-
-class ProgressSerializer(serializers.Serializer):
-    queued = serializers.IntegerField()
-    listening = serializers.IntegerField()
-    ready = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    percent = serializers.IntegerField()
-
-
-class SpaceSerializer(serializers.ModelSerializer):
-    progress = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Space
-        fields = ["name", "encoder", "dimension", "state", "is_default", "progress"]
-
-    @extend_schema_field(ProgressSerializer)
-    def get_progress(self, space: Space) -> dict[str, int]:
-        user = self.context["request"].user
-        return dict(ProgressSerializer(progress_of(space, by=user)).data)

@@ -10,6 +10,5 @@ urlpatterns = [
     path("library/bulk/", views.library_bulk, name="library-bulk"),
     path("add/", views.add, name="add"),
     path("tracks/<int:pk>/", views.track, name="track"),
-    path("tracks/<int:pk>/relisten/", views.track_relisten, name="track-relisten"),
     path("tracks/<int:pk>/delete/", views.track_delete, name="track-delete"),
 ]

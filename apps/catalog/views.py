@@ -1,104 +1,72 @@
 """The catalogue's pages."""
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import (
-    require_GET,
-    require_http_methods,
-    require_POST,
-    require_safe,
-)
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from apps.access.permissions import may_add, may_edit, may_search
-from apps.catalog.api import listed_tracks, with_words
-from apps.catalog.forms import AddForm, BulkForm, LibraryForm, TrackForm, split_tags
-from apps.catalog.models import Listening, State, Track
-from apps.catalog.selectors import visible_tags, visible_tracks
+from apps.access.pages import allowed, require_page
+from apps.access.permissions import may_add, may_search
+from apps.catalog.filters import LibraryFilterSet
+from apps.catalog.forms import AddForm, BulkForm, TrackForm, split_tags
+from apps.catalog.models import Track
+from apps.catalog.permissions import may_edit
+from apps.catalog.selectors import listed_tracks, serving_analysis, visible_tags, visible_tracks
 from apps.catalog.services.adding import add_track
-from apps.catalog.services.editing import delete_tracks, edit_track, edit_tracks, relisten
+from apps.catalog.services.deleting import delete_tracks
+from apps.catalog.services.editing import edit_track, edit_tracks
+from apps.jobs.models import PENDING, State
 from audiosearch.engine.errors import Conflict, EngineError
 from audiosearch.web.errors import status_of
 
-View = Callable[..., HttpResponseBase]
 PAGE = 50
-PENDING = (State.QUEUED, State.LISTENING)
-require_page = require_http_methods(["GET", "HEAD", "POST"])
-"""For a page with a form on it."""
-
-
-def allowed(test: Callable[[Any], bool]) -> Callable[[View], View]:
-    """Let only those in who pass the test; anonymous visitors are sent to log in."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if test(request.user):
-                return view(request, *args, **kwargs)
-            if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
-            raise PermissionDenied
-
-        return guarded
-
-    return decorate
 
 
 @require_safe
 @allowed(may_search)
 def library(request: HttpRequest) -> HttpResponse:
     """All tracks, by words, filters and order; 50 a page."""
-    form = LibraryForm(request.GET, by=request.user)
-    tracks = _chosen(form, request.user) if form.is_valid() else Track.objects.none()
+    chosen = LibraryFilterSet(request.GET, listed_tracks(request.user), request=request)
+    tracks = chosen.qs if chosen.is_valid() else Track.objects.none()
+    if not request.GET.get("sort"):
+        tracks = tracks.order_by("-added_at", "-id")
     page = Paginator(tracks, PAGE).get_page(request.GET.get("page"))
     asked = request.GET.copy()
     asked.pop("page", None)
     context = {
-        "form": form,
+        "form": chosen.form,
         "page": page,
         "rows": [_row(track, request.user) for track in page],
         "bulk": BulkForm(by=request.user),
         "query": asked.urlencode(),
         "filtered": any(value for key, value in asked.items() if key != "sort"),
         "tag_names": visible_tags(request.user).values_list("name", flat=True)[:500],
-        "pending": [track.pk for track in page if _serving(track).state in PENDING],
+        "pending": [track.pk for track in page if _serving(track)["pending"]],
     }
     return render(request, "catalog/library.html", context)
 
 
-def _chosen(form: LibraryForm, user: Any) -> QuerySet[Track]:
-    asked = form.cleaned_data
-    tracks = with_words(listed_tracks(user), asked["q"])
-    if asked["collection"]:
-        tracks = tracks.filter(collection=asked["collection"])
-    if asked["kind"]:
-        tracks = tracks.filter(kind=asked["kind"])
-    if asked["tag"]:
-        tracks = tracks.filter(tags__name=asked["tag"].strip().lower())
-    if asked["state"]:
-        tracks = tracks.filter(listenings__space__is_default=True, listenings__state=asked["state"])
-    return tracks.order_by(asked["sort"] or "-added_at", "-id")
-
-
-def _serving(track: Track) -> Listening:
-    """The listening of a track in the default space, from what was prefetched."""
-    rows = [row for row in track.listenings.all() if row.space.is_default]
-    return rows[0] if rows else Listening(track=track, state=State.QUEUED)
+def _serving(track: Track) -> dict[str, Any]:
+    """How far a track is, as the pages show it."""
+    analysis = serving_analysis(track)
+    state = State(analysis.state) if analysis else State.QUEUED
+    return {
+        "track_id": track.pk,
+        "state": state,
+        "label": state.label,
+        "reason": analysis.reason if analysis else "",
+        "pending": state in PENDING,
+    }
 
 
 def _row(track: Track, user: Any) -> dict[str, Any]:
-    return {"track": track, "listening": _serving(track), "may_edit": may_edit(user, track)}
+    return {"track": track, "analysis": _serving(track), "may_edit": may_edit(user, track)}
 
 
 @require_GET
@@ -111,8 +79,8 @@ def library_states(request: HttpRequest) -> HttpResponse:
         if text.isdecimal() and len(text) < 19
     ]
     tracks = listed_tracks(request.user).filter(pk__in=ids[:PAGE])
-    rows = [{"track": track, "listening": _serving(track)} for track in tracks]
-    pending = [track.pk for track in tracks if _serving(track).state in PENDING]
+    rows = [{"track": track, "analysis": _serving(track)} for track in tracks]
+    pending = [track.pk for track in tracks if _serving(track)["pending"]]
     return render(request, "catalog/_states.html", {"rows": rows, "pending": pending})
 
 
@@ -157,18 +125,28 @@ def add(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST if request.method == "POST" else None, by=request.user)
     outcomes: list[dict[str, Any]] = []
     status = 200
-    if request.method == "POST" and form.is_valid():
+    if form.is_bound and form.is_valid():
         uploads = request.FILES.getlist("files")
         outcomes = [_add_one(request, form, upload) for upload in uploads]
         status = outcomes[0]["status"] if len(outcomes) == 1 else 200
         if not outcomes:
             form.add_error(None, "Choose at least one file.")
+    if form.is_bound and form.errors:
+        status = 400
     if "application/json" in request.headers.get("Accept", ""):
         if outcomes:
             return JsonResponse(outcomes[0], status=status)
-        return JsonResponse({"outcome": "refused", "message": "No file arrived."}, status=400)
+        message = _first_error(form) if form.is_bound else "Send a form with at least one file."
+        return JsonResponse({"outcome": "refused", "message": message}, status=400)
     context = {"form": form, "outcomes": outcomes}
     return render(request, "catalog/add.html", context, status=status)
+
+
+def _first_error(form: AddForm) -> str:
+    """What is wrong with a form, and with which field of it."""
+    field, errors = next(iter(form.errors.items()))
+    label = form.fields[field].label or field if field in form.fields else ""
+    return f"{label}: {errors[0]}" if label else str(errors[0])
 
 
 def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]:
@@ -220,25 +198,13 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("track", pk=pk)
     context = {
         "track": found,
-        "listening": _serving(found),
+        "analysis": _serving(found),
         "may_edit": editable,
         "form": form,
-        "pending": [found.pk] if _serving(found).state in PENDING else [],
+        "pending": [found.pk] if _serving(found)["pending"] else [],
         "tag_names": visible_tags(request.user).values_list("name", flat=True)[:500],
     }
     return render(request, "catalog/track.html", context)
-
-
-@require_POST
-@allowed(may_search)
-def track_relisten(request: HttpRequest, pk: int) -> HttpResponse:
-    """Hear a track again from its file."""
-    found = get_object_or_404(visible_tracks(request.user), pk=pk)
-    if not may_edit(request.user, found):
-        raise PermissionDenied
-    relisten([pk])
-    messages.success(request, "It will be listened to again.")
-    return redirect("track", pk=pk)
 
 
 @require_page

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from apps.catalog.id_map import forget
 from apps.catalog.models import State, Track
-from apps.catalog.selectors import collections_changed
+from apps.catalog.selectors import tell_private_collections
 
 MANIFEST = "manifest.json"
 MARK = ".audiosearch-backup"
@@ -104,7 +104,7 @@ def restore(folder: Path, told: Told) -> dict[str, Any]:
         _copy_tree(folder / TRAINED, Path(settings.MODELS_DIR), told)
     _read_database(folder / DATABASE, told)
     forget(Track.objects.values_list("pk", flat=True).iterator())
-    collections_changed()
+    tell_private_collections()
     run = Path(settings.DATA_DIR) / "run"
     run.mkdir(exist_ok=True)
     (run / "demo-done").touch()

@@ -20,8 +20,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.access.throttles import SearchThrottle
-from apps.analysis.spaces import current_space, encoder_state
-from apps.analysis.vector_index import get_index
+from apps.analysis.spaces import active_space, analyzer_state
+from apps.analysis.index import get_index
 from apps.catalog.models import Track
 from apps.search.results import SearchResult, SearchSettings
 from apps.search.serializers import (
@@ -201,8 +201,8 @@ def _check_redis() -> str:
 
 def _check_model() -> str:
     try:
-        encoder = current_space().encoder
+        encoder = active_space().analyzer
     except DatabaseError:
         return "The database does not say which encoder serves."
-    state = encoder_state(encoder)
+    state = analyzer_state(encoder)
     return "" if state == "ready" else f"The encoder {encoder} is not ready: {state}."

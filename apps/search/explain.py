@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from apps.analysis.vector_index import get_index
-from apps.catalog.models import Listening, State
+from apps.analysis.index import get_index
+from apps.analysis.models import TrackAnalysis
 from apps.catalog.selectors import seen_by, visible_collections
+from apps.jobs.models import PENDING
 from apps.search.results import Explanation, SearchSettings
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import Filter
+from audiosearch.engine.indexes.filters import TrackFilter
 
 _FIELDS = (
     "collection_ids",
@@ -21,11 +22,11 @@ _FIELDS = (
 )
 
 
-def explain(space: str, asked: SearchSettings, where: Filter, by: Any) -> Explanation:
+def explain(space: str, asked: SearchSettings, where: TrackFilter, by: Any) -> Explanation:
     """Count what `by` may search, then what each filter leaves, one after the other."""
     steps: list[dict[str, Any]] = []
-    unfiltered = Filter(
-        exclude_track_ids=where.exclude_track_ids,
+    unfiltered = TrackFilter(
+        exclude_item_ids=where.exclude_item_ids,
         exclude_collection_ids=where.exclude_collection_ids,
     )
     narrowed = unfiltered
@@ -48,9 +49,9 @@ def explain(space: str, asked: SearchSettings, where: Filter, by: Any) -> Explan
     return Explanation(searchable, steps, _message(space, searchable, steps, by))
 
 
-def _count(space: str, where: Filter) -> int:
+def _count(space: str, where: TrackFilter) -> int:
     try:
-        return get_index().count_tracks(space, where)
+        return get_index().count_items(space, where)
     except SpaceMissing:
         return 0
 
@@ -74,8 +75,8 @@ def _words(field: str, value: Any, asked: SearchSettings, by: Any) -> str:
 
 def _message(space: str, searchable: int, steps: list[dict[str, Any]], by: Any) -> str:
     if searchable == 0:
-        pending = Listening.objects.filter(
-            space__name=space, state__in=(State.QUEUED, State.LISTENING)
+        pending = TrackAnalysis.objects.filter(
+            space__name=space, state__in=PENDING
         )
         waiting = pending.filter(seen_by(by, "track__")).count()
         if waiting:

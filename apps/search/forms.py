@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.catalog.models import Collection, Kind
 from apps.catalog.selectors import visible_collections
-from apps.catalog.services.adding import clean_tags
+from apps.catalog.services.tags import clean_tags
 from apps.search.results import SearchSettings
 
 

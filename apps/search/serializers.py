@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from apps.catalog.models import Kind
 from apps.catalog.serializers import TagList
-from apps.catalog.services.adding import clean_tags
+from apps.catalog.services.tags import clean_tags
 from apps.search.results import SearchSettings
 
 MAX_INTEGER = 2**63 - 1

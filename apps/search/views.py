@@ -14,13 +14,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_search
 from apps.access.throttles import throttled
-from apps.analysis.spaces import current_space, progress_of
+from apps.analysis.spaces import active_space, progress_of
 from apps.catalog.selectors import visible_tags, visible_tracks
 from apps.catalog.services.adding import shown_name
 from apps.catalog.streaming import audio_response
-from apps.catalog.views import allowed, require_page
 from apps.search.forms import SettingsForm
 from apps.search.models import Search
 from apps.search.recent import delete_search, keep_search, recent_searches, shown_result
@@ -67,7 +67,7 @@ def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpRe
     context = {
         "form": form,
         "searches": recent_searches(request.user),
-        "progress": progress_of(current_space(), by=request.user),
+        "progress": progress_of(active_space(), by=request.user),
         "has_tracks": visible_tracks(request.user).exists(),
         **_choices(request.user),
     }

@@ -8,11 +8,10 @@ from django.http import HttpRequest
 
 from apps.catalog.admin import CountedAdmin
 from apps.catalog.admin_forms import CuratedAdmin
-from apps.catalog.models import Speaker
-from apps.voices.enrolment_index import speaker_changed
+from apps.voices.holdings import speaker_changed
 from apps.voices.forms import SpeakerForm
-from apps.voices.models import OperatingPoint, VoiceEvent
-from apps.voices.services import erase_speaker
+from apps.voices.models import OperatingPoint, Speaker, VoiceEvent
+from apps.voices.enrolling import erase_speaker
 from audiosearch.engine.errors import IndexUnavailable
 
 
@@ -26,8 +25,8 @@ class SpeakerAdmin(CountedAdmin):
     lookup = "speaker__id__exact"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        speaker_changed(obj)
+        obj.save()
+        speaker_changed(obj, form.changed_data)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> None:
         for speaker in queryset:

@@ -5,9 +5,16 @@ from datetime import datetime, time, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.catalog.models import Speaker
+from apps.voices.models import Speaker
+from audiosearch.engine.errors import AudioError
 
 NO_END = 2**40
+
+
+class NoConsent(AudioError):
+    """The speaker's consent is not on record, or has ended."""
+
+    code = "no_consent"
 
 
 def consent_lasts(speaker: Speaker) -> bool:
@@ -17,11 +24,11 @@ def consent_lasts(speaker: Speaker) -> bool:
     )
 
 
-def consent_lasts_in(query: str) -> Q:
-    """The same as a condition; query: the way to the speaker, such as "speaker"."""
-    lasts = Q(**{f"{query}__consent_until": None})
-    lasts |= Q(**{f"{query}__consent_until__gte": timezone.localdate()})
-    on_record = Q(**{f"{query}__consent_on__isnull": False}) & ~Q(**{f"{query}__consent_by": ""})
+def consent_lasts_in(to_speaker: str = "") -> Q:
+    """The same as a condition; to_speaker: the lookup that leads there ("speaker__")."""
+    lasts = Q(**{f"{to_speaker}consent_until": None})
+    lasts |= Q(**{f"{to_speaker}consent_until__gte": timezone.localdate()})
+    on_record = Q(**{f"{to_speaker}consent_on__isnull": False}) & ~Q(**{f"{to_speaker}consent_by": ""})
     return lasts & on_record
 
 
@@ -33,3 +40,13 @@ def consent_end(speaker: Speaker) -> int:
         return NO_END
     after = datetime.combine(speaker.consent_until + timedelta(days=1), time.min)
     return int(timezone.make_aware(after).timestamp()) - 1
+
+
+def refuse_without_consent(speaker: Speaker) -> None:
+    """Raise NoConsent unless consent is on record and has not ended."""
+    if not (speaker.consent_by and speaker.consent_on):
+        raise NoConsent(
+            f"The consent of {speaker.name} is not on record; enter who gave it, and when, first."
+        )
+    if not consent_lasts(speaker):
+        raise NoConsent(f"The consent of {speaker.name} ended on {speaker.consent_until}.")

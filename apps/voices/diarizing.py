@@ -9,14 +9,16 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from apps.analysis.queries import model_turn, query_slot
-from apps.catalog.models import Speaker, State, Track
-from apps.jobs import leases as jobs
+from apps.analysis.turns import model_turn, query_slot
+from apps.catalog.models import Track
+from apps.jobs.leases import ALL, heartbeat, settle, work_off
+from apps.jobs.models import State
+from apps.jobs.queue import VOICES, enqueue
+from apps.voices.audit import note
 from apps.voices.consent import consent_lasts
 from apps.voices.hearing import voice_encoder, voice_space
-from apps.voices.models import Diarization, DiarizedVoice, VoiceAction
-from apps.voices.services import note, recognise
-from apps.voices.tasks import nudge
+from apps.voices.models import Diarization, DiarizedVoice, Speaker, VoiceAction
+from apps.voices.recognition import recognise
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.audio.sandbox import inspect, stream
@@ -24,6 +26,7 @@ from audiosearch.engine.errors import AudioError, TooLong
 from audiosearch.engine.voice.diarization import Diarization as Found
 from audiosearch.engine.voice.diarization import Turn, diarize
 from audiosearch.engine.voice.speech import RATE
+from audiosearch.web.request_ids import current_request_id
 
 MAX_CLIP_S = 600
 
@@ -61,12 +64,20 @@ def diarize_clip(*, path: Path, by: Any) -> list[SpokenTurn]:
 def request_diarization(*, track: Track, by: Any) -> Diarization:
     """Let a worker find out who speaks when in a track, now or anew."""
     with transaction.atomic():
-        row, created = Diarization.objects.get_or_create(track=track)
+        row, created = Diarization.objects.get_or_create(
+            track=track, defaults={"request_id": current_request_id()}
+        )
         idle = Diarization.objects.filter(pk=row.pk, state__in=[State.READY, State.FAILED])
-        asked = idle.update(state=State.QUEUED, attempts=0, heard_ms=0, reason="")
+        asked = idle.update(
+            state=State.QUEUED,
+            attempts=0,
+            heard_ms=0,
+            reason="",
+            request_id=current_request_id(),
+        )
         if created or asked:
             note(VoiceAction.DIARIZE, by, None, track=track.pk)
-            transaction.on_commit(nudge)
+            transaction.on_commit(lambda: enqueue(VOICES))
     row.refresh_from_db()
     return row
 
@@ -80,20 +91,20 @@ def turns_of(row: Diarization) -> list[SpokenTurn]:
     return _named([Turn(*turn) for turn in row.turns], owners)
 
 
-def work_off(most: int = jobs.ALL) -> int:
-    """Work out tracks that wait for it; returns how many."""
-    return jobs.work_off(Diarization, _work_on, most)
+def diarize_queued(most: int = ALL) -> int:
+    """Diarize tracks that wait for it; returns how many."""
+    return work_off(Diarization, _work_on, most)
 
 
 def _work_on(row: Diarization) -> None:
     path = Path(default_storage.path(str(row.track.file.name)))
     if not path.exists():
         raise AudioError("Its file is gone.")
-    found = _diarize(stream(path, RATE), lambda ms: jobs.beat(row, heard_ms=ms))
+    found = _diarize(stream(path, RATE), lambda ms: heartbeat([row], heard_ms=ms))
     owners = _owners(found)
     turns = [[turn.start_ms, turn.end_ms, turn.voice] for turn in found.turns]
     with transaction.atomic():
-        if not jobs.finish(row, turns=turns):
+        if not settle(row, State.READY, turns=turns):
             return
         row.voices.all().delete()
         still = Speaker.objects.in_bulk([who.pk for who in owners.values() if who])

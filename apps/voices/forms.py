@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from apps.catalog.models import Speaker
-from apps.catalog.services.adding import clean_tags
+from apps.catalog.services.tags import clean_tags
+from apps.voices.models import Speaker
 
 
 class SpeakerForm(forms.ModelForm):

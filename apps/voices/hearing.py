@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
-from apps.analysis.queries import model_turn, query_slot
+from apps.analysis.turns import model_turn, query_slot
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
 from audiosearch.engine.analyzers.registry import encoder_spec, load_encoder

@@ -8,14 +8,14 @@ from typing import Any
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from apps.catalog.models import State
-from apps.jobs import leases as jobs
+from apps.jobs.leases import ALL, heartbeat, settle, work_off
+from apps.jobs.models import PENDING, State
+from apps.jobs.queue import VOICES, enqueue
 from apps.voices.consent import consent_lasts_in
 from apps.voices.evaluation import evaluate_speakers, let_decide
 from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.labels import Labelled
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
-from apps.voices.tasks import nudge
 from apps.voices.thresholds import pack_cohort
 
 FAR_TARGET = 0.001
@@ -26,23 +26,23 @@ MOST = 1_000
 def request_measurement(*, by: Any) -> Measurement:
     """Let a worker measure on what is enrolled; one at a time."""
     with transaction.atomic():
-        pending = Measurement.objects.filter(state__in=[State.QUEUED, State.LISTENING]).first()
+        pending = Measurement.objects.filter(state__in=PENDING).first()
         if pending:
             return pending
         row = Measurement.objects.create(space=voice_space(), asked_by=by)
-        transaction.on_commit(nudge)
+        transaction.on_commit(lambda: enqueue(VOICES))
         return row
 
 
-def work_off(most: int = jobs.ALL) -> int:
+def measure_queued(most: int = ALL) -> int:
     """Measure what waits for it; returns how many."""
-    return jobs.work_off(Measurement, _measure, most)
+    return work_off(Measurement, _measure, most)
 
 
 def _measure(row: Measurement) -> None:
     if row.space != voice_space():
         raise ValueError(f"VOICE_ENCODER is another one now; it was asked for {row.space}.")
-    rows = Enrolment.objects.filter(consent_lasts_in("speaker"), space=row.space).order_by("pk")
+    rows = Enrolment.objects.filter(consent_lasts_in("speaker__"), space__name=row.space).order_by("pk")
     enrolled = rows.values_list("track__file", "speaker_id")
     enrolled = enrolled[:: max(len(enrolled) // MOST, 1)]
     recordings = [(Path(default_storage.path(name)), str(who)) for name, who in enrolled]
@@ -65,7 +65,9 @@ def _measure(row: Measurement) -> None:
     report["unheard"] = len(found.unheard)
     trials = {"genuine": len(found.trials.genuine), "impostor": len(found.trials.impostor)}
     cohort = b"" if found.cohort is None else pack_cohort(found.cohort)
-    jobs.finish(row, report=report | trials, plots=plots, cohort=cohort, progress="")
+    settle(
+        row, State.READY, report=report | trials, plots=plots, cohort=cohort, progress=""
+    )
 
 
 class _Beats:
@@ -76,7 +78,7 @@ class _Beats:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if time.monotonic() - self.told_at > 1:
-            jobs.beat(self.row, progress=f"{what}: {done + 1} of {total}")
+            heartbeat([self.row], progress=f"{what}: {done + 1} of {total}")
             self.told_at = time.monotonic()
 
 
@@ -87,7 +89,7 @@ def apply_measurement(row: Measurement) -> OperatingPoint:
         space=row.space,
         report=told,
         source=(
-            f"enrolled recordings, {row.asked_at:%Y-%m-%d}: "
+            f"enrolled recordings, {row.queued_at:%Y-%m-%d}: "
             f"{told['recordings']} recordings, {told['speakers']} voices"
         ),
         genuine=told["genuine"],

@@ -4,22 +4,46 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from apps.catalog.models import Speaker, State, Track
+from apps.analysis.models import Indexed, Space
+from apps.catalog.models import Track
+from apps.jobs.models import Job
 
 
-class Enrolment(models.Model):
-    """One recording that a speaker is known by, as one encoder heard it.
+class Speaker(models.Model):
+    """A person; the tracks that name them are their recordings."""
+
+    name = models.CharField(max_length=200)
+    external_id = models.CharField(max_length=200, unique=True, null=True, blank=True)
+    notes = models.TextField(blank=True)
+    groups = models.JSONField(default=list, blank=True, help_text='["staff", …], lower case')
+    consent_by = models.CharField(
+        max_length=200, blank=True, help_text="Who gave consent to being recognised"
+    )
+    consent_on = models.DateField(null=True, blank=True)
+    consent_until = models.DateField(
+        null=True, blank=True, help_text="The last day on which the voice is matched; none: no end"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Enrolment(Indexed):
+    """One recording that a speaker is known by, as one encoder embedded it.
 
     The vector is biometric: it is in no answer of any API and no page.
     """
 
     speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="enrolments")
     track = models.ForeignKey(Track, models.CASCADE, related_name="enrolments")
-    space = models.CharField(max_length=100)
+    space = models.ForeignKey(Space, models.CASCADE, related_name="enrolments")
     embedding = models.BinaryField(help_text="float32, little endian, unit length")
     net_ms = models.PositiveIntegerField(help_text="Speech in it, pauses left out")
     snr_db = models.FloatField()
-    indexed = models.BooleanField(default=False)
     enrolled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -103,23 +127,6 @@ def too_few_pairs(impostor: int, far_target: float) -> str:
     )
 
 
-class Job(models.Model):
-    """Work that a worker does when it gets to it; see `jobs.py`."""
-
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed, or waits")
-    attempts = models.PositiveSmallIntegerField(default=0)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    asked_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        abstract = True
-
-    @property
-    def pending(self) -> bool:
-        return self.state in (State.QUEUED, State.LISTENING)
-
-
 class Diarization(Job):
     """Who speaks when in a track, and how far the work of finding out has come."""
 
@@ -164,10 +171,10 @@ class Measurement(Job):
     )
 
     class Meta:
-        ordering = ["-asked_at"]
+        ordering = ["-queued_at"]
 
     def __str__(self) -> str:
-        return f"{self.space}, {self.asked_at:%Y-%m-%d %H:%M}"
+        return f"{self.space}, {self.queued_at:%Y-%m-%d %H:%M}"
 
     @property
     def too_few(self) -> str:

@@ -5,12 +5,13 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from apps.catalog.models import Speaker, State, Track
+from apps.catalog.models import Track
+from apps.jobs.models import State
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.serializers import TagList
-from apps.catalog.services.adding import clean_tags
-from apps.voices.models import Enrolment
-from apps.voices.services import Candidate, Identification, Verdict
+from apps.catalog.services.tags import clean_tags
+from apps.voices.models import Enrolment, Speaker
+from apps.voices.recognition import Candidate, Identification, Verdict
 
 
 class SpeakerSerializer(serializers.ModelSerializer):
@@ -56,6 +57,7 @@ class SpeakerSerializer(serializers.ModelSerializer):
 class EnrolmentSerializer(serializers.ModelSerializer):
     """One recording a speaker is known by."""
 
+    space = serializers.CharField(source="space.name")
     speech_ms = serializers.IntegerField(source="net_ms")
 
     class Meta:

@@ -1,44 +1,38 @@
-"""Celery tasks of the voices: thin, and only nudges; the database knows the work."""
+"""Celery tasks of the voices: thin, and only wake-ups; the database knows the work."""
 
 import logging
 
-from kombu.exceptions import OperationalError
-
+from apps.jobs.queue import VOICES, enqueue
 from audiosearch.celery import app
 
 log = logging.getLogger(__name__)
 
 
-@app.task(name="voices.mend")
-def mend() -> None:
-    """Let encoder and index know what they do not know yet of the enrolments; forget strays."""
-    from apps.jobs.leases import requeue_abandoned
-    from apps.voices.enrolment_index import drop_strays, sync_enrolments
+@app.task(name="voices.reconcile")
+def reconcile() -> None:
+    """Requeue lost work, re-embed for the active encoder, let the index know the enrolments."""
+    from apps.jobs.leases import requeue_lost, waiting
+    from apps.voices.enrolling import reembed_enrolments
+    from apps.voices.holdings import drop_strays, sync_soon
     from apps.voices.models import Diarization, Measurement
-    from apps.voices.services import hear_anew
     from audiosearch.engine.errors import EngineError
 
-    if any([requeue_abandoned(Diarization), requeue_abandoned(Measurement)]):
-        nudge()
-    for mend_one in (sync_enrolments, drop_strays, hear_anew, sync_enrolments):
+    for kind in (Diarization, Measurement):
+        requeue_lost(kind)
+    if waiting(Diarization) or waiting(Measurement):
+        enqueue(VOICES)
+    for step in (sync_soon, drop_strays, reembed_enrolments, sync_soon):
         try:
-            mend_one()
+            step()
         except EngineError as error:
-            log.warning("mending voices waits: %s", error)
+            log.warning("reconciling voices waits: %s", error)
 
 
-@app.task(name="voices.work")
+@app.task(name=VOICES)
 def work() -> None:
     """Do one job that somebody asked for, and let other tasks have their turn before the next."""
-    from apps.voices import diarizing, measuring
+    from apps.voices.diarizing import diarize_queued
+    from apps.voices.measuring import measure_queued
 
-    if diarizing.work_off(most=1) or measuring.work_off(most=1):
-        nudge()
-
-
-def nudge() -> None:
-    """Tell a worker that there is work; when the queue is away, the next mend does."""
-    try:
-        work.delay()
-    except (OperationalError, OSError) as error:
-        log.warning("the queue does not answer (%s); the work waits in the database", error)
+    if diarize_queued(most=1) or measure_queued(most=1):
+        enqueue(VOICES)

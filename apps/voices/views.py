@@ -13,24 +13,19 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.access.permissions import may_curate
 from apps.access.throttles import throttled
-from apps.catalog.models import Speaker, State, Track
+from apps.catalog.models import Track
+from apps.jobs.models import State
 from apps.catalog.selectors import seen_by, visible_tracks
-from apps.catalog.views import allowed, require_page
+from apps.access.pages import allowed, require_page
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
-from apps.voices.enrolment_index import speaker_changed
+from apps.voices.holdings import speaker_changed
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
 from apps.voices.hearing import Voice, hear_voice, voice_space
 from apps.voices.measuring import apply_measurement, request_measurement
-from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint
+from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
 from apps.voices.permissions import may_recognise
-from apps.voices.services import (
-    enrol,
-    erase_speaker,
-    identify,
-    unenrol,
-    verify_speaker,
-    verify_voices,
-)
+from apps.voices.enrolling import enrol, erase_speaker, unenrol
+from apps.voices.recognition import identify, verify_speaker, verify_voices
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.errors import EngineError, ModelUnavailable
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
@@ -105,7 +100,7 @@ def speaker(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     form = SpeakerForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        speaker_changed(form.save())
+        speaker_changed(form.save(), form.changed_data)
         messages.success(request, "Saved.")
         return redirect("speaker", pk=pk)
     return _speaker_page(request, found, form, status=400 if form.is_bound else 200)
@@ -308,7 +303,7 @@ def _speaker_page(
         "speaker": found,
         "form": form,
         "enrolments": found.enrolments.filter(
-            seen_by(request.user, "track__"), space=voice_space()
+            seen_by(request.user, "track__"), space__name=voice_space()
         ).select_related("track"),
         "may_curate": may_curate(request.user),
     }

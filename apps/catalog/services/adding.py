@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
-from apps.analysis.spaces import spaces_to_fill
-from apps.analysis.tasks import nudge
-from apps.catalog.models import Collection, Kind, Listening, Tag, Track
-from apps.catalog.selectors import visible_collections, visible_tracks
-from audiosearch.engine.audio.decoding import AudioInfo, suffix_of
+from apps.catalog import lifecycle
+from apps.catalog.models import TEXT_FIELDS, Collection, Kind, Track
+from apps.catalog.selectors import visible_tracks
+from apps.catalog.services.collections import audience_of
+from apps.catalog.services.tags import clean_tags, tags_named
+from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
-from audiosearch.engine.errors import AudioError, Conflict, TooLarge
-from audiosearch.web.request_ids import current_request_id
-
-TEXT_FIELDS = ("title", "artist", "album", "description")
-MAX_TAGS = 64
+from audiosearch.engine.errors import AudioError, TooLarge
 
 
 @dataclass(frozen=True)
@@ -45,12 +41,12 @@ def add_track(
     kind: str = "",
     collection: Collection | None = None,
     tags: Iterable[str] = (),
-    enqueue: bool = True,
+    wake: bool = True,
 ) -> Added:
     """Add the audio file at `source`, known to its owner as `name`.
 
     `fields` (title, artist, album, description) are what a person wrote and win over the file's
-    own tags. Bytes already in the catalogue, as far as `added_by` sees it (None sees all), give
+    own tags; `wake` a worker at once. Bytes already in the catalogue, as far as `added_by` sees it (None sees all), give
     the existing track, unchanged.
     Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
     """
@@ -72,14 +68,14 @@ def add_track(
     track.collection = collection
     track.added_by = added_by if added_by and added_by.is_authenticated else None
     stored = _store(source, digest, suffix_of(info.format))
-    return _keep(track, stored, clean_tags(tags), enqueue, added_by)
+    return _keep(track, stored, clean_tags(tags), wake, added_by)
 
 
-def _keep(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
+def _keep(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Added:
     """Write the rows; the stored file goes again unless they are there."""
     added = None
     try:
-        added = _write(track, stored, tags, enqueue, by)
+        added = _write(track, stored, tags, wake, by)
     except IntegrityError:
         there = visible_tracks(by).filter(sha256=track.sha256, audience=track.audience)
         existing = there.first()
@@ -92,49 +88,15 @@ def _keep(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) ->
     return added
 
 
-def clean_tags(tags: Iterable[str]) -> list[str]:
-    """Tags as they are kept: trimmed, lower case, each once, at most 64 of up to 100 characters."""
-    parts = (part for tag in tags for part in tag.replace("\x00", "").split(","))
-    words = (re.sub(r"\s+", " ", part).strip().lower()[:100] for part in parts)
-    return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
-
-
-def tags_named(names: Iterable[str]) -> list[Tag]:
-    """The tags of these names, created where new."""
-    wanted = clean_tags(names)
-    Tag.objects.bulk_create([Tag(name=name) for name in wanted], ignore_conflicts=True)
-    return list(Tag.objects.filter(name__in=wanted))
-
-
 @transaction.atomic
-def _write(track: Track, stored: str, tags: list[str], enqueue: bool, by: Any) -> Added:
-    spaces = spaces_to_fill()
+def _write(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Added:
     track.file.name = stored
     track.audience = audience_of(track.collection, by=by)
     track.save(force_insert=True)
     if tags:
         track.tags.set(tags_named(tags))
-    asked = current_request_id()
-    Listening.objects.bulk_create(
-        [Listening(track=track, space=space, request_id=asked) for space in spaces]
-    )
-    if enqueue:
-        transaction.on_commit(nudge)
+    lifecycle.tracks_added([track.pk], wake=wake)
     return Added(track, created=True)
-
-
-def audience_of(collection: Collection | None, *, by: Any = None) -> Group | None:
-    """Whom the tracks of a collection are for; it stays so until the end of the transaction.
-
-    Raises Conflict when the collection has just been deleted, or hidden from `by`.
-    """
-    if collection is None:
-        return None
-    # Its audience is read by itself: a row that was waited for is read anew, what it joins is not.
-    found = Collection.objects.select_for_update().filter(pk=collection.pk).first()
-    if found is None or not visible_collections(by).filter(pk=found.pk).exists():
-        raise Conflict("That collection has just been deleted; choose another.")
-    return found.audience
 
 
 def _new_track(

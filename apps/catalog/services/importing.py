@@ -12,13 +12,13 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.analysis.tasks import nudge
+from apps.jobs.queue import ANALYSE, enqueue
 from apps.catalog.models import Collection
 from apps.catalog.services.adding import add_track, shown_name
-from audiosearch.engine.audio.decoding import SUFFIXES
+from audiosearch.engine.audio.formats import SUFFIXES
 from audiosearch.engine.errors import EngineError, TooLarge
 
-NUDGE_EVERY = 20
+WAKE_EVERY = 20
 MAX_MEMBERS = 100_000
 MAX_RATIO = 500
 """Bytes out of one byte of a zip file; silence in a WAV file stays below, a bomb does not."""
@@ -134,7 +134,7 @@ def import_sources(
                     collection=collection,
                     tags=labels,
                     kind=kind,
-                    enqueue=False,
+                    wake=False,
                 )
         except EngineError as error:
             summary.refused.append((source.name, str(error)))
@@ -143,7 +143,7 @@ def import_sources(
         else:
             summary.added += outcome.created
             summary.already_there += not outcome.created
-        if number % NUDGE_EVERY == 1:
-            nudge()
+        if number % WAKE_EVERY == 1:
+            enqueue(ANALYSE)
         yield source
-    nudge()
+    enqueue(ANALYSE)

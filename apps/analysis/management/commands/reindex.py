@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.analysis.reconcile import reindex
-from apps.analysis.spaces import current_space, progress_of
-from apps.catalog.models import Space
-from audiosearch.engine.errors import IndexUnavailable
+from apps.analysis.spaces import active_space, progress_of
+from apps.analysis.models import Space
+from audiosearch.engine.errors import Conflict, IndexUnavailable
 
 
 class Command(BaseCommand):
@@ -20,14 +20,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["space"]
-        space = Space.objects.filter(name=name).first() if name else current_space()
+        space = Space.objects.filter(name=name).first() if name else active_space()
         if space is None:
             known = ", ".join(Space.objects.values_list("name", flat=True))
             raise CommandError(f'There is no space "{name}". Known spaces: {known}.')
         began = time.monotonic()
         try:
             reindex(space)
-        except IndexUnavailable as error:
+        except (Conflict, IndexUnavailable) as error:
             raise CommandError(str(error)) from error
         tracks, seconds = progress_of(space).ready, time.monotonic() - began
         self.stdout.write(f"{space.name}: {tracks} tracks indexed anew in {seconds:.1f} s.")

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from apps.catalog.selectors import collection_named
+from apps.catalog.services.collections import get_or_create_collection
 from apps.catalog.services.adding import add_track
 from apps.ops.demo import demo_sounds, write_flac
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run = settings.DATA_DIR / "run"
         (run / "demo-begun").touch()
-        collections = {kind: collection_named(name) for kind, name in COLLECTIONS.items()}
+        collections = {kind: get_or_create_collection(name) for kind, name in COLLECTIONS.items()}
         added = 0
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             for number, sound in enumerate(demo_sounds()):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                     collection=collections[sound.kind],
                     tags=sound.tags,
                     fields={"description": sound.description},
-                    enqueue=number % 20 == 0,
+                    wake=number % 20 == 0,
                 )
                 added += outcome.created
                 path.unlink()

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
-from apps.analysis.spaces import current_space, encoder_state
+from apps.analysis.spaces import active_space, analyzer_state
 from apps.catalog.models import Track
 from apps.ops.checks import TAG
 from apps.ops.first_start import (
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         wanted = not Track.objects.exists() or unfinished.exists()
         if not options["no_demo"] and not demo_done.exists() and wanted:
             supervisor.start(Child("demo", [*MANAGE, "demo"], one_shot=True))
-        if not options["no_pull"] and encoder_state("panns_cnn14") != "ready":
+        if not options["no_pull"] and analyzer_state("panns_cnn14") != "ready":
             pull = [*MANAGE, "models", "pull", "panns_cnn14", "--use", "--quiet"]
             supervisor.start(Child("models", pull, one_shot=True))
         connection.close()
@@ -135,14 +135,14 @@ class Command(BaseCommand):
             ]
         if credentials.username:
             lines.append(f"Credentials are kept in {settings.DATA_DIR / 'credentials.json'}")
-        space = current_space()
-        lines.append(f"Listening with {space.encoder} (space {space.name})")
-        if encoder_state("panns_cnn14") != "ready":
+        space = active_space()
+        lines.append(f"Listening with {space.analyzer} (space {space.name})")
+        if analyzer_state("panns_cnn14") != "ready":
             lines.append(
                 "PANNs is not here yet; the built-in encoder serves. To fetch PANNs and switch to "
                 "it: ./manage models pull panns_cnn14 --use"
             )
-        elif space.encoder != "panns_cnn14":
+        elif space.analyzer != "panns_cnn14":
             lines.append("To switch to PANNs: ./manage models use panns_cnn14")
         if settings.HOST not in ("127.0.0.1", "localhost", "::1"):
             lines.append(f"It listens on {settings.HOST}: other machines can reach it.")

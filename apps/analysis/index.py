@@ -5,7 +5,7 @@ from functools import lru_cache
 from django.conf import settings
 
 from apps.catalog.models import Track
-from audiosearch.engine.indexes.base import TrackFields, VectorIndex
+from audiosearch.engine.indexes.base import TrackPayload, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
 
@@ -20,9 +20,9 @@ def get_index() -> VectorIndex:
     )
 
 
-def index_fields(track: Track) -> TrackFields:
-    """The fields of a track that searches filter by; one query for its tags."""
-    return TrackFields(
+def track_payload(track: Track) -> TrackPayload:
+    """The fields of a track that searches filter by; one query for its tags unless prefetched."""
+    return TrackPayload(
         track_id=track.pk,
         kind=track.kind,
         collection_id=track.collection_id or 0,

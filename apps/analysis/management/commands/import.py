@@ -10,9 +10,9 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.analysis.spaces import current_space, progress_of
+from apps.analysis.spaces import active_space, progress_of
 from apps.catalog.models import Kind
-from apps.catalog.selectors import collection_named
+from apps.catalog.services.collections import get_or_create_collection
 from apps.catalog.services.importing import Source, Summary, find_sources, import_sources
 from audiosearch.engine.errors import TooLarge
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             sources,
             summary=summary,
             added_by=_user(options["user"]),
-            collection=collection_named(name) if name else None,
+            collection=get_or_create_collection(name) if name else None,
             tags=options["tag"],
             folder_tags=options["folder_tags"],
             kind=options["kind"],
@@ -81,7 +81,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  refused: {reason}")
         if len(summary.refused) > SHOWN_REFUSALS:
             self.stdout.write(f"  … and {len(summary.refused) - SHOWN_REFUSALS} more.")
-        waiting = progress_of(current_space())
+        waiting = progress_of(active_space())
         if waiting.queued or waiting.listening:
             self.stdout.write(
                 f"{waiting.queued + waiting.listening} are waiting to be listened to; "
@@ -89,7 +89,7 @@ class Command(BaseCommand):
             )
 
     def _wait(self) -> None:
-        progress = progress_of(current_space())
+        progress = progress_of(active_space())
         with tqdm(
             total=progress.total,
             initial=progress.done,
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         ) as bar:
             while progress.queued or progress.listening:
                 time.sleep(0.5)
-                progress = progress_of(current_space())
+                progress = progress_of(active_space())
                 bar.total = progress.total
                 bar.n = progress.done
                 bar.refresh()

@@ -1,0 +1,181 @@
+"""Where database, files and index differ, and what settles each difference."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.core.files.storage import default_storage
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from apps.analysis.holdings import holdings_of
+from apps.analysis.index import get_index
+from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackAnalysis
+from apps.analysis.queueing import reanalyze
+from apps.analysis.vectors import vectors_name
+from apps.catalog.models import Removal, Track
+from apps.jobs.models import State
+from apps.jobs.queue import ANALYSE, enqueue
+from audiosearch.engine.errors import SpaceMissing
+
+YOUNG = timedelta(hours=1)
+FILE_MISSING = "file missing"
+FILE_BACK = "file back"
+ORPHAN_FILE = "orphan file"
+VECTORS_MISSING = "vectors missing"
+ORPHAN_VECTORS = "orphan vectors"
+MISSING_IN_INDEX = "missing in index"
+UNKNOWN_TO_DATABASE = "unknown to database"
+KINDS = (
+    FILE_MISSING,
+    FILE_BACK,
+    ORPHAN_FILE,
+    VECTORS_MISSING,
+    ORPHAN_VECTORS,
+    MISSING_IN_INDEX,
+    UNKNOWN_TO_DATABASE,
+)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference between database, files and index: what it is, and where.
+
+    item_id: a track, or of a space of another kind its item.
+    """
+
+    kind: str
+    message: str
+    item_id: int = 0
+    space: str = ""
+    name: str = ""
+
+
+def find_drift() -> list[Drift]:
+    """Everything in which database, files and index differ. Raises IndexUnavailable."""
+    drifts = [*_file_drifts(), *_vector_drifts()]
+    for space in Space.objects.exclude(state=SpaceState.RETIRED):
+        drifts.extend(index_drifts(space))
+    return drifts
+
+
+def _file_drifts() -> Iterator[Drift]:
+    known = dict(Track.objects.values_list("file", "pk"))
+    stored = set(_stored("tracks"))
+    set_aside = set(_gone().values_list("track_id", flat=True))
+    others = TrackAnalysis.objects.filter(~_IS_GONE).exclude(space__state=SpaceState.RETIRED)
+    in_use = set(others.values_list("track_id", flat=True))
+    for name, track_id in known.items():
+        if name not in stored and track_id in in_use:
+            yield Drift(FILE_MISSING, f"The file of track {track_id} is gone.", track_id)
+        elif name in stored and track_id in set_aside:
+            yield Drift(FILE_BACK, f"The file of track {track_id} is there again.", track_id)
+    pending = set(Removal.objects.values_list("file_name", flat=True))
+    for name in stored - set(known) - pending:
+        if _is_old(name):
+            yield Drift(ORPHAN_FILE, f"{name} belongs to no track.", name=name)
+
+
+_IS_GONE = Q(state=State.FAILED, reason=FILE_GONE)
+
+
+def _gone() -> QuerySet[TrackAnalysis]:
+    return TrackAnalysis.objects.filter(_IS_GONE).exclude(space__state=SpaceState.RETIRED)
+
+
+def _vector_drifts() -> Iterator[Drift]:
+    expected: dict[str, tuple[int, str]] = {}
+    rows = TrackAnalysis.objects.filter(space__kind=SpaceKind.EMBEDDING)
+    ready = rows.filter(state=State.READY).exclude(space__state=SpaceState.RETIRED)
+    for track_id, space in ready.values_list("track_id", "space__name"):
+        expected[vectors_name(space, track_id)] = (track_id, space)
+    stored = set(_stored("vectors"))
+    for name, (track_id, space) in expected.items():
+        if name not in stored:
+            message = f"Track {track_id} has no vectors kept."
+            yield Drift(VECTORS_MISSING, message, track_id, space, name)
+    known = {
+        vectors_name(space, track_id)
+        for track_id, space in rows.values_list("track_id", "space__name")
+    }
+    for name in stored - known:
+        if _is_old(name):
+            yield Drift(ORPHAN_VECTORS, f"{name} belongs to no track.", name=name)
+
+
+def index_drifts(space: Space) -> Iterator[Drift]:
+    """Where the index holds more or less of a space than it should. Raises IndexUnavailable."""
+    holdings = holdings_of(space)
+    if holdings is None:
+        return
+    try:
+        indexed = get_index().window_counts(space.name)
+    except SpaceMissing:
+        indexed = {}
+    expected = holdings.counts(space)
+    for item_id, windows in expected.items():
+        if indexed.get(item_id, 0) != windows:
+            message = f"{space.name} holds {indexed.get(item_id, 0)} of {windows} of {item_id}."
+            yield Drift(MISSING_IN_INDEX, message, item_id, space.name)
+    for item_id in set(indexed) - set(expected) - holdings.unsettled(space):
+        message = f"{space.name} holds {item_id}, which does not exist."
+        yield Drift(UNKNOWN_TO_DATABASE, message, item_id, space.name)
+
+
+def repair(drifts: Iterable[Drift]) -> None:
+    """Settle these differences: the database and the files are the truth, the index follows."""
+    items: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for drift in drifts:
+        if drift.kind in (ORPHAN_FILE, ORPHAN_VECTORS):
+            default_storage.delete(drift.name)
+        else:
+            items[drift.kind, drift.space].append(drift.item_id)
+    for (kind, space), ids in items.items():
+        if kind == FILE_MISSING:
+            _set_aside(ids)
+        elif kind == FILE_BACK:
+            _gone().filter(track_id__in=ids).update(state=State.QUEUED, reason="", attempts=0)
+        elif kind == VECTORS_MISSING:
+            reanalyze(ids, space=Space.objects.get(name=space))
+        elif kind == UNKNOWN_TO_DATABASE:
+            get_index().delete_items(space, ids)
+        elif kind == MISSING_IN_INDEX:
+            found = Space.objects.get(name=space)
+            holdings = holdings_of(found)
+            assert holdings is not None  # noqa: S101 - only spaces with holdings drift so
+            holdings.send_again(found, ids)
+    enqueue(ANALYSE)
+
+
+def _set_aside(track_ids: list[int]) -> None:
+    """Fail the analyses of tracks whose file is gone, and find them no more until it is back."""
+    rows = TrackAnalysis.objects.filter(track_id__in=track_ids).exclude(state=State.RUNNING)
+    rows.exclude(space__state=SpaceState.RETIRED).update(
+        state=State.FAILED, reason=FILE_GONE, leased_by="", finished_at=timezone.now()
+    )
+    for space in Space.objects.filter(kind=SpaceKind.EMBEDDING).exclude(state=SpaceState.RETIRED):
+        try:
+            get_index().delete_items(space.name, track_ids)
+        except SpaceMissing:
+            continue
+
+
+def _stored(folder: str) -> Iterator[str]:
+    """Names of all files below a folder of the storage."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in files:
+        yield f"{folder}/{name}"
+    for name in folders:
+        yield from _stored(f"{folder}/{name}")
+
+
+def _is_old(name: str) -> bool:
+    """True for a file older than an hour: younger ones may be about to be claimed by a row."""
+    try:
+        return default_storage.get_modified_time(name) < timezone.now() - YOUNG
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,43 @@
+"""What the analysis does when the catalogue's tracks come, change and go; see catalog/lifecycle."""
+
+import logging
+from collections.abc import Collection
+
+from django.db import transaction
+
+from apps.analysis.models import TrackAnalysis, mark_stale
+from apps.analysis.queueing import queue_tracks
+from apps.analysis.removing import finish_removals
+from apps.analysis.sync import sync_tracks
+from apps.jobs.queue import SYNC, enqueue
+from audiosearch.engine.errors import IndexUnavailable
+
+log = logging.getLogger(__name__)
+AT_ONCE = 20
+"""Changes of so many tracks reach the index within the request; more are left to a worker."""
+
+
+def tracks_added(track_ids: Collection[int], *, wake: bool) -> None:
+    queue_tracks(track_ids, wake=wake)
+
+
+def tracks_changed(track_ids: Collection[int]) -> None:
+    mark_stale(TrackAnalysis.objects.filter(track_id__in=track_ids))
+    transaction.on_commit(lambda: _follow(track_ids))
+
+
+def _follow(track_ids: Collection[int]) -> None:
+    if len(track_ids) > AT_ONCE:
+        enqueue(SYNC)
+        return
+    try:
+        sync_tracks(track_ids)
+    except IndexUnavailable as error:
+        log.warning("the index is not updated yet, and will be: %s", error)
+
+
+def tracks_removed(track_ids: Collection[int]) -> None:
+    try:
+        finish_removals(track_ids)
+    except IndexUnavailable as error:
+        log.warning("vectors of deleted tracks remain for now: %s", error)

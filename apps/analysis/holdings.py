@@ -1,0 +1,111 @@
+"""What the vector index should hold of a space, by kind: one class and one line for each.
+
+Rebuilding, syncing and reconciling ask these classes, and so are the same for every kind.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator
+from importlib import import_module
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+
+from apps.analysis.index import track_payload
+from apps.analysis.models import Indexed, Space, SpaceKind, TrackAnalysis, mark_stale
+from apps.analysis.queueing import reanalyze
+from apps.analysis.vectors import VectorsMissing, load_vectors
+from apps.catalog.models import Track
+from apps.jobs.models import State
+from audiosearch.engine.indexes.base import Entry, Layout, TrackPayload
+
+HOLDINGS = {
+    SpaceKind.EMBEDDING: "apps.analysis.holdings.TrackHoldings",
+    SpaceKind.SPEAKER: "apps.voices.holdings.EnrolmentHoldings",
+}
+
+
+class Holdings(ABC):
+    """The rows of a space that are in the index, each an item with one or more vectors."""
+
+    layout: ClassVar[Layout]
+    item: ClassVar[str]
+    """Field of a row that is the item's id in the index."""
+
+    @abstractmethod
+    def rows(self, space: Space) -> QuerySet[Any]:
+        """The rows (of an Indexed model) that the index should hold now."""
+
+    @abstractmethod
+    def entries(self, space: Space, rows: Iterable[Any]) -> Iterator[Entry]:
+        """What the index holds of these rows; those whose vectors are gone are left out."""
+
+    @abstractmethod
+    def counts(self, space: Space) -> dict[int, int]:
+        """How many vectors the index should hold of each item."""
+
+    def unsettled(self, space: Space) -> set[int]:
+        """Items that somebody works on, of which the index may hold anything or nothing."""
+        return set()
+
+    def send_again(self, space: Space, item_ids: Collection[int]) -> None:
+        """Let the index have these items anew."""
+        mark_stale(self.rows(space).filter(**{f"{self.item}__in": item_ids}))
+
+    def known(self, space: Space, item_ids: Collection[int]) -> set[int]:
+        """Those of these items that still exist."""
+        rows = self.rows(space).filter(**{f"{self.item}__in": item_ids})
+        return set(rows.values_list(self.item, flat=True))
+
+    def prefetched(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The same rows with all that `entries` reads, in a fixed number of queries."""
+        return rows
+
+    def model(self, space: Space) -> type[Indexed]:
+        found: type[Indexed] = self.rows(space).model
+        return found
+
+
+class TrackHoldings(Holdings):
+    """Embeddings of tracks: the windows of those that are ready."""
+
+    layout = TrackPayload.layout
+    item = "track_id"
+
+    def rows(self, space: Space) -> QuerySet[TrackAnalysis]:
+        return space.analyses.filter(state=State.READY)
+
+    def prefetched(self, rows: QuerySet[TrackAnalysis]) -> QuerySet[TrackAnalysis]:
+        return rows.select_related("track").prefetch_related("track__tags")
+
+    def entries(self, space: Space, rows: Iterable[TrackAnalysis]) -> Iterator[Entry]:
+        for row in rows:
+            try:
+                vectors = load_vectors(space.name, row.track_id)
+            except VectorsMissing:
+                reanalyze([row.track_id], space=space)
+                continue
+            yield Entry(track_payload(row.track), vectors.embeddings, vectors.span_pairs)
+
+    def counts(self, space: Space) -> dict[int, int]:
+        return dict(self.rows(space).values_list("track_id", "windows"))
+
+    def unsettled(self, space: Space) -> set[int]:
+        pending = space.analyses.exclude(state=State.READY)
+        return set(pending.values_list("track_id", flat=True))
+
+    def known(self, space: Space, item_ids: Collection[int]) -> set[int]:
+        return set(Track.objects.filter(pk__in=item_ids).values_list("pk", flat=True))
+
+    def send_again(self, space: Space, item_ids: Collection[int]) -> None:
+        """By the worker, which reads the kept vectors."""
+        ready = self.rows(space).filter(track_id__in=item_ids)
+        ready.update(state=State.QUEUED)
+
+
+def holdings_of(space: Space) -> Holdings | None:
+    """What says what the index holds of a space; None when it is in no index."""
+    if space.kind not in HOLDINGS:
+        return None
+    module, _, name = HOLDINGS[SpaceKind(space.kind)].rpartition(".")
+    found: type[Holdings] = getattr(import_module(module), name)
+    return found()

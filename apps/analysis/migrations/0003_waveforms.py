@@ -1,0 +1,34 @@
+"""Waveforms were a by-product of embedding: those that are there count as analysed."""
+
+from typing import Any
+
+from django.db import migrations
+from django.utils import timezone
+
+AT_ONCE = 1_000
+
+
+def add_waveforms(apps: Any, schema_editor: Any) -> None:
+    space_model = apps.get_model("analysis", "Space")
+    if not space_model.objects.exists():
+        return  # nothing was ever analysed; the first start makes the spaces
+    now = timezone.now()
+    space, _ = space_model.objects.get_or_create(
+        name="waveform-v1",
+        defaults={"kind": "waveform", "analyzer": "waveform", "state": "active", "activated_at": now},
+    )
+    tracks = apps.get_model("catalog", "Track").objects
+    analysis = apps.get_model("analysis", "TrackAnalysis")
+    drawn = set(tracks.exclude(peaks=b"").values_list("pk", flat=True))
+    rows = (
+        analysis(track_id=pk, space=space, state="ready", finished_at=now)
+        if pk in drawn
+        else analysis(track_id=pk, space=space)
+        for pk in tracks.order_by("pk").values_list("pk", flat=True)
+    )
+    analysis.objects.bulk_create(rows, batch_size=AT_ONCE, ignore_conflicts=True)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("analysis", "0002_kinds_and_leases")]
+    operations = [migrations.RunPython(add_waveforms, migrations.RunPython.noop)]

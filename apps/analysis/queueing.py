@@ -1,0 +1,53 @@
+"""Which analyses are asked for: of new tracks, and again of those that are there."""
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from apps.analysis.models import Space, SpaceState, TrackAnalysis
+from apps.analysis.spaces import ensure_spaces, spaces_to_fill
+from apps.analysis.vectors import delete_vectors
+from apps.jobs.models import State
+from apps.jobs.queue import ANALYSE, enqueue
+from audiosearch.web.request_ids import current_request_id
+
+
+def queue_tracks(track_ids: Collection[int], *, wake: bool = True) -> None:
+    """Ask for all analyses of new tracks, in the transaction that adds them."""
+    ensure_spaces()
+    asked = current_request_id()
+    TrackAnalysis.objects.bulk_create(
+        [
+            TrackAnalysis(track_id=track_id, space=space, request_id=asked)
+            for track_id in track_ids
+            for space in spaces_to_fill()
+        ]
+    )
+    if wake:
+        transaction.on_commit(lambda: enqueue(ANALYSE))
+
+
+def reanalyze(track_ids: Collection[int], *, space: Space | None = None) -> int:
+    """Queue tracks to be analysed again from their files (for one space only, if given).
+
+    Returns how many tracks. What the index holds of them stays there until it is replaced.
+    """
+    rows = TrackAnalysis.objects.filter(track_id__in=track_ids)
+    rows = rows.exclude(state=State.RUNNING).exclude(space__state=SpaceState.RETIRED)
+    if space is not None:
+        rows = rows.filter(space=space)
+    # Before they are queued, lest a worker take what was kept for the new analysis.
+    chosen = list(rows.values_list("pk", "track_id", "space__name"))
+    for _, track_id, name in chosen:
+        delete_vectors(name, track_id)
+    TrackAnalysis.objects.filter(pk__in=[pk for pk, _, _ in chosen]).exclude(
+        state=State.RUNNING
+    ).update(
+        state=State.QUEUED,
+        reason="",
+        attempts=0,
+        leased_by="",
+        request_id=current_request_id(),
+    )
+    transaction.on_commit(lambda: enqueue(ANALYSE))
+    return len(track_ids)

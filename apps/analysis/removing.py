@@ -1,0 +1,67 @@
+"""What is left of deleted tracks: files, kept vectors and rows of the index."""
+
+from collections.abc import Collection
+
+from django.core.files.storage import default_storage
+
+from apps.analysis.index import get_index
+from apps.analysis.models import Space, SpaceKind, SpaceState
+from apps.analysis.vectors import delete_vectors, space_folder
+from apps.catalog.models import Removal
+from apps.jobs.locks import exclusive
+from audiosearch.engine.errors import Conflict, SpaceMissing
+
+
+def finish_removals(track_ids: Collection[int] | None = None) -> int:
+    """Remove what is left of deleted tracks (all, by default); returns how many were finished.
+
+    Raises IndexUnavailable; what remains is tried again by the next reconciliation.
+    """
+    removals = Removal.objects.all()
+    if track_ids is not None:
+        removals = removals.filter(pk__in=track_ids)
+    pending = list(removals)
+    if not pending:
+        return 0
+    kept = Space.objects.filter(kind=SpaceKind.EMBEDDING)
+    spaces = list(kept.values_list("name", flat=True))
+    for removal in pending:
+        default_storage.delete(removal.file_name)
+        for space in spaces:
+            delete_vectors(space, removal.track_id)
+    ids = [removal.track_id for removal in pending]
+    for space in spaces:
+        try:
+            get_index().delete_items(space, ids)
+        except SpaceMissing:
+            continue
+    Removal.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def drop_space(space: Space) -> None:
+    """Forget a retired space: its rows, its kept vectors and its place in the index.
+
+    Raises Conflict for a space that is in use or being built, and IndexUnavailable.
+    """
+    if space.state != SpaceState.RETIRED:
+        raise Conflict(f"{space.name} is {space.get_state_display().lower()}; it is not dropped.")
+    with exclusive(f"space:{space.name}", seconds=3600) as alone:
+        if not alone:
+            raise Conflict(f"{space.name} is being rebuilt; try again when that is done.")
+        get_index().drop_space(space.name)
+        space.delete()
+        _delete_folder(space_folder(space.name))
+
+
+def _delete_folder(folder: str) -> None:
+    """Everything below a folder of the storage, and the folder."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in files:
+        default_storage.delete(f"{folder}/{name}")
+    for name in folders:
+        _delete_folder(f"{folder}/{name}")
+    default_storage.delete(folder)

@@ -1,0 +1,82 @@
+"""Bringing changed payloads to the vector index, for every kind of space the same way."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db.models import QuerySet
+
+from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
+from apps.analysis.index import get_index
+from apps.analysis.models import Space, SpaceKind, mark_synced
+from audiosearch.engine.errors import SpaceMissing
+from audiosearch.engine.indexes.base import Entry
+
+ROWS = 1_000
+"""Rows asked of the database at once."""
+WINDOWS = 2_000
+"""Vectors in memory, about, before they are written."""
+
+
+def sync_changes() -> int:
+    """Bring all changed payloads to the index; returns how many rows.
+
+    Raises IndexUnavailable; what was not brought stays marked.
+    """
+    return sum(sync_space(space) for space in Space.objects.filter(kind__in=HOLDINGS))
+
+
+def sync_tracks(track_ids: Collection[int]) -> int:
+    """The same for these tracks only."""
+    spaces = Space.objects.filter(kind=SpaceKind.EMBEDDING)
+    return sum(sync_space(space, track_id__in=track_ids) for space in spaces)
+
+
+def sync_space(space: Space, **only: Any) -> int:
+    """The same for one space (the rows of a lookup only); returns how many rows."""
+    holdings = holdings_of(space)
+    if holdings is None:
+        return 0
+    stale = holdings.rows(space).filter(index_stale=True, **only)
+    pks = list(stale.values_list("pk", flat=True))
+    for start in range(0, len(pks), ROWS):
+        _sync_rows(space, holdings, stale.filter(pk__in=pks[start : start + ROWS]))
+    return len(pks)
+
+
+def _sync_rows(space: Space, holdings: Holdings, rows: QuerySet[Any]) -> None:
+    # The versions come first: what changes after this is brought by the next sync.
+    seen = dict(rows.values_list("pk", "payload_version"))
+    found = list(holdings.prefetched(rows.filter(pk__in=seen)))
+    try:
+        written = _write(space, holdings, found)
+    except SpaceMissing:
+        return  # a reconciliation rebuilds it with today's payloads
+    gone = set(written) - holdings.known(space, written)
+    if gone:  # deleted while it was written
+        get_index().delete_items(space.name, sorted(gone))
+    mark_synced(holdings.model(space), seen)
+
+
+def _write(space: Space, holdings: Holdings, rows: list[Any]) -> list[int]:
+    """Upsert in pieces of bounded memory; returns the ids of the items written."""
+    written, piece, windows = list[int](), list[Entry](), 0
+    for entry in holdings.entries(space, rows):
+        piece.append(entry)
+        windows += len(entry.embeddings)
+        if windows >= WINDOWS:
+            written += _upsert(space, holdings, piece)
+            piece, windows = [], 0
+    return written + _upsert(space, holdings, piece)
+
+
+def _upsert(space: Space, holdings: Holdings, entries: list[Entry]) -> list[int]:
+    if not entries:
+        return []
+    try:
+        get_index().upsert(space.name, entries)
+    except SpaceMissing:
+        if holdings.rows(space).filter(index_stale=False).exists():
+            raise  # it held more than this: made here, the loss would not be noticed
+        get_index().create_space(space.name, space.dimension, holdings.layout)
+        get_index().upsert(space.name, entries)
+    return [entry.payload.item_id for entry in entries]

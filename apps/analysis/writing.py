@@ -1,0 +1,149 @@
+"""Writing what was found in recordings: to the database, the storage and the index, in bulk."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import transaction
+
+from apps.analysis.index import get_index, track_payload
+from apps.analysis.leasing import tell_end
+from apps.analysis.models import Space, TrackAnalysis
+from apps.analysis.vectors import Vectors, delete_vectors, save_vectors
+from apps.catalog import id_map
+from apps.catalog.models import Track
+from apps.jobs.leases import settle
+from apps.jobs.models import State
+from audiosearch.engine.analyzers.base import Embeddings, FloatArray, Representation, Waveform
+from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
+from audiosearch.engine.indexes.base import Entry, TrackPayload
+
+MIN_TAG_PROBABILITY = 0.1
+MAX_AUTO_TAGS = 10
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An analysis that is done, and what came of it; `kept` before when its vectors are a file."""
+
+    row: TrackAnalysis
+    found: Representation
+    kept: bool = False
+
+
+@dataclass
+class Bulk:
+    """What goes to the storage and the index for one space."""
+
+    space: Space
+    unkept: list[tuple[int, Vectors]]
+    entries: list[Entry]
+    shrunk: list[int]
+    first: bool
+    """Nothing of the space is ready, so that it need not be in the index yet."""
+
+
+def prepare(finished: Sequence[Finished]) -> list[Bulk]:
+    """By space, with the tracks' fields as they are now; without tracks deleted meanwhile.
+
+    What goes to columns of the track is written here: once vectors are kept, the recording is not
+    analysed again.
+    """
+    with transaction.atomic():
+        for each in finished:
+            columns = _columns_of(each)
+            if columns:
+                Track.objects.filter(pk=each.row.track_id).update(**columns)
+    by_space: dict[Space, list[Finished]] = defaultdict(list)
+    for each in finished:
+        if isinstance(each.found, Embeddings):
+            by_space[each.row.space].append(each)
+    return [_bulk(space, group) for space, group in by_space.items()]
+
+
+def _columns_of(each: Finished) -> dict[str, object]:
+    if isinstance(each.found, Waveform):
+        return {"peaks": each.found.peaks}
+    if isinstance(each.found, Embeddings) and each.found.tag_names and not each.kept:
+        return {"auto_tags": auto_tags(each.found.tag_names, each.found.tag_probabilities)}
+    return {}
+
+
+def _bulk(space: Space, group: list[Finished]) -> Bulk:
+    ids = [each.row.track_id for each in group]
+    tracks = Track.objects.prefetch_related("tags").in_bulk(ids)
+    first = not space.analyses.filter(state=State.READY).exists()
+    bulk = Bulk(space, [], [], [], first)
+    for each in group:
+        track = tracks.get(each.row.track_id)
+        if track is None:
+            continue
+        assert isinstance(each.found, Embeddings)  # noqa: S101 - `prepare` chose them
+        vectors = Vectors(each.found.embeddings, each.found.spans)
+        bulk.entries.append(Entry(track_payload(track), vectors.embeddings, vectors.span_pairs))
+        if not each.kept:
+            bulk.unkept.append((track.pk, vectors))
+        if each.row.windows > len(vectors.spans):
+            bulk.shrunk.append(track.pk)
+    return bulk
+
+
+def write(bulks: Iterable[Bulk]) -> None:
+    """Write vectors to the storage, then to the index; in a thread, without the database.
+
+    Raises IndexUnavailable, and OSError when the storage cannot be written.
+    """
+    index = get_index()
+    for bulk in bulks:
+        name = bulk.space.name
+        for track_id, vectors in bulk.unkept:
+            save_vectors(name, track_id, vectors)
+        if not bulk.entries:
+            continue
+        try:
+            if bulk.shrunk:
+                index.delete_items(name, bulk.shrunk)
+            index.upsert(name, bulk.entries)
+        except SpaceMissing as error:
+            if not bulk.first:  # made here, it would hold this bulk only, and not be missed again
+                raise IndexUnavailable("The vector index lost its content.") from error
+            index.create_space(name, bulk.space.dimension, TrackPayload.layout)
+            index.upsert(name, bulk.entries)
+
+
+def finish(finished: Sequence[Finished]) -> None:
+    """Mark what is written as ready; take out again what was deleted meanwhile."""
+    with transaction.atomic():
+        done = [
+            each.row for each in finished if settle(each.row, State.READY, windows=_windows(each))
+        ]
+    for row in done:
+        tell_end(row, State.READY)
+    ids = {each.row.track_id for each in finished}
+    id_map.forget(ids)
+    alive = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    for each in finished:
+        if each.row.track_id not in alive and isinstance(each.found, Embeddings):
+            _forget(each.row.space.name, each.row.track_id)
+
+
+def _windows(each: Finished) -> int:
+    return len(each.found.embeddings) if isinstance(each.found, Embeddings) else 0
+
+
+def _forget(space: str, track_id: int) -> None:
+    with suppress(SpaceMissing):
+        get_index().delete_items(space, [track_id])
+    delete_vectors(space, track_id)
+
+
+def auto_tags(names: tuple[str, ...], probabilities: FloatArray) -> list[dict[str, object]]:
+    """The likeliest tags, as the track keeps them."""
+    order = np.argsort(-probabilities)[:MAX_AUTO_TAGS]
+    return [
+        {"name": names[i], "probability": round(float(probabilities[i]), 3)}
+        for i in order
+        if probabilities[i] >= MIN_TAG_PROBABILITY
+    ]

@@ -1,0 +1,50 @@
+"""Tags: free words, kept trimmed and in lower case."""
+
+import re
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.catalog import lifecycle
+from apps.catalog.models import Tag, Track
+
+MAX_TAGS = 64
+AT_ONCE = 1_000
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Tags as they are kept: trimmed, lower case, each once, at most 64 of up to 100 characters."""
+    parts = (part for tag in tags for part in tag.replace("\x00", "").split(","))
+    words = (re.sub(r"\s+", " ", part).strip().lower()[:100] for part in parts)
+    return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
+
+
+def tags_named(names: Iterable[str]) -> list[Tag]:
+    """The tags of these names, created where new."""
+    wanted = clean_tags(names)
+    Tag.objects.bulk_create([Tag(name=name) for name in wanted], ignore_conflicts=True)
+    return list(Tag.objects.filter(name__in=wanted))
+
+
+@transaction.atomic
+def rename_tag(tag: Tag) -> None:
+    """Write the new name of a tag; what carries it reaches the index by a worker."""
+    tag.save(update_fields=["name"])
+    _touch(list(Track.objects.filter(tags=tag).values_list("pk", flat=True)))
+
+
+@transaction.atomic
+def delete_tags(tags: Iterable[Tag]) -> None:
+    """Delete tags; the tracks that carry them stay, without them."""
+    pks = [tag.pk for tag in tags]
+    track_ids = list(Track.objects.filter(tags__in=pks).distinct().values_list("pk", flat=True))
+    Tag.objects.filter(pk__in=pks).delete()
+    _touch(track_ids)
+
+
+def _touch(track_ids: list[int]) -> None:
+    now = timezone.now()
+    for start in range(0, len(track_ids), AT_ONCE):
+        Track.objects.filter(pk__in=track_ids[start : start + AT_ONCE]).update(updated_at=now)
+    lifecycle.tracks_changed(track_ids)

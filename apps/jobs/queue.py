@@ -1,0 +1,21 @@
+"""Waking workers: tasks are enqueued by name, so that services never import them."""
+
+import logging
+
+from kombu.exceptions import OperationalError
+
+from audiosearch.celery import app
+
+log = logging.getLogger(__name__)
+ANALYSE = "analysis.work"
+SYNC = "analysis.sync"
+VOICES = "voices.work"
+"""What workers are woken for: to analyse, to bring changes to the index, to work on voices."""
+
+
+def enqueue(task: str) -> None:
+    """Tell a worker that there is work; when the queue is away, the next reconciliation does."""
+    try:
+        app.send_task(task)
+    except (OperationalError, OSError) as error:
+        log.warning("the queue does not answer (%s); the work waits in the database", error)

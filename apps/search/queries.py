@@ -1,0 +1,91 @@
+"""From what a search asks with, a clip or a track, to the representation that matchers compare."""
+
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from apps.analysis.models import TrackAnalysis
+from apps.analysis.turns import model_turn
+from apps.analysis.spaces import active_name
+from apps.analysis.vectors import VectorsMissing, load_vectors
+from apps.catalog.models import Track
+from apps.jobs.models import State
+from apps.search.results import SearchSettings
+from audiosearch.engine.analyzers.base import Embeddings, Encoder
+from audiosearch.engine.analyzers.clips import embed_clip
+from audiosearch.engine.analyzers.registry import load_analyzer
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.formats import SILENCE_PEAK
+from audiosearch.engine.audio.sandbox import decode, inspect
+from audiosearch.engine.errors import AudioError, SilentAudio, TooLong, TooShort
+from audiosearch.engine.matchers.sounds_alike import MAX_QUERY_WINDOWS
+
+
+class NotListenedYet(AudioError):
+    """The query track has no vectors yet."""
+
+    code = "not_listened_yet"
+    retryable = True
+
+
+class InvalidStretch(AudioError):
+    """start_ms and end_ms do not choose anything of this audio."""
+
+    code = "invalid_stretch"
+
+
+def active_encoder() -> tuple[str, Encoder]:
+    """Name of the active embedding space, and its encoder. Raises ModelUnavailable."""
+    space = active_name()
+    name = space.rpartition("-v")[0]  # a space's name is its analyzer's and the version
+    encoder = load_analyzer(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
+    if not isinstance(encoder, Encoder):
+        raise TypeError(f"{name} is no encoder.")
+    return space, encoder
+
+
+def decode_query(path: Path, rate: int, asked: SearchSettings) -> FloatArray:
+    """The stretch asked for of an audio file, (n,) float32 mono at `rate` Hz.
+
+    Raises the AudioError that says what is wrong with it.
+    """
+    start_ms, end_ms = asked.start_ms or 0, asked.end_ms
+    limit_ms = settings.MAX_QUERY_DURATION_S * 1000
+    info = inspect(path, max_duration_ms=settings.MAX_DURATION_S * 1000, thorough=False)
+    end_ms = info.duration_ms if end_ms is None else min(end_ms, info.duration_ms)
+    if start_ms >= end_ms:
+        raise InvalidStretch(
+            f"The stretch from {start_ms} to {end_ms} ms holds nothing: "
+            f"the audio lasts {info.duration_ms} ms."
+        )
+    if end_ms - start_ms > limit_ms:
+        raise TooLong(f"A query may last {limit_ms // 1000} s; choose a stretch of it.")
+    samples = decode(path, rate, start_ms=start_ms, end_ms=end_ms)
+    if len(samples) * 10 < rate:
+        raise TooShort("The stretch is too short; at least 100 ms are needed.")
+    if float(np.abs(samples).max()) <= SILENCE_PEAK:
+        raise SilentAudio("The stretch is silent; choose another.")
+    return samples
+
+
+def embed_query(samples: FloatArray, encoder: Encoder) -> Embeddings:
+    """As many windows of a query as matchers compare; waits for a turn in the model."""
+    with model_turn():
+        return embed_clip(encoder, [samples], most=MAX_QUERY_WINDOWS)
+
+
+def kept_query(space: str, track_id: int) -> Embeddings:
+    """What was kept of a track. Raises NotListenedYet."""
+    try:
+        vectors = load_vectors(space, track_id)
+    except VectorsMissing as error:
+        raise NotListenedYet(_why_not(Track.objects.get(pk=track_id), space)) from error
+    return Embeddings(vectors.embeddings, vectors.spans)
+
+
+def _why_not(track: Track, space: str) -> str:
+    row = TrackAnalysis.objects.filter(track=track, space__name=space).first()
+    if row and row.state == State.FAILED:
+        return f"“{track.title}” could not be listened to: {row.reason}"
+    return f"“{track.title}” has not been listened to yet; try again in a moment."

@@ -1,0 +1,141 @@
+"""Let the catalogue know a speaker by a recording, and forget."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.analysis.models import Space
+from apps.analysis.spaces import ensure_spaces
+from apps.catalog.models import Kind, Track
+from apps.catalog.services.adding import add_track
+from apps.catalog.services.deleting import delete_tracks
+from apps.catalog.services.editing import edit_track
+from apps.voices.audit import note
+from apps.voices.consent import consent_lasts_in, refuse_without_consent
+from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
+from apps.voices.holdings import forget_enrolments, sync_soon
+from apps.voices.models import Enrolment, Speaker, VoiceAction
+from apps.voices.recognition import Candidate, candidates_among
+from apps.voices.thresholds import point_in_force
+from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class OtherSpeaker(AudioError):
+    """The recording is enrolled for somebody else."""
+
+    code = "other_speaker"
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """The enrolment, and other speakers whose voice this could be as well."""
+
+    enrolment: Enrolment
+    sounds_like: list[Candidate]
+
+
+def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
+    """Let the catalogue know a speaker by one more recording, which becomes a track of theirs.
+
+    Raises AudioError, with what to record instead, when the recording is not good enough,
+    NoConsent, or OtherSpeaker; then nothing was kept.
+    """
+    refuse_without_consent(speaker)
+    voice = hear_voice(source)
+    refuse_poor(voice)
+    title = f"{speaker.name}, {timezone.localdate():%Y-%m-%d}"
+    track = add_track(
+        source=source, name=name, added_by=by, kind=Kind.SPEECH, fields={"title": title}
+    ).track
+    if track.speaker_id not in (None, speaker.pk):
+        raise OtherSpeaker("This very recording is already enrolled for another speaker.")
+    with transaction.atomic():
+        edit_track(track=track, changes={"speaker": speaker})
+        enrolment = _keep_enrolment(track, speaker.pk, voice, by)
+        note(VoiceAction.ENROL, by, speaker.pk, enrolment=enrolment.pk)
+    sync_soon()
+    return Enrolled(enrolment, _sounding_like(voice, speaker))
+
+
+def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
+    """Other speakers it could be; nobody while the index or a threshold is missing."""
+    try:
+        found = point_in_force(voice_space())
+        near = candidates_among(found, voice.embedding, voice.speech.net_ms)
+    except (IndexUnavailable, ModelUnavailable):
+        return []
+    point = found.at(voice.speech.net_ms)
+    return [one for one in near if one.speaker != speaker and one.score >= point.threshold]
+
+
+def reembed_enrolments(at_once: int = 50) -> int:
+    """Embed enrolled recordings that only other encoders know with the active one; how many.
+
+    Any of them: what cannot be decoded any more is noted in the log, and may not stop the others.
+    """
+    space = voice_space()
+    others = Enrolment.objects.exclude(space__name=space)
+    others = others.exclude(track__enrolments__space__name=space)
+    others = others.filter(consent_lasts_in("speaker__")).select_related("track")
+    embedded = 0
+    chosen = {row.track_id: row for row in others.order_by("?")[:at_once]}
+    for row in chosen.values():
+        try:
+            voice = hear_voice(Path(default_storage.path(str(row.track.file.name))))
+        except (AudioError, OSError) as error:
+            log.warning("enrolment %s cannot be embedded by %s: %s", row.pk, space, error)
+            continue
+        _keep_enrolment(row.track, row.speaker_id, voice, row.enrolled_by)
+        embedded += 1
+    return embedded
+
+
+def _keep_enrolment(track: Track, speaker_id: int, voice: Voice, by: Any) -> Enrolment:
+    ensure_spaces()
+    enrolment, created = Enrolment.objects.update_or_create(
+        track=track,
+        space=Space.objects.get(name=voice_space()),
+        defaults={
+            "speaker_id": speaker_id,
+            "embedding": voice.embedding.astype("<f4").tobytes(),
+            "net_ms": voice.speech.net_ms,
+            "snr_db": round(voice.speech.snr_db, 1),
+            "index_stale": True,
+            "enrolled_by": by,
+        },
+    )
+    if not created:
+        Enrolment.objects.filter(pk=enrolment.pk).update(payload_version=F("payload_version") + 1)
+    return enrolment
+
+
+def unenrol(*, enrolment: Enrolment, by: Any) -> None:
+    """Forget one recording of a speaker, vectors and audio."""
+    forget_enrolments(enrolment.track.enrolments.all())
+    number, speaker = enrolment.pk, enrolment.speaker_id
+    delete_tracks([enrolment.track_id])
+    note(VoiceAction.UNENROL, by, speaker, enrolment=number)
+
+
+def erase_speaker(*, speaker: Speaker, by: Any) -> None:
+    """Forget a speaker: enrolled recordings, vectors, name. The audit log keeps a number.
+
+    What is erased is what was enrolled, whoever a track is attributed to by now.
+    Raises IndexUnavailable before anything is deleted.
+    """
+    rows = list(speaker.enrolments.select_related("space"))
+    forget_enrolments(rows)
+    tracks = {row.track_id for row in rows}
+    delete_tracks(tracks)
+    with transaction.atomic():
+        number = speaker.pk
+        speaker.delete()
+        note(VoiceAction.ERASE, by, number, recordings=len(tracks), vectors=len(rows))

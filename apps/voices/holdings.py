@@ -1,0 +1,108 @@
+"""Enrolments in the vector index: one vector each, with speaker, groups and end of consent."""
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+
+import numpy as np
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.analysis.drift import index_drifts, repair
+from apps.analysis.holdings import Holdings
+from apps.analysis.index import get_index
+from apps.analysis.models import Space, SpaceKind, SpaceState, mark_stale
+from apps.analysis.sync import sync_space
+from apps.voices.consent import consent_end
+from apps.voices.models import Enrolment, Speaker
+from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
+from audiosearch.engine.indexes.base import Entry, EnrolmentFilter, EnrolmentPayload, Match
+
+log = logging.getLogger(__name__)
+EXEMPLARS = 100
+
+
+def embedding_of(enrolment: Enrolment) -> FloatArray:
+    """(d,) unit vector."""
+    return np.frombuffer(bytes(enrolment.embedding), dtype="<f4").astype(np.float32)
+
+
+class EnrolmentHoldings(Holdings):
+    """The vectors that speakers are known by; they are kept in the database."""
+
+    layout = EnrolmentPayload.layout
+    item = "pk"
+
+    def rows(self, space: Space) -> QuerySet[Enrolment]:
+        return space.enrolments.all()
+
+    def prefetched(self, rows: QuerySet[Enrolment]) -> QuerySet[Enrolment]:
+        return rows.select_related("speaker")
+
+    def entries(self, space: Space, rows: Iterable[Enrolment]) -> Iterator[Entry]:
+        for row in rows:
+            payload = EnrolmentPayload(
+                enrolment_id=row.pk,
+                speaker_id=row.speaker_id,
+                groups=tuple(row.speaker.groups),
+                consent_until=consent_end(row.speaker),
+            )
+            yield Entry(payload, embedding_of(row)[None], [(0, row.net_ms)])
+
+    def counts(self, space: Space) -> dict[int, int]:
+        return dict.fromkeys(self.rows(space).values_list("pk", flat=True), 1)
+
+
+def speaker_spaces() -> QuerySet[Space]:
+    """The spaces that voices are enrolled in."""
+    return Space.objects.filter(kind=SpaceKind.SPEAKER).exclude(state=SpaceState.RETIRED)
+
+
+def nearest_enrolments(space: str, embedding: FloatArray, group: str) -> list[Match]:
+    """The best enrolments of speakers whose consent lasts, best first; `item_id` is its id."""
+    where = EnrolmentFilter(
+        consent_at=int(timezone.now().timestamp()), groups=(group,) if group else ()
+    )
+    try:
+        return get_index().search(space, embedding[None], EXEMPLARS, where)
+    except SpaceMissing:
+        return []
+
+
+def sync_soon() -> None:
+    """Bring changed enrolments to the index, unless it is away: then a reconciliation does."""
+    try:
+        for space in speaker_spaces():
+            sync_space(space)
+    except IndexUnavailable as error:
+        log.warning("enrolments wait for the index: %s", error)
+
+
+def forget_enrolments(enrolments: Iterable[Enrolment]) -> None:
+    """Take them out of the index. Raises IndexUnavailable; then nothing may be deleted yet."""
+    by_space: dict[str, list[int]] = {}
+    for row in enrolments:
+        by_space.setdefault(row.space.name, []).append(row.pk)
+    for space, ids in by_space.items():
+        try:
+            get_index().delete_items(space, ids)
+        except SpaceMissing:
+            continue
+
+
+def speaker_changed(speaker: Speaker, changed: Collection[str]) -> None:
+    """Groups or consent are other ones now: the index is told at once, or soon.
+
+    changed: names of the fields; a name or a note is not in the index.
+    """
+    if {"groups", "consent_by", "consent_on", "consent_until"} & set(changed):
+        mark_stale(speaker.enrolments.all())
+        sync_soon()
+
+
+def drop_strays() -> None:
+    """Settle where the index holds other enrolments than the database. Raises IndexUnavailable."""
+    for space in speaker_spaces():
+        drifts = list(index_drifts(space))
+        if drifts:
+            repair(drifts)
