@@ -13,7 +13,7 @@ from apps.analysis.reconcile import find_drift, mend, repair
 from apps.analysis.spaces import current_space, encoder_state, progress_of, use_encoder
 from apps.catalog.admin_forms import CuratedAdmin
 from apps.catalog.models import Listening, Removal, Space, SpaceState, State
-from audiosearch.engine.analyzers.registry import encoder_names, encoder_spec
+from audiosearch.engine.analyzers.registry import analyzer_names, analyzer_spec
 from audiosearch.engine.errors import EngineError
 
 SHOWN = 50
@@ -57,9 +57,7 @@ class SpaceAdmin(CuratedAdmin):
             "title": "Status",
             "opts": Space._meta,
             "spaces": [(space, progress_of(space)) for space in _spaces()],
-            "encoders": [
-                _encoder(name) for name in encoder_names() if encoder_spec(name).hears == "sounds"
-            ],
+            "encoders": [_encoder(name) for name in analyzer_names("embedding")],
             "queue": _queue(),
             "failures": _failures(),
             "removals": Removal.objects.count(),
@@ -85,7 +83,7 @@ def _spaces() -> list[Space]:
 
 
 def _encoder(name: str) -> dict[str, Any]:
-    spec = encoder_spec(name)
+    spec = analyzer_spec(name)
     return {
         "name": name,
         "title": spec.title,

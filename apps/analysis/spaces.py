@@ -14,7 +14,7 @@ from apps.analysis.tasks import nudge
 from apps.catalog.models import Listening, Space, SpaceState, State, Track
 from apps.catalog.selectors import seen_by
 from audiosearch.engine.analyzers.base import EncoderSpec
-from audiosearch.engine.analyzers.registry import encoder_class, encoder_spec
+from audiosearch.engine.analyzers.registry import analyzer_class, encoder_spec
 from audiosearch.engine.errors import ModelUnavailable
 
 _CACHE_KEY = "default-space"
@@ -77,7 +77,7 @@ def _first_space() -> Space:
 
 def encoder_state(name: str) -> str:
     """ "ready", "needs export" or "missing"."""
-    return encoder_class(name).state(settings.MODELS_DIR)
+    return analyzer_class(name).state(settings.MODELS_DIR)
 
 
 def spec_of(space: Space) -> EncoderSpec:
@@ -97,7 +97,7 @@ def use_encoder(name: str) -> Space:
 
     Raises ModelUnavailable, with the command to run, when the encoder is not ready.
     """
-    if encoder_spec(name).hears != "sounds":
+    if encoder_spec(name).kind != "embedding":
         raise ModelUnavailable(f"The encoder {name} hears voices only; it cannot search sounds.")
     if encoder_state(name) != "ready":
         raise ModelUnavailable(

@@ -28,9 +28,10 @@ from apps.analysis.vectors import (
 )
 from apps.catalog import id_map
 from apps.catalog.models import Listening, Space, State, Track
-from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.analyzers.pipeline import Failed, Heard, Pipeline, Recording
-from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.base import Embeddings, Waveform
+from audiosearch.engine.analyzers.pipeline import Analysed, Failed, Pipeline, Recording
+from audiosearch.engine.analyzers.registry import load_analyzer
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import (
     AudioError,
     Busy,
@@ -91,6 +92,7 @@ class _Turn:
         self._pipeline = pipeline
         self._writer = writer
         self._open: dict[int, Listening] = {}
+        self._peaks: dict[int, bytes] = {}
         self._heard: list[_Heard] = []
         self._writing: list[_Heard] = []
         self._written: Future[None] | None = None
@@ -138,25 +140,34 @@ class _Turn:
         try:
             vectors = load_vectors(space.name, track.pk)
         except VectorsMissing:
-            encoder = load_encoder(space.encoder, settings.MODELS_DIR, threads=1)
+            encoder = load_analyzer(space.encoder, settings.MODELS_DIR, threads=1)
+            waveform = load_analyzer("waveform", settings.MODELS_DIR, threads=1)
             path = Path(default_storage.path(str(track.file.name)))
-            self._pipeline.add(Recording(listening.pk, path, track.duration_ms, encoder))
+            analyzers = {-listening.pk: waveform, listening.pk: encoder}
+            self._pipeline.add(Recording(path, track.duration_ms, analyzers))
         else:
             self._finish_hearing(listening, vectors, {})
 
-    def _take(self, outcome: Heard | Failed) -> None:
+    def _take(self, outcome: Analysed | Failed) -> None:
+        """The waveform, whose key is negative, comes before the embeddings."""
+        if outcome.key < 0:
+            if isinstance(outcome, Analysed) and isinstance(outcome.representation, Waveform):
+                self._peaks[-outcome.key] = outcome.representation.peaks
+            return
         listening = self._open[outcome.key]
+        peaks = self._peaks.pop(outcome.key, b"")
         if isinstance(outcome, Failed):
             if isinstance(outcome.error, Busy):
                 raise outcome.error  # that no decoder could be started is not the file's fault
             fail(self._open.pop(outcome.key), _reason(outcome.error))
             self.done += 1
             return
-        names = outcome.tag_names
-        learnt: dict[str, object] = {"peaks": outcome.peaks}
-        if names:
-            learnt["auto_tags"] = auto_tags(names, outcome.tag_probabilities)
-        self._finish_hearing(listening, Vectors(outcome.embeddings, outcome.spans), learnt)
+        found = outcome.representation
+        assert isinstance(found, Embeddings)  # noqa: S101 - spaces are of encoders
+        learnt: dict[str, object] = {"peaks": peaks}
+        if found.tag_names:
+            learnt["auto_tags"] = auto_tags(found.tag_names, found.tag_probabilities)
+        self._finish_hearing(listening, Vectors(found.embeddings, found.spans), learnt)
 
     def _finish_hearing(
         self, listening: Listening, vectors: Vectors, learnt: dict[str, object]

@@ -22,10 +22,11 @@ from apps.catalog.selectors import hidden_collections, visible_tracks
 from apps.ops.metrics import search_seconds
 from apps.search.explain import explain
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.analyzers.base import Embeddings
+from audiosearch.engine.analyzers.clips import embed_clip
 from audiosearch.engine.analyzers.registry import load_encoder
-from audiosearch.engine.analyzers.windows import cut_windows
-from audiosearch.engine.audio.decoding import SILENCE_PEAK
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.formats import SILENCE_PEAK
 from audiosearch.engine.audio.sandbox import decode, inspect
 from audiosearch.engine.errors import (
     AudioError,
@@ -37,9 +38,10 @@ from audiosearch.engine.errors import (
     TooShort,
 )
 from audiosearch.engine.indexes.base import Filter, Match
+from audiosearch.engine.matchers.registry import load_matcher
+from audiosearch.engine.matchers.sounds_alike import MAX_QUERY_WINDOWS
 
 log = logging.getLogger(__name__)
-MAX_QUERY_WINDOWS = 16
 
 
 class NotListenedYet(AudioError):
@@ -74,15 +76,15 @@ def search_by_clip(*, clip: Path, name: str, asked: SearchSettings, by: Any) -> 
         with _timed(took, "decode"):
             samples = _decode_query(clip, encoder_name, asked)
         with _timed(took, "encode"):
-            queries = _encode_query(samples, encoder_name)
-    query = {
+            query = _encode_query(samples, encoder_name)
+    told = {
         "clip": name,
         "duration_ms": len(samples) * 1000 // _rate(encoder_name),
         "space": space,
         **asked.as_json(),
     }
     where = asked.as_filter(hidden=hidden_collections(by))
-    return _find(space, queries, asked, where, query, took, began, by)
+    return _find(space, query, asked, where, told, took, began, by)
 
 
 def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
@@ -105,13 +107,13 @@ def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> Search
             with _timed(took, "decode"):
                 samples = _decode_query(path, encoder_name, asked)
             with _timed(took, "encode"):
-                queries = _encode_query(samples, encoder_name)
+                query = _encode_query(samples, encoder_name)
     else:
         with _timed(took, "decode"):
-            queries = _kept_queries(space, track_id)
-    query = {"track": track_id, "space": space, **asked.as_json()}
+            query = _kept_query(space, track_id)
+    told = {"track": track_id, "space": space, **asked.as_json()}
     where = asked.as_filter((track_id,), hidden)
-    return _find(space, queries, asked, where, query, took, began, by)
+    return _find(space, query, asked, where, told, took, began, by)
 
 
 def _card(track_id: int, by: Any) -> TrackCard:
@@ -123,27 +125,28 @@ def _card(track_id: int, by: Any) -> TrackCard:
 
 def _find(
     space: str,
-    queries: FloatArray,
+    query: Embeddings,
     asked: SearchSettings,
     where: Filter,
-    query: dict[str, object],
+    told: dict[str, object],
     took: Took,
     began: float,
     by: Any,
 ) -> SearchResult:
     with _timed(took, "index"):
-        hits = _hits(_matches(space, queries, asked.top_k, where))
+        hits = _hits(_matches(space, query, asked.top_k, where))
     if where.exclude_collection_ids:
         hits = _seen_hits(hits, by)
     explanation = None if hits else explain(space, asked, where, by)
     took.total = (time.perf_counter() - began) * 1000
     search_seconds.labels("total").observe(took.total / 1000)
-    return SearchResult(query, hits, took, explanation)
+    return SearchResult(told, hits, took, explanation)
 
 
-def _matches(space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
+def _matches(space: str, query: Embeddings, top_k: int, where: Filter) -> list[Match]:
     try:
-        return get_index().search(space, queries, top_k, where)
+        matcher = load_matcher("sounds_alike")
+        return matcher.match(query, get_index(), space, top_k=top_k, where=where)
     except SpaceMissing as error:
         if Listening.objects.filter(space__name=space, state=State.READY).exists():
             raise IndexUnavailable(
@@ -200,24 +203,19 @@ def _decode_query(path: Path, encoder_name: str, asked: SearchSettings) -> Float
     return samples
 
 
-def _encode_query(samples: FloatArray, encoder_name: str) -> FloatArray:
+def _encode_query(samples: FloatArray, encoder_name: str) -> Embeddings:
     encoder = load_encoder(encoder_name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
-    spec = encoder.spec
-    per_ms = spec.sample_rate / 1000
-    windows = cut_windows([samples], int(spec.window_ms * per_ms), int(spec.hop_ms * per_ms))
-    cut = [window.samples for window in windows]
-    chosen = _spread(len(cut))
     with model_turn():
-        return encoder.encode(np.stack([cut[i] for i in chosen])).embeddings
+        return embed_clip(encoder, [samples], most=MAX_QUERY_WINDOWS)
 
 
-def _kept_queries(space: str, track_id: int) -> FloatArray:
+def _kept_query(space: str, track_id: int) -> Embeddings:
     try:
-        embeddings = load_vectors(space, track_id).embeddings
+        kept = load_vectors(space, track_id)
     except VectorsMissing as error:
         track = Track.objects.get(pk=track_id)
         raise NotListenedYet(_why_not_listened(track, space)) from error
-    return embeddings[_spread(len(embeddings))]
+    return Embeddings(kept.embeddings, kept.spans)
 
 
 def _why_not_listened(track: Track, space: str) -> str:
@@ -225,13 +223,6 @@ def _why_not_listened(track: Track, space: str) -> str:
     if listening and listening.state == State.FAILED:
         return f"“{track.title}” could not be listened to: {listening.reason}"
     return f"“{track.title}” has not been listened to yet; try again in a moment."
-
-
-def _spread(count: int) -> list[int]:
-    """At most MAX_QUERY_WINDOWS indices spread evenly over `count` windows."""
-    return sorted(
-        set(np.linspace(0, count - 1, min(count, MAX_QUERY_WINDOWS)).astype(int).tolist())
-    )
 
 
 def warm_up() -> None:

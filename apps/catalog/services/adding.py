@@ -19,7 +19,7 @@ from apps.analysis.spaces import spaces_to_fill
 from apps.analysis.tasks import nudge
 from apps.catalog.models import Collection, Kind, Listening, Tag, Track
 from apps.catalog.selectors import visible_collections, visible_tracks
-from audiosearch.engine.audio.decoding import AudioInfo, suffix_of
+from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
 from audiosearch.engine.errors import AudioError, Conflict, TooLarge
 from audiosearch.web.request_ids import current_request_id

@@ -15,7 +15,7 @@ from django.conf import settings
 from apps.analysis.tasks import nudge
 from apps.catalog.models import Collection
 from apps.catalog.services.adding import add_track, shown_name
-from audiosearch.engine.audio.decoding import SUFFIXES
+from audiosearch.engine.audio.formats import SUFFIXES
 from audiosearch.engine.errors import EngineError, TooLarge
 
 NUDGE_EVERY = 20
