@@ -21,7 +21,8 @@ from scipy import fft
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.analyzers.embedding.features import SAMPLE_RATE, describe
 from audiosearch.engine.analyzers.embedding.spectral import CONSTANTS, DIMENSION, flatten, squash
-from audiosearch.engine.audio.decoding import SUFFIXES, decode
+from audiosearch.engine.audio.formats import SUFFIXES
+from audiosearch.engine.audio.sandbox import decode
 
 VERSIONS = 4
 SHRINKAGE = 0.5

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from audiosearch.engine.audio.decoding import SUFFIXES
+from audiosearch.engine.audio.formats import SUFFIXES
 from benchmarks.listen import synthesised
 from benchmarks.load_report import Sampler, lag_ms, show_all, spread_ms, statuses, summarise
 from benchmarks.load_traffic import SHARES, Answer, Crowd, Phase, Traffic

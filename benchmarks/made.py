@@ -1,6 +1,7 @@
 """Made catalogues: clustered unit vectors, as those of recordings are, in tracks of ten windows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +29,18 @@ def real_windows(folder: Path, count: int) -> FloatArray:
     Windows overlap by fifteen sixteenths, so that a small folder has enough.
     """
     from audiosearch.engine.analyzers.registry import load_encoder
-    from audiosearch.engine.analyzers.windows import cut_windows
-    from audiosearch.engine.audio.decoding import SUFFIXES, decode
+    from audiosearch.engine.analyzers.windows import windows_of
+    from audiosearch.engine.audio.formats import SUFFIXES
+    from audiosearch.engine.audio.sandbox import decode
 
     encoder = load_encoder("spectral", folder, threads=1)
     spec = encoder.spec
-    size = spec.window_ms * spec.sample_rate // 1000
+    dense = replace(spec, hop_ms=spec.window_ms // 16)
     vectors: list[FloatArray] = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and len(vectors) < count:
             samples = decode(path, spec.sample_rate)
-            for window in cut_windows([samples], size, size // 16):
+            for window in windows_of(dense, [samples]):
                 vectors.append(encoder.encode(window.samples[None]).embeddings[0])
     if len(vectors) < count:
         raise SystemExit(f"{folder} holds {len(vectors)} windows of audio; {count} are needed.")

@@ -41,8 +41,8 @@ def main() -> None:
             clip = synthesised(scratch, 1)[0]
             model = (
                 "from pathlib import Path; "
-                "from audiosearch.engine.analyzers.registry import load_encoder; "
-                f"load_encoder('panns_cnn14', Path({str(scratch / 'models')!r}), threads=1)"
+                "from audiosearch.engine.analyzers.registry import load_analyzer; "
+                f"load_analyzer('panns_cnn14', Path({str(scratch / 'models')!r}), threads=1)"
             )
             found = alternate(
                 options.runs,

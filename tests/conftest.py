@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from apps.analysis.vector_index import get_index
-from audiosearch.engine.analyzers.registry import ENCODERS
+from audiosearch.engine.analyzers.registry import ANALYZERS
 from tests import servers
 
 
@@ -51,8 +51,8 @@ def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
     return factory.mktemp(name) / "data"
 
 
-ENCODERS["fake"] = "tests.fake_encoder.Fake"
-ENCODERS["fake_two"] = "tests.fake_encoder.FakeTwo"
+ANALYZERS["fake"] = "tests.fake_encoder.Fake"
+ANALYZERS["fake_two"] = "tests.fake_encoder.FakeTwo"
 
 
 @pytest.fixture(autouse=True)

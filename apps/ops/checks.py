@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
 from audiosearch import environment as env
-from audiosearch.engine.analyzers.registry import encoder_class
+from audiosearch.engine.analyzers.registry import analyzer_class
 from audiosearch.engine.errors import ModelUnavailable
 
 TAG = "audiosearch"
@@ -130,7 +130,7 @@ def search_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _missing(encoder: str, role: str, number: str) -> list[CheckMessage]:
     try:
-        state = encoder_class(encoder).state(settings.MODELS_DIR)
+        state = analyzer_class(encoder).state(settings.MODELS_DIR)
     except ModelUnavailable as error:
         return [Warning(f"{role} is {encoder}. {error}", id=number)]
     if state == "ready":

@@ -11,9 +11,9 @@ from django.conf import settings
 
 from apps.analysis.vector_index import get_index
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.clips import embed_clip
 from audiosearch.engine.analyzers.registry import load_encoder
-from audiosearch.engine.analyzers.windows import cut_windows
-from audiosearch.engine.audio.decoding import stream
+from audiosearch.engine.audio.sandbox import stream
 from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.scoring.retrieval import Retrieval, leave_one_out, recall_at_k
@@ -77,13 +77,7 @@ def evaluate_retrieval(
 
 
 def _embeddings(encoder: Encoder, path: Path) -> FloatArray:
-    per_ms = encoder.spec.sample_rate / 1000
-    windows = cut_windows(
-        stream(path, encoder.spec.sample_rate),
-        int(encoder.spec.window_ms * per_ms),
-        int(encoder.spec.hop_ms * per_ms),
-    )
-    return np.concatenate([encoder.encode(w.samples[None]).embeddings for w in windows])
+    return embed_clip(encoder, stream(path, encoder.spec.sample_rate)).embeddings
 
 
 def _distances(embeddings: list[FloatArray]) -> FloatArray:

@@ -5,13 +5,13 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from audiosearch.engine.analyzers.registry import encoder_names, encoder_spec
+from audiosearch.engine.analyzers.registry import analyzer_names
 
 
 @register
 def voice_encoder_is_one(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """VOICE_ENCODER names an encoder that hears voices."""
-    voices = [name for name in encoder_names() if encoder_spec(name).hears == "voices"]
+    voices = analyzer_names("speaker")
     if settings.VOICE_ENCODER in voices:
         return []
     return [

@@ -16,7 +16,8 @@ from apps.voices.labels import Labelled
 from apps.voices.models import OperatingPoint, too_few_pairs
 from apps.voices.thresholds import MARGIN, likeness_by, pack_cohort, point_in_force
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
-from audiosearch.engine.audio.decoding import SUFFIXES, decode
+from audiosearch.engine.audio.formats import SUFFIXES
+from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import ModelUnavailable, NoSpeech, SilentAudio
 from audiosearch.engine.scoring.normalization import LEAST, Scores, score_voices, score_within
 from audiosearch.engine.scoring.verification import (

@@ -10,7 +10,7 @@ from django.conf import settings
 from apps.analysis.turns import model_turn, query_slot
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
-from audiosearch.engine.analyzers.registry import encoder_spec, load_encoder
+from audiosearch.engine.analyzers.registry import analyzer_spec, load_encoder
 from audiosearch.engine.audio.sandbox import decode, inspect
 from audiosearch.engine.errors import AudioError, ModelUnavailable
 from audiosearch.engine.voice.speech import RATE, Speech, find_speech
@@ -40,7 +40,7 @@ class Voice:
 
 def voice_space() -> str:
     """Name of the space of the voice encoder in use."""
-    return encoder_spec(settings.VOICE_ENCODER).space
+    return analyzer_spec(settings.VOICE_ENCODER).space
 
 
 def hear_voice(path: Path) -> Voice:
@@ -62,7 +62,7 @@ def voice_encoder(name: str = "") -> Encoder:
     Raises ModelUnavailable, too for an encoder that hears no voices.
     """
     name = name or settings.VOICE_ENCODER
-    if encoder_spec(name).hears != "voices":
+    if analyzer_spec(name).kind != "speaker":
         raise ModelUnavailable(f"The encoder {name} does not hear voices.")
     return load_encoder(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
 

@@ -36,8 +36,8 @@ def test_the_engine_works_without_django_torch_or_network() -> None:
     code = (
         "import sys\n"
         "import audiosearch.engine.audio.decoding, audiosearch.engine.indexes.milvus\n"
-        "from audiosearch.engine.analyzers.registry import ENCODERS, encoder_spec\n"
-        "[encoder_spec(name) for name in ENCODERS]\n"
+        "from audiosearch.engine.analyzers.registry import ANALYZERS, analyzer_spec\n"
+        "[analyzer_spec(name) for name in ANALYZERS]\n"
         "heavy = {'django', 'torch', 'pymilvus', 'librosa', 'panns_inference'}\n"
         "loaded = heavy & set(sys.modules)\n"
         "assert not loaded, loaded\n"
@@ -58,9 +58,9 @@ def test_the_web_process_never_imports_torch() -> None:
         "_encode_query(np.ones(160000, np.float32), 'spectral')\n"
         "import onnxruntime, tempfile, audiosearch.engine.analyzers.embedding.panns\n"
         "from pathlib import Path\n"
-        "from audiosearch.engine.analyzers.registry import load_encoder\n"
+        "from audiosearch.engine.analyzers.registry import load_analyzer\n"
         "with tempfile.TemporaryDirectory() as models:\n"
-        "    load_encoder('resemblyzer', Path(models), threads=1)\n"
+        "    load_analyzer('resemblyzer', Path(models), threads=1)\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

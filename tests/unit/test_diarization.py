@@ -19,7 +19,7 @@ from apps.voices.services import enrol, erase_speaker
 from apps.voices.tasks import mend
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.registry import load_analyzer
 from audiosearch.engine.voice.diarization import BLOCK_S, Likeness, Turn, diarize
 from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
@@ -49,7 +49,7 @@ def write(path: Path, samples: FloatArray) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return load_encoder("resemblyzer", tmp_path_factory.mktemp("models"), threads=1)
+    return load_analyzer("resemblyzer", tmp_path_factory.mktemp("models"), threads=1)
 
 
 def likeness() -> Likeness:

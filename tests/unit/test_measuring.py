@@ -21,9 +21,9 @@ from apps.voices.labels import read_labelled, read_speakers
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
 from apps.voices.services import enrol, erase_speaker, identify, unenrol, verify_voices
 from apps.voices.tasks import mend
-from audiosearch.engine.analyzers.registry import ENCODERS
+from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.analyzers.speaker.resemblyzer import Resemblyzer
-from audiosearch.engine.audio.decoding import decode
+from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
@@ -197,7 +197,7 @@ def test_an_encoder_that_hears_no_voices(settings: Any, tmp_path: Path) -> None:
 def test_enrolling_needs_no_threshold(
     enrolled: Enrol, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ENCODERS, "other", f"{__name__}.Other")
+    monkeypatch.setitem(ANALYZERS, "other", f"{__name__}.Other")
     settings.VOICE_ENCODER = "other"
     speaker = enrolled(31, 1)
     assert speaker.enrolments.get().space == "resemblyzer-v2"
@@ -209,7 +209,7 @@ def test_another_encoder_hears_what_is_enrolled(
     enrolled: Enrol, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = enrolled(31, 2), enrolled(34, 1)
-    monkeypatch.setitem(ENCODERS, "other", f"{__name__}.Other")
+    monkeypatch.setitem(ANALYZERS, "other", f"{__name__}.Other")
     settings.VOICE_ENCODER = "other"
     before = OperatingPoint.objects.get()
     OperatingPoint.objects.create(

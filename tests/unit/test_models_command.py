@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from apps.catalog.models import Space
 from audiosearch.engine.analyzers.base import EncoderSpec, Progress, WeightFile
-from audiosearch.engine.analyzers.registry import ENCODERS
+from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.errors import ModelUnavailable
 from tests.download_host import Host, serving
 from tests.fake_encoder import Fake
@@ -49,7 +49,7 @@ class Heavy(Fake):
 
 @pytest.fixture(autouse=True)
 def heavy(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
-    monkeypatch.setitem(ENCODERS, "heavy", f"{__name__}.Heavy")
+    monkeypatch.setitem(ANALYZERS, "heavy", f"{__name__}.Heavy")
     settings.MODELS_DIR = tmp_path / "models"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.registry import load_analyzer
 from audiosearch.engine.analyzers.speaker.resemblyzer import Resemblyzer, weights_path
 from audiosearch.engine.errors import ModelUnavailable, NoSpeech
 from audiosearch.engine.voice.speech import RATE, find_speech
@@ -23,7 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(models: Path) -> Resemblyzer:
-    found = load_encoder("resemblyzer", models, threads=1)
+    found = load_analyzer("resemblyzer", models, threads=1)
     assert isinstance(found, Resemblyzer)
     return found
 

@@ -14,9 +14,9 @@ from django.core.management import CommandError, call_command
 
 from audiosearch.engine.analyzers.registry import (
     add_trained,
-    encoder_class,
-    encoder_names,
-    load_encoder,
+    analyzer_class,
+    analyzer_names,
+    load_analyzer,
 )
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.training import trainer as training
@@ -166,17 +166,17 @@ def test_the_command_makes_an_encoder(labels: Path, tmp_path: Path) -> None:
     assert "epoch   1  loss" in out.getvalue()
     assert "VOICE_ENCODER=small_test" in out.getvalue()
     add_trained(django_settings.MODELS_DIR)
-    assert "small_test" in encoder_names()
-    spec = encoder_class("small_test").spec
-    assert (spec.space, spec.dimension, spec.hears) == ("small_test-v1", 192, "voices")
-    encoder = load_encoder("small_test", django_settings.MODELS_DIR, threads=1)
+    assert "small_test" in analyzer_names()
+    spec = analyzer_class("small_test").spec
+    assert (spec.space, spec.dimension, spec.kind) == ("small_test-v1", 192, "speaker")
+    encoder = load_analyzer("small_test", django_settings.MODELS_DIR, threads=1)
     assert encoder.encode(speak(1, 2)[None]).embeddings.shape == (1, 192)
     call_command("train_speaker", *asked, stdout=out, stderr=errors)
     add_trained(django_settings.MODELS_DIR)
-    assert encoder_class("small_test").spec.space == "small_test-v1"
+    assert analyzer_class("small_test").spec.space == "small_test-v1"
     call_command("train_speaker", *asked, "--restart", "--seed", "1", stdout=out, stderr=errors)
     add_trained(django_settings.MODELS_DIR)
-    assert encoder_class("small_test").spec.space == "small_test-v2"
+    assert analyzer_class("small_test").spec.space == "small_test-v2"
     assert not (django_settings.MODELS_DIR / "small_test" / "speech").exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.analyzers.registry import encoder_class, load_encoder
+from audiosearch.engine.analyzers.registry import analyzer_class, load_analyzer
 from audiosearch.engine.analyzers.speaker.ecapa_network import EcapaTdnn, load_speechbrain
 from audiosearch.engine.analyzers.speaker.onnx_encoder import LONGEST, RATE, SHORTEST
 from audiosearch.engine.errors import ModelUnavailable
@@ -73,7 +73,7 @@ def test_the_same_embeddings_as_speechbrain(channels: int, tmp_path: Path) -> No
 def test_ecapa_is_pulled_exported_and_hears(tmp_path: Path) -> None:
     folder = tmp_path / "ecapa"
     folder.mkdir()
-    ecapa = encoder_class("ecapa")
+    ecapa = analyzer_class("ecapa")
     assert ecapa.state(tmp_path) == "missing"
     with pytest.raises(ModelUnavailable, match="models pull ecapa"):
         ecapa(tmp_path)
@@ -81,7 +81,7 @@ def test_ecapa_is_pulled_exported_and_hears(tmp_path: Path) -> None:
     assert ecapa.state(tmp_path) == "needs export"
     assert ecapa.prepare(tmp_path, lambda *_: None)["embedding cosine"] > 0.9999
     assert ecapa.state(tmp_path) == "ready"
-    encoder = load_encoder("ecapa", tmp_path, threads=1)
+    encoder = load_analyzer("ecapa", tmp_path, threads=1)
     found = encoder.encode(sounds()).embeddings
     assert np.abs(found[:, :6] - PUBLISHED[512]).max() < 1e-4
     short = sounds()[:1, : RATE // 2]
@@ -107,11 +107,11 @@ def test_weights_that_are_not_of_ecapa(tmp_path: Path) -> None:
 def test_wavlm_says_what_its_package_says(tiny_wavlm: Path) -> None:
     import transformers
 
-    wavlm = encoder_class("wavlm")
+    wavlm = analyzer_class("wavlm")
     models = tiny_wavlm.parent
     assert wavlm.state(models) == "needs export"
     assert wavlm.prepare(models, lambda *_: None)["embedding cosine"] > 0.9999
-    encoder = load_encoder("wavlm", models, threads=1)
+    encoder = load_analyzer("wavlm", models, threads=1)
     ours = encoder.encode(sounds()).embeddings
     model = transformers.WavLMForXVector.from_pretrained(tiny_wavlm, local_files_only=True).eval()
     listen = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
@@ -126,8 +126,8 @@ def test_a_folder_that_holds_no_wavlm(tmp_path: Path) -> None:
     folder = tmp_path / "wavlm"
     folder.mkdir()
     with pytest.raises(ModelUnavailable, match="these are missing: config"):
-        encoder_class("wavlm").prepare(tmp_path, lambda *_: None)
+        analyzer_class("wavlm").prepare(tmp_path, lambda *_: None)
     for name in ("config.json", "preprocessor_config.json", "pytorch_model.bin"):
         (folder / name).write_text("{}")
     with pytest.raises(ModelUnavailable, match="does not hold"):
-        encoder_class("wavlm").prepare(tmp_path, lambda *_: None)
+        analyzer_class("wavlm").prepare(tmp_path, lambda *_: None)

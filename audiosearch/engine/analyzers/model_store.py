@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audiosearch.engine.analyzers.base import EncoderSpec, Progress, WeightFile
+from audiosearch.engine.analyzers.base import AnalyzerSpec, WeightFile
+from audiosearch.engine.arrays import Progress
 from audiosearch.engine.errors import DownloadFailed, ModelUnavailable
 
 TIMEOUT_S = 15
@@ -22,8 +23,8 @@ MANIFEST = "manifest.json"
 RANGE_REFUSED = 416
 
 
-def pull(spec: EncoderSpec, models_dir: Path, progress: Progress, *, base_url: str = "") -> None:
-    """Fetch the weight files of an encoder that are not there yet.
+def pull(spec: AnalyzerSpec, models_dir: Path, progress: Progress, *, base_url: str = "") -> None:
+    """Fetch the weight files of an analyzer that are not there yet.
 
     What a cut leaves is kept, and the next call goes on from there. `base_url` is a mirror that
     has the files by name. Raises DownloadFailed, saying what to do, and ModelUnavailable when
@@ -41,17 +42,17 @@ def pull(spec: EncoderSpec, models_dir: Path, progress: Progress, *, base_url: s
                     raise
 
 
-def missing_files(spec: EncoderSpec, models_dir: Path) -> list[str]:
-    """Names of the encoder's files that are not in place."""
+def missing_files(spec: AnalyzerSpec, models_dir: Path) -> list[str]:
+    """Names of the analyzer's files that are not in place."""
     folder = models_dir / spec.name
     return [file.name for file in spec.weights if not (folder / file.name).exists()]
 
 
-def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool = False) -> None:
+def install_file(spec: AnalyzerSpec, models_dir: Path, path: Path, *, trust: bool = False) -> None:
     """Take a weight file that was fetched by hand.
 
     `trust` accepts another file under the published one's name (your own training, say) and
-    notes it as unverified. Raises ModelUnavailable when it is not a file of this encoder.
+    notes it as unverified. Raises ModelUnavailable when it is not a file of this analyzer.
     """
     file = _file_named(spec, path)
     folder = models_dir / spec.name
@@ -70,20 +71,20 @@ def install_file(spec: EncoderSpec, models_dir: Path, path: Path, *, trust: bool
         _put_in_place(part, folder / file.name, digest, verified=digest == file.sha256)
 
 
-def unverified_files(spec: EncoderSpec, models_dir: Path) -> list[str]:
+def unverified_files(spec: AnalyzerSpec, models_dir: Path) -> list[str]:
     """Names of the files in place that are not the published ones."""
     notes = _notes(models_dir / spec.name)
     return sorted(name for name, note in notes.items() if not note["verified"])
 
 
-def size_on_disk(spec: EncoderSpec, models_dir: Path) -> int:
-    """Bytes that the files of an encoder take, parts of downloads included."""
+def size_on_disk(spec: AnalyzerSpec, models_dir: Path) -> int:
+    """Bytes that the files of an analyzer take, parts of downloads included."""
     folder = models_dir / spec.name
     return sum(path.stat().st_size for path in folder.glob("*")) if folder.exists() else 0
 
 
 def _fetch(
-    spec: EncoderSpec, file: WeightFile, folder: Path, progress: Progress, base_url: str
+    spec: AnalyzerSpec, file: WeightFile, folder: Path, progress: Progress, base_url: str
 ) -> None:
     url = f"{base_url.rstrip('/')}/{urllib.parse.quote(file.name)}" if base_url else file.url
     part = folder / f"{file.name}.part"
@@ -166,7 +167,7 @@ def _put_in_place(part: Path, final: Path, digest: str, *, verified: bool) -> No
     _note(final.parent, final.name, digest, verified=verified)
 
 
-def _advice(spec: EncoderSpec, file: WeightFile, url: str, error: Exception) -> str:
+def _advice(spec: AnalyzerSpec, file: WeightFile, url: str, error: Exception) -> str:
     return (
         f"{file.name} could not be fetched from {url} ({getattr(error, 'reason', error)}). "
         f"Try again to go on from there; without a network here, fetch it elsewhere, copy it "
@@ -174,8 +175,8 @@ def _advice(spec: EncoderSpec, file: WeightFile, url: str, error: Exception) -> 
     )
 
 
-def _file_named(spec: EncoderSpec, path: Path) -> WeightFile:
-    """Which of the encoder's files this is: by its name, else by its size, else by its ending."""
+def _file_named(spec: AnalyzerSpec, path: Path) -> WeightFile:
+    """Which of the analyzer's files this is: by its name, else by its size, else by its ending."""
     for same in (
         lambda file: file.name == path.name,
         lambda file: file.size == path.stat().st_size,

@@ -1,102 +1,127 @@
-"""Hearing several recordings at once: they are decoded in threads while the model encodes."""
+"""Analysing several recordings at once: each is decoded once for all of its analyzers.
 
+Recordings are decoded in threads, which feed the stream analyzers, while encoders embed in others.
+"""
+
+from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Semaphore
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audiosearch.engine.analyzers.base import Encoded, Encoder, FloatArray
-from audiosearch.engine.analyzers.windows import PeakMeter, Window, cut_windows
-from audiosearch.engine.audio.sandbox import stream
+from audiosearch.engine.analyzers.base import (
+    Analyzer,
+    Encoded,
+    Encoder,
+    Representation,
+    Stream,
+    StreamAnalyzer,
+)
+from audiosearch.engine.analyzers.clips import BATCH_WINDOWS, EmbeddingsBuilder
+from audiosearch.engine.analyzers.windows import Window, WindowCutter
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.sandbox import stream_rates
 from audiosearch.engine.errors import CorruptAudio
 
-BATCH_WINDOWS = 8
-"""Windows in the model at once, by all workers together; of Cnn14, 1.3 MB of samples each."""
+ANY_RATE = 16_000
+"""Hz, for analyzers that take any rate when no other asks for one."""
 POLL_S = 0.2
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A file to hear with an encoder; `key` is the caller's name for it."""
+    """A file and what is to analyse it: by the caller's key for each analysis, unique among all."""
 
-    key: int
     path: Path
     duration_ms: int
-    encoder: Encoder
+    analyzers: Mapping[int, Analyzer]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What hearing a recording gave.
-
-    embeddings: (n, dimension) float32 of unit length; spans: (n, 2) int64, start and end in ms;
-    peaks: of the waveform, see PeakMeter. tag_probabilities: (len(tag_names),) float32, the highest
-    of each tag in any window; empty when the encoder gives none.
-    """
+class Analysed:
+    """An analysis that succeeded, and what it gave."""
 
     key: int
-    embeddings: FloatArray
-    spans: NDArray[np.int64]
-    peaks: bytes
-    tag_names: tuple[str, ...]
-    tag_probabilities: FloatArray
+    representation: Representation
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A recording that could not be heard, and why."""
+    """An analysis that failed, and why."""
 
     key: int
     error: Exception
 
 
-@dataclass(eq=False)
-class _Hearing:
-    """A recording that is open: what is known of it so far."""
+class _Analysis(ABC):
+    """One analyzer on its way through one recording.
 
-    recording: Recording
-    meter: PeakMeter
-    windows: list[tuple[int, int, FloatArray]] = field(default_factory=list)
-    likeliest: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
-    unheard: int = 0
-    decoded: bool = False
-    error: Exception | None = None
+    The thread that decodes feeds it; the counts and flags are the caller's thread's to write.
+    """
 
-    def learn(self, window: Window, heard: Encoded) -> None:
-        """Take in what was heard in one window."""
-        end = window.start + len(window.samples)
-        self.windows.append((window.start, end, heard.embeddings))
-        tags = heard.tag_probabilities
-        if tags is not None:
-            self.likeliest = np.maximum(self.likeliest, tags) if len(self.likeliest) else tags
+    def __init__(self, key: int, rate: int) -> None:
+        self.key, self.rate = key, rate
+        self.unencoded = 0
+        self.decoded = self.settled = False
 
-    def result(self) -> Heard | Failed:
-        recording, error = self.recording, self.error
-        if error is None and not self.windows:
-            error = CorruptAudio("The file is damaged: no sound could be decoded from it.")
-        if error is not None:
-            return Failed(recording.key, error)
-        rate = recording.encoder.spec.sample_rate
-        self.windows.sort(key=lambda window: window[0])
-        spans = [(start * 1000 // rate, end * 1000 // rate) for start, end, _ in self.windows]
-        return Heard(
-            recording.key,
-            np.stack([embedding for _, _, embedding in self.windows]),
-            np.array(spans, np.int64),
-            self.meter.peaks(),
-            recording.encoder.tag_names,
-            self.likeliest,
-        )
+    @abstractmethod
+    def feed(self, block: FloatArray) -> Iterable["_Piece"]:
+        """Take the next samples; returns what is to be encoded."""
+
+    @abstractmethod
+    def finish(self) -> Iterable["_Piece"]:
+        """Take the end of the recording; returns what is to be encoded still."""
+
+    @abstractmethod
+    def result(self) -> Representation:
+        """What came of it, once all is encoded."""
 
 
-_Batch = list[tuple[_Hearing, Window]]
+class _Streaming(_Analysis):
+    def __init__(self, key: int, analyzer: StreamAnalyzer, rate: int, duration_ms: int) -> None:
+        super().__init__(key, rate)
+        self._begin = partial(analyzer.begin, duration_ms, rate)
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return self._begin()
+
+    def feed(self, block: FloatArray) -> Iterable["_Piece"]:
+        self._stream.feed(block)
+        return ()
+
+    def finish(self) -> Iterable["_Piece"]:
+        self._result = self._stream.finish()
+        return ()
+
+    def result(self) -> Representation:
+        return self._result
+
+
+class _Encoding(_Analysis):
+    def __init__(self, key: int, encoder: Encoder) -> None:
+        super().__init__(key, encoder.spec.sample_rate)
+        self.encoder = encoder
+        self.builder = EmbeddingsBuilder(encoder)
+        self._cutter = WindowCutter(encoder.spec)
+
+    def feed(self, block: FloatArray) -> Iterable["_Piece"]:
+        return ((self, window) for window in self._cutter.feed(block))
+
+    def finish(self) -> Iterable["_Piece"]:
+        return ((self, window) for window in self._cutter.finish())
+
+    def result(self) -> Representation:
+        return self.builder.build()
+
+
+_Piece = tuple[_Encoding, Window]
 
 
 class Pipeline:
@@ -115,8 +140,8 @@ class Pipeline:
         self._batch_windows = max(BATCH_WINDOWS // workers, 1)
         self._room = Semaphore(BATCH_WINDOWS + 2 * workers)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._ready: dict[tuple[int, int], _Batch] = defaultdict(list)
-        self._open: set[_Hearing] = set()
+        self._ready: dict[tuple[int, int], list[_Piece]] = defaultdict(list)
+        self._outcomes: list[Analysed | Failed] = []
         self._stopped = Event()
 
     def __enter__(self) -> "Pipeline":
@@ -130,13 +155,14 @@ class Pipeline:
 
     def add(self, recording: Recording) -> None:
         """Begin to decode a recording."""
-        expected = recording.duration_ms * recording.encoder.spec.sample_rate // 1000
-        hearing = _Hearing(recording, PeakMeter(expected))
-        self._open.add(hearing)
-        self._decoders.submit(self._decode, hearing)
+        self._decoders.submit(self._decode, recording.path, _analyses_of(recording))
 
-    def step(self, timeout_s: float = POLL_S) -> list[Heard | Failed]:
-        """Go on, waiting `timeout_s` at most for something to do; returns what is finished."""
+    def step(self, timeout_s: float = POLL_S) -> list[Analysed | Failed]:
+        """Go on, waiting `timeout_s` at most for something to do; returns what is settled.
+
+        Each key is told once, as soon as it is known. A file that cannot be decoded fails all of
+        its analyses; an analyzer that raises fails its own.
+        """
         try:
             self._inbox.get(timeout=timeout_s)()
             while True:
@@ -145,71 +171,108 @@ class Pipeline:
             pass
         while self._idle and self._ready:
             kind = next(iter(self._ready))
-            windows = self._ready.pop(kind)
-            if windows[self._batch_windows :]:
-                self._ready[kind] = windows[self._batch_windows :]
+            pieces = self._ready.pop(kind)
+            if pieces[self._batch_windows :]:
+                self._ready[kind] = pieces[self._batch_windows :]
             self._idle -= 1
-            self._encoders.submit(self._encode, windows[: self._batch_windows])
-        finished = [one for one in self._open if one.decoded and not one.unheard]
-        self._open.difference_update(finished)
-        return [hearing.result() for hearing in finished]
+            self._encoders.submit(self._encode, pieces[: self._batch_windows])
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
 
-    def _decode(self, hearing: _Hearing) -> None:
-        """In a thread: cut the recording into windows, and put each into the inbox."""
-        spec = hearing.recording.encoder.spec
-        per_ms = spec.sample_rate / 1000
-        error = None
+    def _decode(self, path: Path, analyses: list[_Analysis]) -> None:
+        """In a thread: feed the recording to its analyses until the end, or until none is left."""
+        sounded = False
         try:
-            blocks = hearing.meter.pass_through(stream(hearing.recording.path, spec.sample_rate))
-            for window in cut_windows(
-                blocks, int(spec.window_ms * per_ms), int(spec.hop_ms * per_ms)
-            ):
+            for rate, block in stream_rates(path, sorted({one.rate for one in analyses})):
+                sounded = sounded or len(block) > 0
+                analyses = [
+                    one
+                    for one in analyses
+                    if one.rate != rate or self._goes_on(one, partial(one.feed, block))
+                ]
+                if not analyses or self._stopped.is_set():
+                    return
+            if not sounded:
+                raise CorruptAudio("The file is damaged: no sound could be decoded from it.")
+        except Exception as error:  # noqa: BLE001 - the caller has it from step()
+            for one in analyses:
+                self._inbox.put(partial(self._settle, one, Failed(one.key, error)))
+            return
+        for one in analyses:
+            if self._goes_on(one, one.finish):
+                self._inbox.put(partial(self._decoded_all, one))
+
+    def _goes_on(self, analysis: _Analysis, take: Callable[[], Iterable[_Piece]]) -> bool:
+        """In a thread: let an analysis take something; False when it has failed or is given up."""
+        try:
+            for piece in take():
                 while not self._room.acquire(timeout=POLL_S):
                     if self._stopped.is_set():
-                        return
-                if hearing.error:
-                    self._room.release()
-                    break
-                self._inbox.put(partial(self._decoded_window, hearing, window))
-        except Exception as found:  # noqa: BLE001 - the caller has it from step()
-            error = found
-        self._inbox.put(partial(self._decoded_all, hearing, error))
+                        return False
+                self._inbox.put(partial(self._decoded_piece, piece))
+        except Exception as error:  # noqa: BLE001 - the caller has it from step()
+            self._inbox.put(partial(self._settle, analysis, Failed(analysis.key, error)))
+            return False
+        return not analysis.settled
 
-    def _decoded_window(self, hearing: _Hearing, window: Window) -> None:
-        hearing.unheard += 1
-        kind = id(hearing.recording.encoder), len(window.samples)
-        self._ready[kind].append((hearing, window))
+    def _decoded_piece(self, piece: _Piece) -> None:
+        analysis, window = piece
+        analysis.unencoded += 1
+        self._ready[id(analysis.encoder), len(window.samples)].append(piece)
 
-    def _decoded_all(self, hearing: _Hearing, error: Exception | None) -> None:
-        hearing.decoded = True
-        hearing.error = hearing.error or error
+    def _decoded_all(self, analysis: _Analysis) -> None:
+        analysis.decoded = True
+        self._settle_when_done(analysis)
 
-    def _encode(self, batch: _Batch) -> None:
-        """In a thread: encode windows of one length with one encoder."""
+    def _encode(self, batch: list[_Piece]) -> None:
+        """In a thread: embed windows of one length with one encoder."""
         self._inbox.put(partial(self._encoded, batch, _encode(batch)))
 
-    def _encoded(self, batch: _Batch, answers: list[Encoded | Exception]) -> None:
+    def _encoded(self, batch: list[_Piece], answers: list[Encoded | Exception]) -> None:
         self._idle += 1
-        for (hearing, window), answer in zip(batch, answers, strict=True):
+        for (analysis, window), answer in zip(batch, answers, strict=True):
             self._room.release()
-            hearing.unheard -= 1
+            analysis.unencoded -= 1
             if isinstance(answer, Exception):
-                hearing.error = answer
+                self._settle(analysis, Failed(analysis.key, answer))
             else:
-                hearing.learn(window, answer)
+                analysis.builder.add([window], answer)
+                self._settle_when_done(analysis)
+
+    def _settle_when_done(self, analysis: _Analysis) -> None:
+        if analysis.decoded and not analysis.unencoded and not analysis.settled:
+            self._settle(analysis, Analysed(analysis.key, analysis.result()))
+
+    def _settle(self, analysis: _Analysis, outcome: Analysed | Failed) -> None:
+        if not analysis.settled:
+            analysis.settled = True
+            self._outcomes.append(outcome)
 
 
-def _encode(batch: _Batch) -> list[Encoded | Exception]:
-    """For each window what the encoder heard in it, or why it could not."""
-    encoder = batch[0][0].recording.encoder
+def _analyses_of(recording: Recording) -> list[_Analysis]:
+    rates = [analyzer.spec.sample_rate for analyzer in recording.analyzers.values()]
+    shared = min(filter(None, rates), default=ANY_RATE)
+    analyses: list[_Analysis] = []
+    for key, analyzer in recording.analyzers.items():
+        if isinstance(analyzer, Encoder):
+            analyses.append(_Encoding(key, analyzer))
+        elif isinstance(analyzer, StreamAnalyzer):
+            rate = analyzer.spec.sample_rate or shared
+            analyses.append(_Streaming(key, analyzer, rate, recording.duration_ms))
+    return analyses
+
+
+def _encode(batch: list[_Piece]) -> list[Encoded | Exception]:
+    """For each window what the encoder made of it, or why it could not."""
+    encoder = batch[0][0].encoder
     try:
         found = encoder.encode(np.stack([window.samples for _, window in batch]))
     except Exception as error:  # noqa: BLE001 - the caller has it from step()
         if len(batch) == 1:
             return [error]
-        return [answer for one in batch for answer in _encode([one])]
+        return [answer for piece in batch for answer in _encode([piece])]
     tags = found.tag_probabilities
     return [
-        Encoded(embedding, None if tags is None else tags[number])
-        for number, embedding in enumerate(found.embeddings)
+        Encoded(found.embeddings[n : n + 1], None if tags is None else tags[n : n + 1])
+        for n in range(len(batch))
     ]

@@ -1,4 +1,4 @@
-"""The registry of encoders: one line each, imported on first use."""
+"""The registry of analyzers: one line each, imported on first use."""
 
 import os
 from collections import defaultdict
@@ -7,15 +7,16 @@ from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
-from audiosearch.engine.analyzers.base import Encoder, EncoderSpec
+from audiosearch.engine.analyzers.base import Analyzer, AnalyzerSpec, Encoder, EncoderSpec
 from audiosearch.engine.errors import ModelUnavailable
 
-ENCODERS = {
+ANALYZERS = {
     "spectral": "audiosearch.engine.analyzers.embedding.spectral.Spectral",
     "panns_cnn14": "audiosearch.engine.analyzers.embedding.panns.Cnn14",
     "resemblyzer": "audiosearch.engine.analyzers.speaker.resemblyzer.Resemblyzer",
     "ecapa": "audiosearch.engine.analyzers.speaker.ecapa.Ecapa",
     "wavlm": "audiosearch.engine.analyzers.speaker.wavlm.WavLm",
+    "waveform": "audiosearch.engine.analyzers.waveform.peaks.WaveformPeaks",
 }
 
 # Since 1.29 ONNX Runtime reports to Microsoft which models are loaded, and keeps an identifier in
@@ -34,34 +35,51 @@ def add_trained(models_dir: Path) -> None:
         _trained[path.parent.name] = trained_encoder(path.parent)
 
 
-def encoder_names() -> list[str]:
-    """Names of all encoders, those trained here last."""
-    return [*ENCODERS, *sorted(_trained)]
+def analyzer_names(kind: str | None = None) -> list[str]:
+    """Names of all analyzers, or of those of one kind; those trained here last."""
+    names = [*ANALYZERS, *sorted(_trained)]
+    return [name for name in names if kind is None or analyzer_spec(name).kind == kind]
 
 
-def encoder_class(name: str) -> type[Encoder]:
-    """The encoder class registered under `name`; raises ModelUnavailable for an unknown name."""
+def analyzer_class(name: str) -> type[Analyzer]:
+    """The class registered under `name`; raises ModelUnavailable for an unknown name."""
     if name in _trained:
         return _trained[name]
-    if name not in ENCODERS:
-        known = ", ".join(encoder_names())
-        raise ModelUnavailable(f'There is no encoder "{name}". Known encoders: {known}.')
-    module, _, attribute = ENCODERS[name].rpartition(".")
-    found: type[Encoder] = getattr(import_module(module), attribute)
+    if name not in ANALYZERS:
+        known = ", ".join(analyzer_names())
+        raise ModelUnavailable(f'There is no analyzer "{name}". Known analyzers: {known}.')
+    module, _, attribute = ANALYZERS[name].rpartition(".")
+    found: type[Analyzer] = getattr(import_module(module), attribute)
     return found
 
 
+def analyzer_spec(name: str) -> AnalyzerSpec:
+    """The declared face of an analyzer, without loading its model."""
+    return analyzer_class(name).spec
+
+
 def encoder_spec(name: str) -> EncoderSpec:
-    """The declared face of an encoder, without loading its model."""
-    return encoder_class(name).spec
+    """`analyzer_spec` of an encoder; raises ModelUnavailable for an analyzer that is none."""
+    spec = analyzer_spec(name)
+    if not isinstance(spec, EncoderSpec):
+        raise ModelUnavailable(f'The analyzer "{name}" gives no embeddings.')
+    return spec
 
 
-def load_encoder(name: str, models_dir: Path, *, threads: int = 0) -> Encoder:
-    """The warm encoder of this process: loaded once, under a lock of its own, and shared."""
+def load_analyzer(name: str, models_dir: Path, *, threads: int = 0) -> Analyzer:
+    """The warm analyzer of this process: loaded once, under a lock of its own, and shared."""
     with _loading[name]:
         return _load(name, models_dir, threads)
 
 
-@lru_cache(maxsize=4)
-def _load(name: str, models_dir: Path, threads: int) -> Encoder:
-    return encoder_class(name)(models_dir, threads=threads)
+def load_encoder(name: str, models_dir: Path, *, threads: int = 0) -> Encoder:
+    """`load_analyzer` of an encoder; raises ModelUnavailable for an analyzer that is none."""
+    encoder = load_analyzer(name, models_dir, threads=threads)
+    if not isinstance(encoder, Encoder):
+        raise ModelUnavailable(f'The analyzer "{name}" gives no embeddings.')
+    return encoder
+
+
+@lru_cache(maxsize=8)
+def _load(name: str, models_dir: Path, threads: int) -> Analyzer:
+    return analyzer_class(name)(models_dir, threads=threads)

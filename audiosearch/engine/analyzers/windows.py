@@ -1,13 +1,12 @@
-"""What is made of decoded audio as it passes: windows to encode, and the peaks of the waveform."""
+"""The windowing rule: which stretches of a recording an encoder embeds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import FloatArray
-
-PEAK_BUCKETS = 1000
+from audiosearch.engine.analyzers.base import EncoderSpec
+from audiosearch.engine.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -18,47 +17,46 @@ class Window:
     samples: FloatArray
 
 
-def cut_windows(blocks: Iterable[FloatArray], window: int, hop: int) -> Iterator[Window]:
-    """Windows of `window` samples every `hop`, and one more that ends with the audio.
+class WindowCutter:
+    """Cuts audio into windows as it passes: one every hop, and one more that ends with the audio.
 
-    Audio no longer than a window comes as one window, as long as it is; nothing is padded.
+    Audio no longer than a window is one window, as long as it is; nothing is padded. So all windows
+    of one recording are of one length.
     """
-    buffer = np.zeros(0, np.float32)
-    dropped = buffer
-    start = 0
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        per_ms = spec.sample_rate / 1000
+        self._window, self._hop = int(spec.window_ms * per_ms), int(spec.hop_ms * per_ms)
+        self._buffer = self._dropped = np.zeros(0, np.float32)
+        self._start = 0
+
+    def feed(self, block: FloatArray) -> Iterator[Window]:
+        """The windows that are whole with these samples."""
+        self._buffer = np.concatenate([self._buffer, block])
+        while len(self._buffer) >= self._window:
+            window = Window(self._start, self._buffer[: self._window])
+            self._dropped, self._buffer = self._buffer[: self._hop], self._buffer[self._hop :]
+            self._start += self._hop
+            yield window
+
+    def finish(self) -> Iterator[Window]:
+        """The window that ends with the audio, unless it has come already."""
+        if self._start == 0 and len(self._buffer):
+            yield Window(0, self._buffer)
+        elif self._start and len(self._buffer) > self._window - self._hop:
+            missing = self._window - len(self._buffer)
+            tail = np.concatenate([self._dropped[len(self._dropped) - missing :], self._buffer])
+            yield Window(self._start - missing, tail)
+
+
+def windows_of(spec: EncoderSpec, blocks: Iterable[FloatArray]) -> Iterator[Window]:
+    """The windows that an encoder embeds of the audio that comes in these blocks, at its rate."""
+    cutter = WindowCutter(spec)
     for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        while len(buffer) >= window:
-            yield Window(start, buffer[:window])
-            dropped, buffer = buffer[:hop], buffer[hop:]
-            start += hop
-    if start == 0 and len(buffer):
-        yield Window(0, buffer)
-    elif start and len(buffer) > window - hop:
-        missing = window - len(buffer)
-        tail = np.concatenate([dropped[len(dropped) - missing :], buffer])
-        yield Window(start - missing, tail)
+        yield from cutter.feed(block)
+    yield from cutter.finish()
 
 
-class PeakMeter:
-    """The waveform in at most 1,000 absolute peaks, one byte each, measured as the audio passes."""
-
-    def __init__(self, expected_samples: int) -> None:
-        self._per_bucket = max(1, -(-expected_samples // PEAK_BUCKETS))
-        self._buckets = np.zeros(PEAK_BUCKETS, np.float32)
-        self._seen = 0
-
-    def pass_through(self, blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
-        """Yield the blocks unchanged while measuring them."""
-        for block in blocks:
-            index = (self._seen + np.arange(len(block))) // self._per_bucket
-            np.maximum.at(self._buckets, np.minimum(index, PEAK_BUCKETS - 1), np.abs(block))
-            self._seen += len(block)
-            yield block
-
-    def peaks(self) -> bytes:
-        """One byte per bucket: 0 is silence, 255 the loudest sample of this audio."""
-        used = min(PEAK_BUCKETS, -(-self._seen // self._per_bucket))
-        values = self._buckets[:used]
-        loudest = float(values.max(initial=0.0))
-        return (values * (255 / loudest if loudest else 0)).round().astype(np.uint8).tobytes()
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` indices spread evenly over `count` windows, in order."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))

@@ -1,8 +1,7 @@
-"""Any audio file -> mono float32 at a rate. The only decoder in the project."""
+"""Any audio file -> mono float32 blocks at any rates; for the decoder process only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 import soxr
 from av.error import FFmpegError
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, sniff
 from audiosearch.engine.errors import (
     CorruptAudio,
     EmptyAudio,
@@ -22,67 +22,11 @@ from audiosearch.engine.errors import (
 )
 
 MIN_DURATION_MS = 100
-SILENCE_PEAK = 10 ** (-72 / 20)  # -72 dBFS, about eight steps of 16-bit audio
 LOUDEST = 1e6  # full scale is 1; beyond lie only damaged floats, which overflow in the resampler
 FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
 MIN_DECODED_SHARE = 0.5
 MAX_CHANNELS = 64
 SAMPLE_RATES = range(1000, 768_000 + 1)
-FORMATS = "WAV, FLAC, MP3, Ogg Vorbis, Opus, M4A/AAC, AIFF, WebM or MP4"
-SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".wave",
-        ".flac",
-        ".mp3",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".m4a",
-        ".aac",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".webm",
-        ".mp4",
-    ]
-)
-
-
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a file is: duration in milliseconds, sample rate in Hz, and its own tags."""
-
-    format: str
-    duration_ms: int
-    sample_rate: int
-    channels: int
-    tags: dict[str, str] = field(default_factory=dict)
-
-
-def sniff(head: bytes) -> str | None:
-    """The demuxer for a file that begins with `head` (12 bytes or more), told by content alone.
-
-    Naming the demuxer keeps FFmpeg from guessing, so playlists and other formats that open
-    further files or addresses are never tried.
-    """
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-        return "wav"
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return "aiff"
-    if head[4:8] == b"ftyp":
-        return "mov"
-    for magic, demuxer in (
-        (b"fLaC", "flac"),
-        (b"OggS", "ogg"),
-        (b"\x1a\x45\xdf\xa3", "matroska"),
-        (b"ID3", "mp3"),
-    ):
-        if head.startswith(magic):
-            return demuxer
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        return "aac" if head[1] & 0x06 == 0 else "mp3"
-    return None
 
 
 @contextmanager
@@ -211,38 +155,31 @@ def _samples_before(frame: Any, stream: Any, start_ms: int, rate: int) -> int:
     return max(0, round((start_ms / 1000 - max(0.0, first)) * rate))
 
 
-def stream(
-    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
-) -> Iterator[FloatArray]:
+def stream_rates(
+    path: Path, sample_rates: Sequence[int], *, start_ms: int = 0, end_ms: int | None = None
+) -> Iterator[tuple[int, FloatArray]]:
     """The audio of a file as successive mono blocks of about a second, in constant memory.
 
-    Yields (samples,) float32 at `sample_rate` Hz, between start_ms and end_ms.
+    Yields (rate, samples (n,) float32) between start_ms and end_ms: each block once for every rate
+    (Hz) of `sample_rates`, in their order. The file is decoded once, whatever their number.
     Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
     """
     with _opened(path) as (container, source):
-        rate = source.codec_context.sample_rate
-        left = None if end_ms is None else (end_ms - start_ms) * rate // 1000
-        resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+        native = source.codec_context.sample_rate
+        left = None if end_ms is None else (end_ms - start_ms) * native // 1000
+        resamplers = [
+            (rate, soxr.ResampleStream(native, rate, 1, dtype="float32", quality="HQ"))
+            for rate in sample_rates
+        ]
         for block in _native(container, source, start_ms):
             if left is not None:
                 block, left = block[:left], max(0, left - len(block))
-            yield resampler.resample_chunk(block)
+            for rate, resampler in resamplers:
+                yield rate, resampler.resample_chunk(block)
             if left == 0:
                 break
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def decode(
-    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
-) -> FloatArray:
-    """The audio of a file, or of a stretch of it, whole: (samples,) mono float32.
-
-    Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
-    """
-    samples = np.concatenate(list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms)))
-    if not len(samples):
-        raise CorruptAudio("No sound could be decoded from the file.")
-    return samples
+        for rate, resampler in resamplers:
+            yield rate, resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def inspect(
@@ -334,12 +271,6 @@ def _format_name(container: Any, source: Any) -> str:
     if demuxer == "matroska":
         return f"WebM {codec}"
     return "MP4" if container.streams.video else f"M4A {codec}"
-
-
-def suffix_of(name: str) -> str:
-    """The suffix that files of a format (AudioInfo's) have, whatever theirs is: ".flac"."""
-    kind = name.partition(" ")[0].lower()
-    return {"opus": ".ogg"}.get(kind, f".{kind}")
 
 
 def _tags(container: Any, source: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The decoder where it can be killed: files are read in processes of their own.
+"""The only way to samples: files are decoded in processes of their own, which can be killed.
 
 FFmpeg reads what strangers send, in C. A file that crashes it, hangs it or asks for too much memory
 ends its decoder and is refused; the caller lives on. A decoder reads one file at a time, and the
@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from typing import Any
@@ -19,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from audiosearch.engine import errors
-from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.audio.decoding import AudioInfo
-from audiosearch.engine.audio.worker import HEADER
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.formats import AudioInfo
+from audiosearch.engine.audio.messages import HEADER
 from audiosearch.engine.errors import AudioError, Busy, CorruptAudio
 
 STALL_S = 20
@@ -38,25 +39,44 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
-    """`audio.inspect` in another process; CorruptAudio when the file breaks the decoder."""
+    """What a file is, after making sure that it can be decoded.
+
+    Files up to ten minutes (and files that do not say how long they are) are decoded whole,
+    longer ones until something sounds; thorough=False always stops there.
+    Raises the AudioError that says what is wrong: unsupported, empty, corrupt (also when the file
+    breaks the decoder), too short, too long or silent; and Busy.
+    """
     asked = {"max_duration_ms": max_duration_ms, "thorough": thorough}
     told = b"".join(_answers("inspect", path, asked))
     return AudioInfo(**json.loads(told))
 
 
+def stream_rates(
+    path: Path, sample_rates: Sequence[int], *, start_ms: int = 0, end_ms: int | None = None
+) -> Iterator[tuple[int, FloatArray]]:
+    """The audio of a file as successive mono blocks of about a second, at several rates at once.
+
+    Yields (rate, samples (n,) float32) between start_ms and end_ms: each block once for every rate
+    (Hz) of `sample_rates`, in their order. The file is decoded once, whatever their number.
+    Raises UnsupportedAudio, EmptyAudio, CorruptAudio (also when the file breaks the decoder), Busy.
+    """
+    asked = {"sample_rates": sample_rates, "start_ms": start_ms, "end_ms": end_ms}
+    for rate, block in zip(cycle(sample_rates), _answers("stream", path, asked), strict=False):
+        yield rate, np.frombuffer(block, np.float32)
+
+
 def stream(
     path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
 ) -> Iterator[FloatArray]:
-    """`audio.stream` in another process; CorruptAudio when the file breaks the decoder."""
-    asked = {"sample_rate": sample_rate, "start_ms": start_ms, "end_ms": end_ms}
-    for block in _answers("stream", path, asked):
-        yield np.frombuffer(block, np.float32)
+    """`stream_rates` for one rate: (samples,) float32 blocks."""
+    for _, block in stream_rates(path, (sample_rate,), start_ms=start_ms, end_ms=end_ms):
+        yield block
 
 
 def decode(
     path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
 ) -> FloatArray:
-    """`audio.decode` in another process; CorruptAudio when the file breaks the decoder."""
+    """`stream`, whole: (samples,) float32; CorruptAudio when there are none."""
     blocks = list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms))
     if not any(map(len, blocks)):
         raise CorruptAudio("No sound could be decoded from the file.")
@@ -64,9 +84,10 @@ def decode(
 
 
 class _Decoder:
-    """A process that decodes, and the line to it."""
+    """A process that decodes, and the line to it.
 
-    """Raises EOFError or OSError when it cannot be started."""
+    Raises EOFError or OSError when it cannot be started.
+    """
 
     def __init__(self) -> None:
         self.files, self.idle_since = 0, 0.0

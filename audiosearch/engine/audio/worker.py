@@ -1,16 +1,10 @@
-"""The process behind `sandbox`: decodes the files that it is handed over its standard input.
-
-A request is JSON with one descriptor, the file. The answer is a row of messages, each its kind and
-its length before it: `d` data, `p` progress, then `e` an error or `z` the end. The first message
-of all, `r`, says that the libraries are loaded.
-"""
+"""The process behind `sandbox`: decodes the files that it is handed over its standard input."""
 
 import json
 import os
 import resource
 import signal
 import socket
-import struct
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.audio import decoding as audio
+from audiosearch.engine.audio import decoding
+from audiosearch.engine.audio.messages import HEADER
 from audiosearch.engine.errors import AudioError
 
-HEADER = struct.Struct("<cI")
 MEMORY_BYTES = 512 * 2**20
 """Beside what the libraries take themselves."""
 CPU_S = 900
@@ -43,7 +37,7 @@ def main() -> None:
             try:
                 _answer(line, json.loads(request), Path(f"/dev/fd/{descriptors[0]}"))
             except BrokenPipeError:
-                return  # enough was heard
+                return  # enough was decoded
             finally:
                 os.close(descriptors[0])
 
@@ -51,10 +45,10 @@ def main() -> None:
 def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
     try:
         if asked.pop("call") == "inspect":
-            found = audio.inspect(path, **asked, beat=lambda: _tell(line, b"p", b""))
+            found = decoding.inspect(path, **asked, beat=lambda: _tell(line, b"p", b""))
             _tell(line, b"d", json.dumps(asdict(found)).encode())
         else:
-            for block in audio.stream(path, **asked):
+            for _, block in decoding.stream_rates(path, **asked):
                 _tell(line, b"d", np.ascontiguousarray(block, np.float32).tobytes())
         _tell(line, b"z", b"")
     except BrokenPipeError:

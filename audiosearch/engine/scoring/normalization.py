@@ -9,7 +9,7 @@ Normalization in Multilingual Speaker Recognition", 2017, doi:10.21437/Interspee
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 
 Scores = NDArray[np.float64]
 NEAREST = 60

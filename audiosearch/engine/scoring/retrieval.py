@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 
 
 def recall_at_k(found: Sequence[Hashable], relevant: Collection[Hashable], k: int) -> float:

@@ -9,7 +9,7 @@ from scipy.signal import fftconvolve
 from torch import Tensor, nn
 
 from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.audio.decoding import decode
+from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.voice.speech import RATE
 
 SPEEDS = (0.9, 1.0, 1.1)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.base import Encoder
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.voice.speech import FRAME, RATE, speech_frames
 
 BLOCK_S = 120

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import NoSpeech
 
 RATE = 16_000

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from apps.analysis.spaces import encoder_state, progress_of, use_encoder
 from apps.catalog.models import Space
+from audiosearch.engine.analyzers.base import EncoderSpec
 from audiosearch.engine.analyzers.model_store import (
     install_file,
     missing_files,
@@ -19,7 +20,7 @@ from audiosearch.engine.analyzers.model_store import (
     size_on_disk,
     unverified_files,
 )
-from audiosearch.engine.analyzers.registry import encoder_class, encoder_names, encoder_spec
+from audiosearch.engine.analyzers.registry import analyzer_class, analyzer_names, analyzer_spec
 from audiosearch.engine.errors import EngineError
 
 
@@ -70,8 +71,10 @@ class Command(BaseCommand):
         building = set(Space.objects.filter(state="building").values_list("encoder", flat=True))
         head = f"{'':2}{'NAME':<14}{'STATE':<14}{'DIM':>5}{'MB':>7}  {'LICENCE':<12}TITLE"
         self.stdout.write(head)
-        for name in encoder_names():
-            spec = encoder_spec(name)
+        for name in analyzer_names():
+            spec = analyzer_spec(name)
+            if not isinstance(spec, EncoderSpec):
+                continue
             size = size_on_disk(spec, settings.MODELS_DIR) / 2**20
             mark = "*" if default and default.encoder == name else "+" if name in building else ""
             notes = unverified_files(spec, settings.MODELS_DIR)
@@ -83,7 +86,7 @@ class Command(BaseCommand):
         self.stdout.write("* answers searches, + is being built")
 
     def _pull(self, options: dict[str, Any]) -> None:
-        encoder = encoder_class(options["name"])
+        encoder = analyzer_class(options["name"])
         spec = encoder.spec
         for path in options["files"]:
             if not path.is_file():

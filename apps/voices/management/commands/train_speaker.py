@@ -15,9 +15,10 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from apps.voices.labels import read_speakers
-from audiosearch.engine.analyzers.registry import ENCODERS
+from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.analyzers.speaker.trained import install_trained
-from audiosearch.engine.audio.decoding import SUFFIXES, decode
+from audiosearch.engine.audio.formats import SUFFIXES
+from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import AudioError, EngineError
 from audiosearch.engine.voice.speech import RATE
 
@@ -55,10 +56,10 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not NAME.fullmatch(options["name"]) or options["name"] in ENCODERS:
+        if not NAME.fullmatch(options["name"]) or options["name"] in ANALYZERS:
             raise CommandError(
                 "A name is made of letters, digits and underscores, and not one of "
-                f"{', '.join(ENCODERS)}."
+                f"{', '.join(ANALYZERS)}."
             )
         try:
             self._train(options)

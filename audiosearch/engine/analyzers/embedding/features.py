@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 
 SAMPLE_RATE = 32000
 FFT = 1024

@@ -9,21 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import (
-    Encoded,
-    Encoder,
-    EncoderSpec,
-    FloatArray,
-    Progress,
-    WeightFile,
-)
+from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec, WeightFile
+from audiosearch.engine.analyzers.embedding.cnn14 import CLASSES, RATE, SHORTEST
 from audiosearch.engine.analyzers.sessions import open_session
+from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
 
-RATE = 32000
 EXPORT = "cnn14.onnx"
-CLASSES = 527
-SHORTEST = 31 * 320  # samples (0.31 s); fewer frames than 32 do not survive five poolings by two
 CHECKPOINT = WeightFile(
     name="Cnn14_mAP=0.431.pth",
     url="https://zenodo.org/record/3987831/files/Cnn14_mAP%3D0.431.pth?download=1",

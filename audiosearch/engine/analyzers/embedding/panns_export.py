@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiosearch.engine.analyzers.base import FloatArray, Progress
-from audiosearch.engine.analyzers.embedding.panns import CLASSES, RATE, SHORTEST
+from audiosearch.engine.analyzers.embedding.cnn14 import CLASSES, RATE, SHORTEST
 from audiosearch.engine.analyzers.sessions import open_session
 from audiosearch.engine.analyzers.torch_files import UNREADABLE
+from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
 
 MIN_COSINE = 0.9999

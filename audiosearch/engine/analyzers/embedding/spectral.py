@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec, FloatArray
+from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec
 from audiosearch.engine.analyzers.embedding.features import SAMPLE_RATE, describe
+from audiosearch.engine.arrays import FloatArray
 
 CONSTANTS = Path(__file__).with_name("spectral.npz")
 SQUASH = 3.0

@@ -6,8 +6,9 @@ Based Speaker Verification", 2020, https://arxiv.org/abs/2005.07143.
 
 from pathlib import Path
 
-from audiosearch.engine.analyzers.base import Progress, WeightFile
+from audiosearch.engine.analyzers.base import WeightFile
 from audiosearch.engine.analyzers.speaker.onnx_encoder import EXPORT, WaveformEncoder, voice_spec
+from audiosearch.engine.arrays import Progress
 from audiosearch.engine.errors import ModelUnavailable
 
 WEIGHTS = WeightFile(

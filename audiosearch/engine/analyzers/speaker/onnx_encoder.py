@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec, FloatArray
+from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec
 from audiosearch.engine.analyzers.sessions import open_session
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import ModelUnavailable
 
 RATE = 16_000
@@ -23,7 +24,7 @@ def voice_spec(**told: Any) -> EncoderSpec:
         min_ms=100,
         window_ms=longest_ms,
         hop_ms=longest_ms,
-        hears="voices",
+        kind="speaker",
         **told,
     )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec, FloatArray, Progress
+from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec
 from audiosearch.engine.analyzers.sessions import open_session
+from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
 
 RATE = 16_000
@@ -37,6 +38,7 @@ class Resemblyzer(Encoder):
     spec = EncoderSpec(
         name="resemblyzer",
         version=1,
+        kind="speaker",
         title="Resemblyzer",
         dimension=256,
         sample_rate=RATE,
@@ -45,7 +47,6 @@ class Resemblyzer(Encoder):
         hop_ms=60_000,
         licence="Apache-2.0",
         source="https://pypi.org/project/Resemblyzer/0.1.4/",
-        hears="voices",
     )
 
     def __init__(self, models_dir: Path, *, threads: int = 0) -> None:

@@ -7,8 +7,9 @@ their digests are not published.
 
 from pathlib import Path
 
-from audiosearch.engine.analyzers.base import Progress, WeightFile
+from audiosearch.engine.analyzers.base import WeightFile
 from audiosearch.engine.analyzers.speaker.onnx_encoder import EXPORT, WaveformEncoder, voice_spec
+from audiosearch.engine.arrays import Progress
 from audiosearch.engine.errors import ModelUnavailable
 
 REPOSITORY = "https://huggingface.co/microsoft/wavlm-base-plus-sv"

@@ -1,0 +1,35 @@
+"""What every matcher is: one question about a query, answered from one space."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from audiosearch.engine.analyzers.base import Representation
+from audiosearch.engine.indexes.base import Filter, Match, VectorIndex
+
+Query = TypeVar("Query", bound=Representation)
+
+
+@dataclass(frozen=True)
+class MatcherSpec:
+    """The declared face of a matcher: `kind` of the space it searches, and what it settles."""
+
+    name: str
+    kind: str
+    question: str
+
+
+class Matcher(ABC, Generic[Query]):
+    """Candidates by nearest neighbours, then verified where the matcher knows how."""
+
+    spec: ClassVar[MatcherSpec]
+
+    @abstractmethod
+    def match(
+        self, query: Query, index: VectorIndex, space: str, *, top_k: int, where: Filter
+    ) -> list[Match]:
+        """The best `top_k` of the space that `where` allows, best first.
+
+        query: the representation that the space's analyzer gave. Raises IndexUnavailable and
+        SpaceMissing.
+        """
