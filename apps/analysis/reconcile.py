@@ -20,7 +20,8 @@ from apps.analysis.vectors import VectorsMissing, load_vectors, vectors_name
 from apps.catalog.models import Listening, Removal, Space, SpaceState, State, Track
 from apps.catalog.services.editing import finish_removals, relisten, sync_index
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import TrackWindows
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.payloads import TrackPayload
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
@@ -117,13 +118,13 @@ def _rebuild(space: Space, reason: str) -> bool:
 def reindex(space: Space) -> None:
     """Build a space anew from the kept vectors, beside the old one, and switch to it."""
     began = timezone.now()
-    get_index().rebuild(space.name, space.dimension, _kept_windows(space))
+    get_index().rebuild(space.name, space.dimension, TrackPayload.layout, _kept_windows(space))
     space.listenings.filter(track__updated_at__gte=began).update(index_stale=True)
     sync_index()
     repair([drift for drift in _index_drifts(space) if drift.kind in INDEX_KINDS])
 
 
-def _kept_windows(space: Space) -> Iterator[TrackWindows]:
+def _kept_windows(space: Space) -> Iterator[Entry]:
     ready = space.listenings.filter(state=State.READY).select_related("track")
     for row in ready.prefetch_related("track__tags").iterator(chunk_size=500):
         try:
@@ -132,7 +133,7 @@ def _kept_windows(space: Space) -> Iterator[TrackWindows]:
             relisten([row.track_id])
             continue
         spans = [(int(start), int(end)) for start, end in vectors.spans]
-        yield TrackWindows(index_fields(row.track), vectors.embeddings, spans)
+        yield Entry(index_fields(row.track), vectors.embeddings, spans)
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def repair(drifts: Iterable[Drift]) -> None:
         elif drift.kind == "vectors missing":
             relisten([drift.track_id])
         elif drift.kind == "unknown to database":
-            get_index().delete_tracks(drift.space, [drift.track_id])
+            get_index().delete_items(drift.space, [drift.track_id])
         elif drift.kind == "missing in index":
             rows = Listening.objects.filter(track_id=drift.track_id, space__name=drift.space)
             rows.filter(state=State.READY).update(state=State.QUEUED)

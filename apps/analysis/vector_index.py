@@ -5,9 +5,10 @@ from functools import lru_cache
 from django.conf import settings
 
 from apps.catalog.models import Track
-from audiosearch.engine.indexes.base import TrackFields, VectorIndex
+from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
+from audiosearch.engine.indexes.payloads import TrackPayload
 
 
 @lru_cache(maxsize=1)
@@ -20,9 +21,9 @@ def get_index() -> VectorIndex:
     )
 
 
-def index_fields(track: Track) -> TrackFields:
+def index_fields(track: Track) -> TrackPayload:
     """The fields of a track that searches filter by; one query for its tags."""
-    return TrackFields(
+    return TrackPayload(
         track_id=track.pk,
         kind=track.kind,
         collection_id=track.collection_id or 0,

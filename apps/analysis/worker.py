@@ -38,7 +38,8 @@ from audiosearch.engine.errors import (
     ModelUnavailable,
     SpaceMissing,
 )
-from audiosearch.engine.indexes.base import TrackWindows
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.payloads import TrackPayload
 
 log = logging.getLogger(__name__)
 STREAMS = 4
@@ -191,7 +192,7 @@ class _Bulk:
 
     space: Space
     kept: list[tuple[int, Vectors]]
-    windows: list[TrackWindows]
+    windows: list[Entry]
     shrunk: list[int]
     first: bool
     """Nothing of the space is ready, so that it need not be in the index yet."""
@@ -220,7 +221,7 @@ def _bulks(heard: list[_Heard]) -> list[_Bulk]:
             track_id, vectors = each.listening.track_id, each.vectors
             spans = [(int(start), int(end)) for start, end in vectors.spans]
             fields = index_fields(tracks[track_id])
-            bulk.windows.append(TrackWindows(fields, vectors.embeddings, spans))
+            bulk.windows.append(Entry(fields, vectors.embeddings, spans))
             if each.learnt:
                 bulk.kept.append((track_id, vectors))
             if each.listening.windows > len(spans):
@@ -240,12 +241,12 @@ def _keep(bulks: Iterable[_Bulk]) -> None:
             continue
         try:
             if bulk.shrunk:
-                index.delete_tracks(name, bulk.shrunk)
+                index.delete_items(name, bulk.shrunk)
             index.upsert(name, bulk.windows)
         except SpaceMissing as error:
             if not bulk.first:  # made here, it would hold this bulk only, and not be missed again
                 raise IndexUnavailable("The vector index lost its content.") from error
-            index.create_space(name, bulk.space.dimension)
+            index.create_space(name, bulk.space.dimension, TrackPayload.layout)
             index.upsert(name, bulk.windows)
 
 
@@ -276,7 +277,7 @@ def _finish(heard: list[_Heard]) -> None:
 
 def _forget(space: str, track_id: int) -> None:
     with suppress(SpaceMissing):
-        get_index().delete_tracks(space, [track_id])
+        get_index().delete_items(space, [track_id])
     delete_vectors(space, track_id)
 
 

@@ -8,7 +8,7 @@ from apps.catalog.models import Listening, State
 from apps.catalog.selectors import seen_by, visible_collections
 from apps.search.results import Explanation, SearchSettings
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import Filter
+from audiosearch.engine.indexes.filters import TrackFilter
 
 _FIELDS = (
     "collection_ids",
@@ -21,11 +21,11 @@ _FIELDS = (
 )
 
 
-def explain(space: str, asked: SearchSettings, where: Filter, by: Any) -> Explanation:
+def explain(space: str, asked: SearchSettings, where: TrackFilter, by: Any) -> Explanation:
     """Count what `by` may search, then what each filter leaves, one after the other."""
     steps: list[dict[str, Any]] = []
-    unfiltered = Filter(
-        exclude_track_ids=where.exclude_track_ids,
+    unfiltered = TrackFilter(
+        exclude_item_ids=where.exclude_item_ids,
         exclude_collection_ids=where.exclude_collection_ids,
     )
     narrowed = unfiltered
@@ -48,9 +48,9 @@ def explain(space: str, asked: SearchSettings, where: Filter, by: Any) -> Explan
     return Explanation(searchable, steps, _message(space, searchable, steps, by))
 
 
-def _count(space: str, where: Filter) -> int:
+def _count(space: str, where: TrackFilter) -> int:
     try:
-        return get_index().count_tracks(space, where)
+        return get_index().count_items(space, where)
     except SpaceMissing:
         return 0
 

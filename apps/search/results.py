@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.catalog.id_map import TrackCard
-from audiosearch.engine.indexes.base import Filter
+from audiosearch.engine.indexes.filters import TrackFilter
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class SearchSettings:
 
     def as_filter(
         self, exclude_track_ids: tuple[int, ...] = (), hidden: tuple[int, ...] = ()
-    ) -> Filter:
+    ) -> TrackFilter:
         """The part that the index applies; `hidden` collections are never found."""
-        return Filter(
+        return TrackFilter(
             collection_ids=self.collections,
             tags=self.tags,
             kinds=self.kinds,
@@ -38,7 +38,7 @@ class SearchSettings:
             max_duration_ms=self.max_duration_ms,
             added_from=int(self.added_from.timestamp()) if self.added_from else None,
             added_to=int(self.added_to.timestamp()) if self.added_to else None,
-            exclude_track_ids=exclude_track_ids,
+            exclude_item_ids=exclude_track_ids,
             exclude_collection_ids=hidden,
         )
 

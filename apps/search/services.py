@@ -36,7 +36,8 @@ from audiosearch.engine.errors import (
     TooLong,
     TooShort,
 )
-from audiosearch.engine.indexes.base import Filter, Match
+from audiosearch.engine.indexes.base import Match
+from audiosearch.engine.indexes.filters import TrackFilter
 
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16
@@ -125,7 +126,7 @@ def _find(
     space: str,
     queries: FloatArray,
     asked: SearchSettings,
-    where: Filter,
+    where: TrackFilter,
     query: dict[str, object],
     took: Took,
     began: float,
@@ -141,7 +142,7 @@ def _find(
     return SearchResult(query, hits, took, explanation)
 
 
-def _matches(space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
+def _matches(space: str, queries: FloatArray, top_k: int, where: TrackFilter) -> list[Match]:
     try:
         return get_index().search(space, queries, top_k, where)
     except SpaceMissing as error:
@@ -154,11 +155,11 @@ def _matches(space: str, queries: FloatArray, top_k: int, where: Filter) -> list
 
 def _hits(matches: list[Match]) -> list[Hit]:
     """Matches whose track still exists, as hits."""
-    cards = cards_of(match.track_id for match in matches)
+    cards = cards_of(match.item_id for match in matches)
     return [
-        Hit(cards[match.track_id], match.distance, match.start_ms, match.end_ms)
+        Hit(cards[match.item_id], match.distance, match.start_ms, match.end_ms)
         for match in matches
-        if match.track_id in cards
+        if match.item_id in cards
     ]
 
 
@@ -239,7 +240,7 @@ def warm_up() -> None:
     try:
         space, encoder_name = _default_encoder()
         noise = np.random.default_rng(0).normal(0, 0.1, _rate(encoder_name)).astype(np.float32)
-        _matches(space, _encode_query(noise, encoder_name), 1, Filter())
+        _matches(space, _encode_query(noise, encoder_name), 1, TrackFilter())
     except (EngineError, DatabaseError) as error:
         log.warning("not warmed up: %s", error)
     finally:

@@ -1,8 +1,4 @@
-"""Enrolments in the vector index: one row each, filtered by group and by consent there.
-
-A row's track is the enrolment, its collection the speaker, its tags the speaker's groups, and the
-time it was added is when the consent ends.
-"""
+"""Enrolments in the vector index: one window each, filtered by group and by consent there."""
 
 import logging
 from collections.abc import Iterable
@@ -16,7 +12,9 @@ from apps.voices.consent import consent_end
 from apps.voices.models import Enrolment
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import Filter, Match, TrackFields, TrackWindows
+from audiosearch.engine.indexes.base import Entry, Match
+from audiosearch.engine.indexes.filters import EnrolmentFilter
+from audiosearch.engine.indexes.payloads import EnrolmentPayload
 
 log = logging.getLogger(__name__)
 BATCH = 500
@@ -29,9 +27,9 @@ def embedding_of(enrolment: Enrolment) -> FloatArray:
 
 
 def nearest_enrolments(space: str, embedding: FloatArray, group: str) -> list[Match]:
-    """The best enrolments of speakers whose consent lasts, best first; `track_id` is its id."""
+    """The best enrolments of speakers whose consent lasts, best first; `item_id` is its id."""
     now = int(timezone.now().timestamp())
-    where = Filter(added_from=now, tags=(group,) if group else ())
+    where = EnrolmentFilter(consent_at=now, groups=(group,) if group else ())
     try:
         return get_index().search(space, embedding[None], EXEMPLARS, where)
     except SpaceMissing:
@@ -39,18 +37,23 @@ def nearest_enrolments(space: str, embedding: FloatArray, group: str) -> list[Ma
 
 
 def sync_enrolments() -> int:
-    """Write what the index does not know yet; returns how many. A lost space is written anew."""
+    """Write what the index does not know yet; returns how many. A lost space is written anew,
+    and so is one of version 0.1.0, where enrolments were kept as tracks."""
     index = get_index()
     there = set(index.spaces())
-    for space in set(Enrolment.objects.values_list("space", flat=True)) - there:
-        Enrolment.objects.filter(space=space).update(indexed=False)
+    for space in set(Enrolment.objects.values_list("space", flat=True)):
+        if index.outdated(space, EnrolmentPayload.layout):
+            index.drop_space(space)
+            there.discard(space)
+        if space not in there:
+            Enrolment.objects.filter(space=space).update(indexed=False)
     waiting = Enrolment.objects.filter(indexed=False).select_related("speaker").order_by("pk")
     written = 0
     while rows := list(waiting[:BATCH]):
         for space in {row.space for row in rows}:
             mine = [row for row in rows if row.space == space]
-            index.create_space(space, len(embedding_of(mine[0])))
-            index.upsert(space, [_windows(row) for row in mine])
+            index.create_space(space, len(embedding_of(mine[0])), EnrolmentPayload.layout)
+            index.upsert(space, [_entry(row) for row in mine])
             Enrolment.objects.filter(pk__in=[row.pk for row in mine]).update(indexed=True)
         written += len(rows)
     return written
@@ -71,7 +74,7 @@ def forget_enrolments(enrolments: Iterable[Enrolment]) -> None:
         by_space.setdefault(row.space, []).append(row.pk)
     for space, ids in by_space.items():
         try:
-            get_index().delete_tracks(space, ids)
+            get_index().delete_items(space, ids)
         except SpaceMissing:
             continue
 
@@ -92,19 +95,17 @@ def drop_strays() -> int:
             continue
         strays = there - set(Enrolment.objects.filter(space=space).values_list("pk", flat=True))
         if strays:
-            get_index().delete_tracks(space, sorted(strays))
+            get_index().delete_items(space, sorted(strays))
         dropped += len(strays)
     return dropped
 
 
-def _windows(enrolment: Enrolment) -> TrackWindows:
+def _entry(enrolment: Enrolment) -> Entry:
     speaker = enrolment.speaker
-    fields = TrackFields(
-        track_id=enrolment.pk,
-        collection_id=speaker.pk,
-        duration_ms=enrolment.net_ms,
-        added_at=consent_end(speaker),
-        kind="voice",
-        tags=tuple(speaker.groups),
+    payload = EnrolmentPayload(
+        enrolment_id=enrolment.pk,
+        speaker_id=speaker.pk,
+        groups=tuple(speaker.groups),
+        consent_until=consent_end(speaker),
     )
-    return TrackWindows(fields, embedding_of(enrolment)[None], [(0, enrolment.net_ms)])
+    return Entry(payload, embedding_of(enrolment)[None], [(0, enrolment.net_ms)])

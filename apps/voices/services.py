@@ -268,7 +268,7 @@ def _candidates(
 
     The index applies group and consent; what it has not heard of yet, the database knows.
     """
-    near = [match.track_id for match in nearest_enrolments(voice_space(), embedding, group)]
+    near = [match.item_id for match in nearest_enrolments(voice_space(), embedding, group)]
     rows = list(Enrolment.objects.filter(pk__in=near).select_related("speaker"))
     if not rows:
         return []

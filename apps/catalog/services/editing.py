@@ -27,7 +27,7 @@ from apps.catalog.models import (
 from apps.catalog.selectors import collections_changed
 from apps.catalog.services.adding import audience_of, clean_tags, tags_named
 from audiosearch.engine.errors import Conflict, IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import TrackWindows
+from audiosearch.engine.indexes.base import Entry
 from audiosearch.web.request_ids import current_request_id
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def _sync_rows(space: Space, rows: list[Listening]) -> None:
             relisten([row.track_id])
             continue
         spans = [(int(start), int(end)) for start, end in vectors.spans]
-        windows.append(TrackWindows(index_fields(row.track), vectors.embeddings, spans))
+        windows.append(Entry(index_fields(row.track), vectors.embeddings, spans))
     try:
         get_index().upsert(space.name, windows)
     except SpaceMissing:
@@ -196,7 +196,7 @@ def _forget_deleted(space: Space, track_ids: list[int]) -> None:
     alive = set(Track.objects.filter(pk__in=track_ids).values_list("pk", flat=True))
     gone = [track_id for track_id in track_ids if track_id not in alive]
     if gone:
-        get_index().delete_tracks(space.name, gone)
+        get_index().delete_items(space.name, gone)
 
 
 @transaction.atomic
@@ -258,7 +258,7 @@ def finish_removals(track_ids: Iterable[int] | None = None) -> int:
     ids = [removal.track_id for removal in pending]
     for space in spaces:
         try:
-            get_index().delete_tracks(space, ids)
+            get_index().delete_items(space, ids)
         except SpaceMissing:
             continue
     Removal.objects.filter(pk__in=ids).delete()
