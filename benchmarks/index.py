@@ -69,7 +69,7 @@ def main() -> None:
                 for windows in options.windows:
                     for limit in (milvus_schema.EXACT_BYTES, NO_LIMIT)[: 1 + options.flat]:
                         index = MilvusIndex(uri, exact_bytes=limit)
-                        kind = index._kind_for(windows * options.dimension * 4)
+                        kind = index._builder.kind_for(windows * options.dimension * 4)
                         measure(f"server, {kind}", index, server, windows)
     title = f"{options.dimension} dimensions, {0 if real is None else len(real)} windows real"
     show(f"index, building, {title}", builds, as_json=options.json)
@@ -78,8 +78,10 @@ def main() -> None:
 
 def _build(name: str, index: Any, folder: Path, made: Made) -> dict[str, Any]:
     """Write, index and load. Memory and disk are what all of the server has then."""
+    from audiosearch.engine.indexes.payloads import TrackPayload
+
     began = time.perf_counter()
-    index.rebuild("made", made.vectors.shape[1], made.tracks())
+    index.rebuild("made", made.vectors.shape[1], TrackPayload.layout, made.tracks())
     seconds = time.perf_counter() - began
     time.sleep(SETTLE_S)
     _await_merges(index)
@@ -94,7 +96,7 @@ def _build(name: str, index: Any, folder: Path, made: Made) -> dict[str, Any]:
 
 def _await_merges(index: Any) -> None:
     """Return when the server has merged and indexed anew what it had indexed in small segments."""
-    name = index._current("made")
+    name = index._spaces.current("made")
     while not index._connection.lite:
         found = index._connection.call(lambda client: client.describe_index(name, "embedding"))
         if not int(found.get("pending_index_rows", 0)):
@@ -103,18 +105,18 @@ def _await_merges(index: Any) -> None:
 
 
 def _search(name: str, index: Any, made: Made, rounds: int) -> list[dict[str, Any]]:
-    from audiosearch.engine.indexes.base import Filter
+    from audiosearch.engine.indexes.filters import TrackFilter
 
     queries = made.queries(rounds)
     rows = []
     for number, share in enumerate(["all", *SHARES]):
-        where = Filter(collection_ids=(number,)) if number else Filter()
+        where = TrackFilter(collection_ids=(number,)) if number else TrackFilter()
         exact = made.nearest(queries, TOP_K, number or None)
         found: list[set[int]] = [set()] * rounds
 
         def search(at: int, where: Any = where, found: list[set[int]] = found) -> None:
             matches = index.search("made", queries[at : at + 1], TOP_K, where)
-            found[at] = {match.track_id for match in matches}
+            found[at] = {match.item_id for match in matches}
 
         search(0)
         times = latencies(search, rounds)

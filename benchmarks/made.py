@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.indexes.base import TrackFields, TrackWindows
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.payloads import TrackPayload
 
 WINDOWS = 10
 SHARES = {"50 %": 0.5, "10 %": 0.1, "1 %": 0.01, "0.1 %": 0.001}
@@ -85,18 +86,18 @@ class Made:
         near = self.vectors[rows]
         return unit(near + rng.normal(0, 0.3 / near.shape[1] ** 0.5, near.shape))
 
-    def tracks(self) -> Iterator[TrackWindows]:
+    def tracks(self) -> Iterator[Entry]:
         """As the index takes them; track ids from 1."""
         spans = [(5000 * n, 5000 * n + 10_000) for n in range(WINDOWS)]
         for number, collection in enumerate(self.collections):
-            fields = TrackFields(
+            fields = TrackPayload(
                 track_id=number + 1,
                 collection_id=int(collection),
                 duration_ms=spans[-1][1],
                 added_at=number,
             )
             at = slice(number * WINDOWS, (number + 1) * WINDOWS)
-            yield TrackWindows(fields, self.vectors[at], spans)
+            yield Entry(fields, self.vectors[at], spans)
 
     def nearest(self, queries: FloatArray, top_k: int, collection: int | None) -> list[list[int]]:
         """Exact: ids of the `top_k` nearest tracks of a collection for each query."""

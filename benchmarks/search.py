@@ -107,6 +107,7 @@ def _fill(windows: int, encoder: str) -> Made:
     from apps.analysis.vector_index import get_index
     from apps.analysis.vectors import Vectors, save_vectors
     from apps.catalog.models import Collection, Listening, State, Track
+    from audiosearch.engine.indexes.payloads import TrackPayload
 
     space = current_space()
     if space.encoder != encoder:
@@ -141,13 +142,13 @@ def _fill(windows: int, encoder: str) -> Made:
         batch_size=500,
     )
     index = get_index()
-    index.rebuild(space.name, space.dimension, made.tracks())
+    index.rebuild(space.name, space.dimension, TrackPayload.layout, made.tracks())
     time.sleep(SETTLE_S)
     for track in made.tracks():
-        if track.fields.track_id > TRACKS_WITH_VECTORS:
+        if track.payload.item_id > TRACKS_WITH_VECTORS:
             break
         vectors = Vectors(track.embeddings, np.array(track.spans, np.int64))
-        save_vectors(space.name, track.fields.track_id, vectors)
+        save_vectors(space.name, track.payload.item_id, vectors)
     return made
 
 
@@ -156,7 +157,7 @@ def _layer(index: Any, made: Made, rounds: int) -> tuple[list[float], list[float
     from apps.analysis.spaces import current_space
     from apps.search.results import SearchResult
     from apps.search.services import _hits
-    from audiosearch.engine.indexes.base import Filter
+    from audiosearch.engine.indexes.filters import TrackFilter
     from audiosearch.engine.indexes.milvus_schema import alias_of, search_params
 
     space = current_space().name
@@ -165,7 +166,7 @@ def _layer(index: Any, made: Made, rounds: int) -> tuple[list[float], list[float
     bare: list[float] = []
 
     def search(query: Any) -> None:
-        matches = index.search(space, query, 10, Filter())
+        matches = index.search(space, query, 10, TrackFilter())
         SearchResult({}, _hits(matches)).as_json()
 
     def plain(query: Any) -> None:

@@ -16,6 +16,8 @@ from audiosearch.engine.analyzers.registry import load_encoder
 from audiosearch.engine.audio.sandbox import stream
 from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.indexes.filters import TrackFilter
+from audiosearch.engine.indexes.payloads import TrackPayload
 from audiosearch.engine.scoring.retrieval import Retrieval, leave_one_out, recall_at_k
 
 GROUP_COLUMNS = ("group", "freesound_id", "source")
@@ -95,14 +97,14 @@ def _index_recall(embeddings: list[FloatArray]) -> float:
     """Mean recall@10 of the service's index against the exact twin, on a space made for it."""
     space, dimension = "evaluation", embeddings[0].shape[1]
     tracks = [
-        TrackWindows(TrackFields(number), found, [(i, i + 1) for i in range(len(found))])
+        Entry(TrackPayload(number), found, [(i, i + 1) for i in range(len(found))])
         for number, found in enumerate(embeddings, 1)
     ]
     exact, index = ExactIndex(), get_index()
     index.drop_space(space)
     try:
         for each in (exact, index):
-            each.create_space(space, dimension)
+            each.create_space(space, dimension, TrackPayload.layout)
             each.upsert(space, tracks)
         recalls = [
             recall_at_k(_found(index, space, found), _found(exact, space, found), TOP_K)
@@ -114,4 +116,4 @@ def _index_recall(embeddings: list[FloatArray]) -> float:
 
 
 def _found(index: VectorIndex, space: str, queries: FloatArray) -> list[int]:
-    return [match.track_id for match in index.search(space, queries, TOP_K, Filter())]
+    return [match.item_id for match in index.search(space, queries, TOP_K, TrackFilter())]

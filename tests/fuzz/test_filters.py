@@ -13,15 +13,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.search.results import SearchSettings
-from audiosearch.engine.indexes.base import Filter, TrackWindows, VectorIndex
+from audiosearch.engine.indexes.base import Entry, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.indexes.filters import EnrolmentFilter, TrackFilter
 from audiosearch.engine.indexes.milvus import MilvusIndex
-from audiosearch.engine.indexes.milvus_schema import MAX_TAGS
+from audiosearch.engine.indexes.milvus_schema import MAX_TEXTS
 from tests.fuzz.texts import any_text
-from tests.index_contract import DIMENSION, HOSTILE_TAGS, track, unit
+from tests.index_contract import DIMENSION, ENROLMENTS, HOSTILE_TAGS, TRACKS, enrolment, track, unit
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 SPACE = "fuzz-v1"
+VOICES = "fuzz-voices-v1"
 VECTOR = unit(np.ones((1, DIMENSION), dtype=np.float32))
 DRAWN = 1000  # the one track that examples write anew
 ALL = 500
@@ -58,7 +60,7 @@ def lists(texts: st.SearchStrategy[str], largest: int) -> st.SearchStrategy[tupl
 
 
 filters = st.builds(
-    Filter,
+    TrackFilter,
     collection_ids=st.one_of(st.just(()), id_lists),
     tags=lists(tags, 200),
     kinds=lists(kinds, 3000),
@@ -66,12 +68,21 @@ filters = st.builds(
     max_duration_ms=bounds,
     added_from=bounds,
     added_to=bounds,
-    exclude_track_ids=st.one_of(st.just(()), id_lists),
+    exclude_item_ids=st.one_of(st.just(()), id_lists),
     exclude_collection_ids=st.one_of(st.just(()), id_lists),
 )
 
 
-def catalogue() -> list[TrackWindows]:
+enrolment_filters = st.builds(
+    EnrolmentFilter,
+    groups=lists(tags, 200),
+    speaker_ids=st.one_of(st.just(()), id_lists),
+    consent_at=bounds,
+    exclude_item_ids=st.one_of(st.just(()), id_lists),
+)
+
+
+def catalogue() -> list[Entry]:
     """Tracks that differ in all that can be asked for, up to the largest that a row holds."""
     numbers = (0, 1, 7, 2**31, LARGE - 1, LARGE, 2**63 - 1)
     times = (0, FIRST_DAY, LAST_DAY, -1, 1_790_000_000)
@@ -89,38 +100,66 @@ def catalogue() -> list[TrackWindows]:
     ]
 
 
+def enrolments() -> list[Entry]:
+    """Of a few speakers in some groups, whose consent ends sooner or later, or never was."""
+    ends = (0, 1, 7, 1_790_000_000, LAST_DAY, 2**40)
+    return [
+        enrolment(
+            number + 1,
+            VECTOR,
+            speaker_id=number % 5,
+            groups=HOSTILE_TAGS[number : number + number % 3],
+            consent_until=ends[number % len(ends)],
+        )
+        for number in range(len(HOSTILE_TAGS))
+    ]
+
+
 @pytest.fixture(scope="module")
 def indexes(milvus_lite_uri: str) -> Iterator[Indexes]:
     both = ExactIndex(), MilvusIndex(milvus_lite_uri, prefix="fuzz")
     for index in both:
-        index.create_space(SPACE, DIMENSION)
+        index.create_space(SPACE, DIMENSION, TRACKS)
         index.upsert(SPACE, catalogue())
+        index.create_space(VOICES, DIMENSION, ENROLMENTS)
+        index.upsert(VOICES, enrolments())
     yield both
     both[1].drop_space(SPACE)
+    both[1].drop_space(VOICES)
 
 
-def found(index: VectorIndex, where: Filter) -> set[int]:
-    ids = {match.track_id for match in index.search(SPACE, VECTOR, ALL, where)}
-    assert index.count_tracks(SPACE, where) == len(ids)
+def found(index: VectorIndex, where: TrackFilter | EnrolmentFilter) -> set[int]:
+    space = SPACE if isinstance(where, TrackFilter) else VOICES
+    ids = {match.item_id for match in index.search(space, VECTOR, ALL, where)}
+    assert index.count_items(space, where) == len(ids)
     return ids
 
 
 @many
 @given(where=filters)
-@example(where=Filter(collection_ids=(LARGE,)))
-@example(where=Filter(min_duration_ms=LARGE, max_duration_ms=LARGE))
-@example(where=Filter(collection_ids=tuple(range(50_000))))
-@example(where=Filter(exclude_track_ids=tuple(range(50_000))))
-@example(where=Filter(kinds=tuple(map(str, range(20_000)))))
-@example(where=Filter(tags=("🌧" * 100,) * 5_000))
-def test_a_filter_finds_the_same_in_milvus(indexes: Indexes, where: Filter) -> None:
+@example(where=TrackFilter(collection_ids=(LARGE,)))
+@example(where=TrackFilter(min_duration_ms=LARGE, max_duration_ms=LARGE))
+@example(where=TrackFilter(collection_ids=tuple(range(50_000))))
+@example(where=TrackFilter(exclude_item_ids=tuple(range(50_000))))
+@example(where=TrackFilter(kinds=tuple(map(str, range(20_000)))))
+@example(where=TrackFilter(tags=("🌧" * 100,) * 5_000))
+def test_a_filter_finds_the_same_in_milvus(indexes: Indexes, where: TrackFilter) -> None:
+    exact, milvus = indexes
+    assert found(milvus, where) == found(exact, where)
+
+
+@many
+@given(where=enrolment_filters)
+def test_a_filter_of_enrolments_finds_the_same_in_milvus(
+    indexes: Indexes, where: EnrolmentFilter
+) -> None:
     exact, milvus = indexes
     assert found(milvus, where) == found(exact, where)
 
 
 @many
 @given(
-    tags=st.lists(any_text(), max_size=MAX_TAGS, unique=True).map(tuple),
+    tags=st.lists(any_text(), max_size=MAX_TEXTS, unique=True).map(tuple),
     kind=any_text(max_size=100),
     collection_id=st.integers(0, 2**63 - 1),
     duration_ms=st.integers(0, 2**63 - 1),
@@ -144,18 +183,18 @@ def test_whatever_a_track_has_it_is_found_by(
         added_at=added_at,
     )
     questions = (
-        Filter(tags=tags),
-        Filter(kinds=(kind,)),
-        Filter(collection_ids=(collection_id,)),
-        Filter(min_duration_ms=duration_ms, max_duration_ms=duration_ms),
-        Filter(added_from=added_at, added_to=added_at),
+        TrackFilter(tags=tags),
+        TrackFilter(kinds=(kind,)),
+        TrackFilter(collection_ids=(collection_id,)),
+        TrackFilter(min_duration_ms=duration_ms, max_duration_ms=duration_ms),
+        TrackFilter(added_from=added_at, added_to=added_at),
     )
     for index in indexes:
         index.upsert(SPACE, [drawn])
         for where in questions:
             assert DRAWN in found(index, where), where
-        assert DRAWN not in found(index, Filter(exclude_collection_ids=(collection_id,)))
-        assert DRAWN not in found(index, Filter(tags=(*tags, "no such tag")))
+        assert DRAWN not in found(index, TrackFilter(exclude_collection_ids=(collection_id,)))
+        assert DRAWN not in found(index, TrackFilter(tags=(*tags, "no such tag")))
     exact, milvus = indexes
     for where in questions:
         assert found(milvus, where) == found(exact, where)

@@ -7,25 +7,27 @@ import numpy as np
 import pytest
 
 from audiosearch.engine.errors import IndexUnavailable
-from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.milvus import MilvusIndex
+from audiosearch.engine.indexes.payloads import TrackPayload
 from tests import servers
 
 
 def test_a_search_does_not_wait_for_a_server_that_hangs(tmp_path: Path) -> None:
     vectors = np.eye(3, 8, dtype=np.float32)
     tracks = [
-        TrackWindows(TrackFields(number), vectors[number : number + 1], [(0, 1000)])
+        Entry(TrackPayload(number), vectors[number : number + 1], [(0, 1000)])
         for number in range(3)
     ]
     with servers.milvus_server_process(tmp_path / "data") as server:
         index = MilvusIndex(server.url)
-        index.create_space("space", 8)
+        index.create_space("space", 8, TrackPayload.layout)
         index.upsert("space", tracks)
         for _ in range(2):
-            assert index.search("space", vectors[:1], 1, Filter())[0].track_id == 0
+            assert index.search("space", vectors[:1], 1, TrackFilter())[0].item_id == 0
             server.pause()
-            for call in (lambda: index.search("space", vectors[:1], 1, Filter()), index.ping):
+            for call in (lambda: index.search("space", vectors[:1], 1, TrackFilter()), index.ping):
                 began = time.monotonic()
                 with pytest.raises(IndexUnavailable, match="does not answer in time"):
                     call()

@@ -133,7 +133,7 @@ def test_adding_checks_the_file(curator: Client, tmp_path: Path, add_tone: AddTo
 def test_the_status_page_uses_encoders_and_mends(curator: Client, add_tone: AddTone) -> None:
     track = add_tone(400)
     status = "/admin/catalog/space/"
-    get_index().delete_tracks("fake-v1", [track.pk])
+    get_index().delete_items("fake-v1", [track.pk])
     assert "missing in index" in curator.get(f"{status}?drift=1").content.decode()
     curator.post(status, {"mend": "1"})
     assert Listening.objects.get().state == "queued"

@@ -37,7 +37,8 @@ from apps.catalog.services.editing import (
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import TrackWindows
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.payloads import Layout
 from tests.audio_files import noise, tone, write_audio
 from tests.unit.conftest import AddTone
 
@@ -293,11 +294,11 @@ def test_what_breaks_off_three_times_is_set_aside(add_tone: AddTone) -> None:
 
 def test_drift_is_found_and_mended(add_tone: AddTone) -> None:
     one, two, three = add_tone(440), add_tone(880), add_tone(1760)
-    get_index().delete_tracks("fake-v1", [one.pk])
+    get_index().delete_items("fake-v1", [one.pk])
     delete_vectors("fake-v1", two.pk)
     fields = index_fields(three)
     ghost = fields.__class__(**{**fields.__dict__, "track_id": 999})
-    get_index().upsert("fake-v1", [TrackWindows(ghost, _vectors()[0], [(0, 1)])])
+    get_index().upsert("fake-v1", [Entry(ghost, _vectors()[0], [(0, 1)])])
     drifts = find_drift()
     assert sorted(drift.kind for drift in drifts) == [
         "missing in index",
@@ -324,8 +325,8 @@ def test_a_space_that_outgrew_its_index_is_rebuilt_once(
     track = add_tone(440)
     index, rebuilt = get_index(), []
 
-    def rebuild(space: str, dimension: int, tracks: Iterable[TrackWindows]) -> None:
-        rebuilt.extend(each.fields.track_id for each in tracks)
+    def rebuild(space: str, dimension: int, layout: Layout, tracks: Iterable[Entry]) -> None:
+        rebuilt.extend(each.payload.item_id for each in tracks)
         edit_track(track=track, changes={"title": "Renamed meanwhile"})
 
     monkeypatch.setattr(index, "outgrown", lambda space: not rebuilt)

@@ -45,7 +45,7 @@ def test_it_mends_and_tells(
     assert last_check() is None
     assert not any(line.startswith("audiosearch_drift") for line in metrics(curator))
     one, two, three = add_tone(440), add_tone(550), add_tone(660)
-    get_index().delete_tracks("fake-v1", [one.pk])
+    get_index().delete_items("fake-v1", [one.pk])
     delete_vectors("fake-v1", two.pk)
     default_storage.delete(str(three.file.name))
     orphan = default_storage.save("tracks/ab/orphan.wav", ContentFile(b"x"))

@@ -1,69 +1,41 @@
-"""The vector index behind a narrow protocol; rows are windows, answers are tracks."""
+"""The vector index behind a narrow protocol; rows are windows, answers are items.
+
+A space holds items of one kind, such as tracks: their windows' embeddings, and their payloads.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.indexes.filters import Filter
+from audiosearch.engine.indexes.payloads import Layout, Payload
 
-MAX_WINDOWS_PER_TRACK = 1 << 20
-
-
-def window_id(track_id: int, number: int) -> int:
-    """Primary key of a track's window: the same for the same window, so an upsert repairs."""
-    return track_id * MAX_WINDOWS_PER_TRACK + number
+MAX_WINDOWS_PER_ITEM = 1 << 20
 
 
-@dataclass(frozen=True)
-class TrackFields:
-    """What a search can filter by; copied onto every window of the track.
-
-    added_at in whole seconds since 1970 UTC; collection_id 0 means none.
-    """
-
-    track_id: int
-    kind: str = "sound"
-    collection_id: int = 0
-    tags: tuple[str, ...] = ()
-    duration_ms: int = 0
-    added_at: int = 0
+def window_id(item_id: int, number: int) -> int:
+    """Primary key of an item's window: the same for the same window, so an upsert repairs."""
+    return item_id * MAX_WINDOWS_PER_ITEM + number
 
 
 @dataclass(frozen=True)
-class TrackWindows:
-    """All windows of one track.
+class Entry:
+    """One item with all its windows.
 
     embeddings: (n, dimension) float32 of unit length; spans: n pairs of start and end in ms.
     """
 
-    fields: TrackFields
+    payload: Payload
     embeddings: FloatArray
     spans: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Filter:
-    """What a hit must satisfy; an empty field asks nothing. Ranges include both ends.
-
-    tags: all of them. kinds, collection_ids: any of them. exclude_…: none of them.
-    """
-
-    collection_ids: tuple[int, ...] = ()
-    tags: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    min_duration_ms: int | None = None
-    max_duration_ms: int | None = None
-    added_from: int | None = None
-    added_to: int | None = None
-    exclude_track_ids: tuple[int, ...] = ()
-    exclude_collection_ids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
 class Match:
-    """A track found: the cosine distance (0 same, 2 opposite) of its best window, and its place."""
+    """An item found: the cosine distance (0 same, 2 opposite) of its best window, and its place."""
 
-    track_id: int
+    item_id: int
     distance: float
     start_ms: int
     end_ms: int
@@ -71,13 +43,14 @@ class Match:
 
 
 class VectorIndex(Protocol):
-    """The same contract for Milvus and for the exact twin; see tests/…/index_contract.
+    """The same contract for Milvus and for the exact twin; see tests/index_contract.py.
 
     Every method raises IndexUnavailable when the index does not answer in time, and SpaceMissing
-    when the space was never created.
+    when the space was never created. To upsert, search or count in a space that is outdated raises
+    SpaceMissing too.
     """
 
-    def create_space(self, space: str, dimension: int) -> None:
+    def create_space(self, space: str, dimension: int, layout: Layout) -> None:
         """Create the space if it does not exist; a no-op when it does."""
 
     def drop_space(self, space: str) -> None:
@@ -86,32 +59,38 @@ class VectorIndex(Protocol):
     def spaces(self) -> list[str]:
         """Names of the spaces that exist."""
 
-    def upsert(self, space: str, tracks: Sequence[TrackWindows]) -> None:
-        """Write all windows of these tracks; a window already there is replaced. Visible to the
-        next search. A track whose window count shrank must be deleted first."""
+    def upsert(self, space: str, entries: Sequence[Entry]) -> None:
+        """Write all windows of these items; a window already there is replaced. Visible to the
+        next search. An item whose window count shrank must be deleted first."""
 
-    def delete_tracks(self, space: str, track_ids: Sequence[int]) -> None:
-        """Remove these tracks' windows, visible to the next search; unknown ids are ignored."""
+    def delete_items(self, space: str, item_ids: Sequence[int]) -> None:
+        """Remove these items' windows, visible to the next search; unknown ids are ignored."""
 
     def search(self, space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
-        """The `top_k` nearest tracks, best first, at most one match per track.
+        """The `top_k` nearest items, best first, at most one match per item.
 
-        queries: (n, dimension) float32 of unit length; a track's distance is the smallest between
+        queries: (n, dimension) float32 of unit length; an item's distance is the smallest between
         any query and any of its windows.
         """
 
-    def count_tracks(self, space: str, where: Filter) -> int:
-        """How many tracks satisfy the filter."""
+    def count_items(self, space: str, where: Filter) -> int:
+        """How many items satisfy the filter."""
 
     def window_counts(self, space: str) -> dict[int, int]:
-        """Track id to number of windows for the whole space, read with strong consistency."""
+        """Item id to number of windows for the whole space, read with strong consistency."""
 
-    def rebuild(self, space: str, dimension: int, tracks: Iterable[TrackWindows]) -> None:
-        """Build the space anew beside the old one from `tracks` and switch in one step; searches
+    def rebuild(self, space: str, dimension: int, layout: Layout, entries: Iterable[Entry]) -> None:
+        """Build the space anew beside the old one from `entries` and switch in one step; searches
         see the old one whole until they see the new one whole."""
 
     def outgrown(self, space: str) -> bool:
         """Whether a rebuild would give the space an index that suits its size better."""
+
+    def outdated(self, space: str, layout: Layout) -> bool:
+        """Whether the space exists, but with other columns, so that it must be rebuilt."""
+
+    def size_bytes(self, space: str) -> int:
+        """About how much its vectors and payloads take, without the index built on them."""
 
     def ping(self) -> None:
         """Return when the index answers."""

@@ -3,21 +3,24 @@
 Ground truth for recall, and the index of unit tests.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof
 from threading import RLock
 
 import numpy as np
 
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import Filter, Match, TrackFields, TrackWindows, window_id
-from audiosearch.engine.indexes.filters import matches
+from audiosearch.engine.indexes.base import Entry, Match, window_id
+from audiosearch.engine.indexes.filters import Filter
+from audiosearch.engine.indexes.payloads import Layout, Payload
 
 
 @dataclass(frozen=True)
 class _Window:
-    fields: TrackFields
+    payload: Payload
     span: tuple[int, int]
     embedding: FloatArray
 
@@ -25,14 +28,23 @@ class _Window:
 @dataclass
 class _Space:
     dimension: int
+    layout: Layout
     windows: dict[int, _Window] = field(default_factory=dict)
 
-    def put(self, track: TrackWindows) -> None:
-        if track.embeddings.shape != (len(track.spans), self.dimension):
-            raise ValueError(f"Embeddings of shape {track.embeddings.shape} do not fit the space.")
-        for number, (embedding, span) in enumerate(zip(track.embeddings, track.spans, strict=True)):
-            key = window_id(track.fields.track_id, number)
-            self.windows[key] = _Window(track.fields, (span[0], span[1]), embedding.copy())
+    def put(self, entry: Entry) -> None:
+        if entry.embeddings.shape != (len(entry.spans), self.dimension):
+            raise ValueError(f"Embeddings of shape {entry.embeddings.shape} do not fit the space.")
+        for number, (embedding, span) in enumerate(zip(entry.embeddings, entry.spans, strict=True)):
+            key = window_id(entry.payload.item_id, number)
+            self.windows[key] = _Window(entry.payload, (span[0], span[1]), embedding.copy())
+
+    def allowed(self, where: Filter) -> list[_Window]:
+        conditions = where.conditions
+        return [
+            window
+            for window in self.windows.values()
+            if all(condition.holds(window.payload) for condition in conditions)
+        ]
 
 
 class ExactIndex:
@@ -42,9 +54,9 @@ class ExactIndex:
         self._spaces: dict[str, _Space] = {}
         self._lock = RLock()
 
-    def create_space(self, space: str, dimension: int) -> None:
+    def create_space(self, space: str, dimension: int, layout: Layout) -> None:
         with self._lock:
-            self._spaces.setdefault(space, _Space(dimension))
+            self._spaces.setdefault(space, _Space(dimension, layout))
 
     def drop_space(self, space: str) -> None:
         with self._lock:
@@ -54,25 +66,25 @@ class ExactIndex:
         with self._lock:
             return sorted(self._spaces)
 
-    def upsert(self, space: str, tracks: Sequence[TrackWindows]) -> None:
+    def upsert(self, space: str, entries: Sequence[Entry]) -> None:
         with self._lock:
-            held = self._get(space)
-            for track in tracks:
-                held.put(track)
+            self._get(space)
+            for entry in entries:
+                self._get(space, entry.payload.layout).put(entry)
 
-    def delete_tracks(self, space: str, track_ids: Sequence[int]) -> None:
-        gone = set(track_ids)
+    def delete_items(self, space: str, item_ids: Sequence[int]) -> None:
+        gone = set(item_ids)
         with self._lock:
             held = self._get(space)
             held.windows = {
                 key: window
                 for key, window in held.windows.items()
-                if window.fields.track_id not in gone
+                if window.payload.item_id not in gone
             }
 
     def search(self, space: str, queries: FloatArray, top_k: int, where: Filter) -> list[Match]:
         with self._lock:
-            allowed = [w for w in self._get(space).windows.values() if matches(w.fields, where)]
+            allowed = self._get(space, where.layout).allowed(where)
         if not allowed or not len(queries) or top_k < 1:
             return []
         embeddings = np.stack([window.embedding for window in allowed])
@@ -83,46 +95,56 @@ class ExactIndex:
         for number in np.argsort(distances, kind="stable"):
             window = allowed[number]
             best.setdefault(
-                window.fields.track_id,
+                window.payload.item_id,
                 Match(
-                    track_id=window.fields.track_id,
+                    item_id=window.payload.item_id,
                     distance=float(distances[number]),
                     start_ms=window.span[0],
                     end_ms=window.span[1],
                     query_window=int(nearest_query[number]),
                 ),
             )
-        return sorted(best.values(), key=lambda match: (match.distance, match.track_id))[:top_k]
+        return sorted(best.values(), key=lambda match: (match.distance, match.item_id))[:top_k]
 
-    def count_tracks(self, space: str, where: Filter) -> int:
+    def count_items(self, space: str, where: Filter) -> int:
         with self._lock:
-            windows = self._get(space).windows.values()
-            return len({w.fields.track_id for w in windows if matches(w.fields, where)})
+            allowed = self._get(space, where.layout).allowed(where)
+        return len({window.payload.item_id for window in allowed})
 
     def window_counts(self, space: str) -> dict[int, int]:
-        counts: dict[int, int] = {}
         with self._lock:
-            for window in self._get(space).windows.values():
-                counts[window.fields.track_id] = counts.get(window.fields.track_id, 0) + 1
-        return counts
+            windows = self._get(space).windows.values()
+            return dict(Counter(window.payload.item_id for window in windows))
 
-    def rebuild(self, space: str, dimension: int, tracks: Iterable[TrackWindows]) -> None:
-        fresh = _Space(dimension)
-        for track in tracks:
-            fresh.put(track)
+    def rebuild(self, space: str, dimension: int, layout: Layout, entries: Iterable[Entry]) -> None:
+        fresh = _Space(dimension, layout)
+        for entry in entries:
+            fresh.put(entry)
         with self._lock:
             self._spaces[space] = fresh
 
     def outgrown(self, space: str) -> bool:
         return False
 
+    def outdated(self, space: str, layout: Layout) -> bool:
+        with self._lock:
+            return space in self._spaces and self._spaces[space].layout != layout
+
+    def size_bytes(self, space: str) -> int:
+        with self._lock:
+            windows = self._get(space).windows.values()
+            return sum(window.embedding.nbytes + getsizeof(window.payload) for window in windows)
+
     def ping(self) -> None:
         """Always answers."""
 
-    def _get(self, space: str) -> _Space:
-        if space not in self._spaces:
+    def _get(self, space: str, layout: Layout | None = None) -> _Space:
+        held = self._spaces.get(space)
+        if held is None:
             raise SpaceMissing(f'The vector index has no space "{space}".')
-        return self._spaces[space]
+        if layout not in (None, held.layout):
+            raise SpaceMissing(f'The space "{space}" has other columns and must be rebuilt.')
+        return held
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

@@ -1,80 +1,129 @@
-"""One filter read two ways: as a Milvus expression, and as a test on one track (the exact twin).
+"""Filters as conditions on columns, read two ways: tested on a payload here (the exact twin), and
+spelled as an expression by `milvus_expressions`."""
 
-Milvus has no usable bound parameters (filter templates work neither in Lite nor in the 2.3 server),
-so every text is spelled in an alphabet that means nothing to the expression's grammar before it is
-stored and before it is asked for. No input can then change the expression, by construction.
-"""
-
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from urllib.parse import quote
+from dataclasses import dataclass
+from typing import ClassVar
 
-from audiosearch.engine.indexes.base import Filter, TrackFields
-
-LARGEST = 2**63 - 1
-"""Of a Milvus INT64; its parser refuses what is beyond, and the smallest, -(2**63), too."""
+from audiosearch.engine.indexes.payloads import EnrolmentPayload, Layout, Payload, TrackPayload
 
 
-def encode_text(text: str) -> str:
-    """Spell any text in `A-Z a-z 0-9 _ . - ~ %` (percent-encoded UTF-8, RFC 3986); one to one.
+@dataclass(frozen=True)
+class AnyOf:
+    """The column's value is one of these; no values ask nothing."""
 
-    Up to 12 times as long as the text has characters. Lone surrogates are kept apart too.
+    column: str
+    values: tuple[int, ...] | tuple[str, ...]
+
+    def holds(self, payload: Payload) -> bool:
+        return not self.values or getattr(payload, self.column) in self.values
+
+
+@dataclass(frozen=True)
+class NoneOf:
+    """The column's value is none of these."""
+
+    column: str
+    values: tuple[int, ...]
+
+    def holds(self, payload: Payload) -> bool:
+        return getattr(payload, self.column) not in self.values
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """The column's list has all of these."""
+
+    column: str
+    values: tuple[str, ...]
+
+    def holds(self, payload: Payload) -> bool:
+        return set(self.values) <= set(getattr(payload, self.column))
+
+
+@dataclass(frozen=True)
+class Between:
+    """The column's value lies between the bounds, both included; None is no bound."""
+
+    column: str
+    low: int | None = None
+    high: int | None = None
+
+    def holds(self, payload: Payload) -> bool:
+        value = getattr(payload, self.column)
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
+Condition = AnyOf | NoneOf | AllOf | Between
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter(ABC):
+    """What a match must satisfy in a space of this layout; an empty field asks nothing.
+
+    exclude_item_ids: none of these items.
     """
-    return quote(text, safe="", errors="surrogatepass")
+
+    layout: ClassVar[Layout]
+
+    exclude_item_ids: tuple[int, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that a payload must satisfy."""
+        return (*self._asked(), NoneOf(self.layout.item, self.exclude_item_ids))
+
+    @abstractmethod
+    def _asked(self) -> Iterable[Condition]:
+        """What the filter's own fields ask."""
 
 
-def to_expression(where: Filter) -> str:
-    """The Milvus boolean expression that holds for exactly the windows of tracks `where` allows.
+@dataclass(frozen=True, kw_only=True)
+class TrackFilter(Filter):
+    """Tracks. tags: all of them. kinds, collection_ids: any of them. exclude_…: none of them.
 
-    Empty when the filter asks nothing. Fields: see `milvus_schema.create_schema`.
+    Ranges include both ends.
     """
-    parts = []
-    if where.tags:  # one clause for all: the server refuses expressions 50 levels deep
-        parts.append(f"array_contains_all(tags, {_texts(where.tags)})")
-    if where.collection_ids:
-        parts.append(f"collection_id in {_numbers(where.collection_ids)}")
-    if where.kinds:
-        parts.append(f"kind in {_texts(where.kinds)}")
-    for field, operator, bound in (
-        ("duration_ms", ">=", where.min_duration_ms),
-        ("duration_ms", "<=", where.max_duration_ms),
-        ("added_at", ">=", where.added_from),
-        ("added_at", "<=", where.added_to),
-    ):
-        if bound is not None:
-            parts.append(f"{field} {operator} {max(-LARGEST, min(int(bound), LARGEST))}")
-    if where.exclude_track_ids:
-        parts.append(f"track_id not in {_numbers(where.exclude_track_ids)}")
-    if where.exclude_collection_ids:
-        parts.append(f"collection_id not in {_numbers(where.exclude_collection_ids)}")
-    return " and ".join(parts)
+
+    layout = TrackPayload.layout
+
+    collection_ids: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    min_duration_ms: int | None = None
+    max_duration_ms: int | None = None
+    added_from: int | None = None
+    added_to: int | None = None
+    exclude_collection_ids: tuple[int, ...] = ()
+
+    def _asked(self) -> Iterable[Condition]:
+        return (
+            AllOf("tags", self.tags),
+            AnyOf("collection_id", self.collection_ids),
+            AnyOf("kind", self.kinds),
+            Between("duration_ms", self.min_duration_ms, self.max_duration_ms),
+            Between("added_at", self.added_from, self.added_to),
+            NoneOf("collection_id", self.exclude_collection_ids),
+        )
 
 
-def tracks_expression(track_ids: Iterable[int]) -> str:
-    """The expression that holds for exactly the windows of these tracks."""
-    return f"track_id in {_numbers(track_ids)}"
+@dataclass(frozen=True, kw_only=True)
+class EnrolmentFilter(Filter):
+    """Enrolments. groups: all of them. speaker_ids: any of them.
 
+    consent_at: seconds since 1970 UTC; only those whose consent lasts until then or longer.
+    """
 
-def matches(fields: TrackFields, where: Filter) -> bool:
-    """Whether a track satisfies the filter; what `to_expression` says, in Python."""
-    return (
-        set(where.tags) <= set(fields.tags)
-        and (not where.collection_ids or fields.collection_id in where.collection_ids)
-        and (not where.kinds or fields.kind in where.kinds)
-        and _within(fields.duration_ms, where.min_duration_ms, where.max_duration_ms)
-        and _within(fields.added_at, where.added_from, where.added_to)
-        and fields.track_id not in where.exclude_track_ids
-        and fields.collection_id not in where.exclude_collection_ids
-    )
+    layout = EnrolmentPayload.layout
 
+    groups: tuple[str, ...] = ()
+    speaker_ids: tuple[int, ...] = ()
+    consent_at: int | None = None
 
-def _numbers(values: Iterable[int]) -> str:
-    """A list without the numbers that no row can hold."""
-    return "[" + ", ".join(str(int(v)) for v in values if -LARGEST <= v <= LARGEST) + "]"
-
-
-def _texts(values: Iterable[str]) -> str:
-    return "[" + ", ".join(f'"{encode_text(value)}"' for value in values) + "]"
-
-
-def _within(value: int, low: int | None, high: int | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
+    def _asked(self) -> Iterable[Condition]:
+        return (
+            AllOf("groups", self.groups),
+            AnyOf("speaker_id", self.speaker_ids),
+            Between("consent_until", low=self.consent_at),
+        )

@@ -1,11 +1,11 @@
-"""From the windows Milvus ranks to the tracks they belong to."""
+"""From the windows Milvus ranks to the items they belong to."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_TRACK, Match
+from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_ITEM, Match
 
 MAX_HITS = 16_384
 """The most rows asked for in one request, all query vectors together; Milvus's own bound too."""
@@ -13,18 +13,18 @@ FIRST_HITS = 1_024
 """Asked of a graph at first, all query vectors together: 1 ms more than asking for forty."""
 ROUNDS = 3
 GROWTH = 4
-WINDOWS_PER_TRACK = 4
-LITE_WINDOWS_PER_TRACK = 16
+WINDOWS_PER_ITEM = 4
+LITE_WINDOWS_PER_ITEM = 16
 """More at once where asking again costs 10 ms and a window 0.02 ms."""
 
 
 def graph_limits(top_k: int, queries: int, breadth: int) -> Iterator[int]:
-    """How many windows to ask a graph for, round after round, until they are of enough tracks.
+    """How many windows to ask a graph for, round after round, until they are of enough items.
 
     A single query vector asks for `breadth` at once.
     """
     most = max(MAX_HITS // queries, 1)
-    limit = max(min(FIRST_HITS // queries, breadth), top_k * WINDOWS_PER_TRACK)
+    limit = max(min(FIRST_HITS // queries, breadth), top_k * WINDOWS_PER_ITEM)
     for _ in range(ROUNDS):
         yield min(limit, most)
         if limit >= most:
@@ -35,7 +35,7 @@ def graph_limits(top_k: int, queries: int, breadth: int) -> Iterator[int]:
 def exact_limits(top_k: int, queries: int, *, lite: bool) -> Iterator[int]:
     """The same where every window is compared; without end."""
     most = max(MAX_HITS // queries, 1)
-    limit = max(top_k * (LITE_WINDOWS_PER_TRACK if lite else WINDOWS_PER_TRACK), 16)
+    limit = max(top_k * (LITE_WINDOWS_PER_ITEM if lite else WINDOWS_PER_ITEM), 16)
     while True:
         yield min(limit, most)
         limit *= GROWTH
@@ -44,7 +44,7 @@ def exact_limits(top_k: int, queries: int, *, lite: bool) -> Iterator[int]:
 def settled(
     lists: Sequence[Any], limit: int, top_k: int, unwanted: Collection[int] = ()
 ) -> tuple[list[Match], bool]:
-    """The nearest tracks that no window unseen can beat, at most `top_k`; and if none is unseen.
+    """The nearest items that no window unseen can beat, at most `top_k`; and if none is unseen.
 
     lists: for each query vector what pymilvus found, nearest first, `limit` of them or all there
     are. Hits are read as columns, and their fields only where they win: a Python object for each
@@ -55,40 +55,40 @@ def settled(
     frontier = max(cut, default=-np.inf)
     scores = np.concatenate(similarity)
     ids = np.concatenate([np.asarray(hits.ids, dtype=np.int64) for hits in lists])
-    tracks = ids // MAX_WINDOWS_PER_TRACK
-    order = np.lexsort((tracks, -scores))
-    _, firsts = np.unique(tracks[order], return_index=True)
+    items = ids // MAX_WINDOWS_PER_ITEM
+    order = np.lexsort((items, -scores))
+    _, firsts = np.unique(items[order], return_index=True)
     best = order[np.sort(firsts)]
-    best = best[(scores[best] >= frontier) & ~np.isin(tracks[best], list(unwanted))][:top_k]
+    best = best[(scores[best] >= frontier) & ~np.isin(items[best], list(unwanted))][:top_k]
     starts = np.cumsum([0, *map(len, similarity)])
     queries = np.searchsorted(starts, best, side="right") - 1
     matches = [
-        _match(lists[query][at - starts[query]], int(track), int(query))
-        for at, track, query in zip(best, tracks[best], queries, strict=True)
+        _match(lists[query][at - starts[query]], int(item), int(query))
+        for at, item, query in zip(best, items[best], queries, strict=True)
     ]
     return matches, not cut
 
 
 def crowded(lists: Sequence[Any], breadth: int) -> bool:
-    """Whether one track has more than `breadth` of the windows nearest to one query vector.
+    """Whether one item has more than `breadth` of the windows nearest to one query vector.
 
     A group of alike windows, larger than the breadth a graph was searched with, may have no edge
     out of it, and a wider search then finds its way to some groups and not to nearer ones.
     """
     return any(
         len(hits) > breadth
-        and np.unique(np.asarray(hits.ids) // MAX_WINDOWS_PER_TRACK, return_counts=True)[1].max()
+        and np.unique(np.asarray(hits.ids) // MAX_WINDOWS_PER_ITEM, return_counts=True)[1].max()
         > breadth
         for hits in lists
     )
 
 
-def _match(hit: Any, track_id: int, query_window: int) -> Match:
+def _match(hit: Any, item_id: int, query_window: int) -> Match:
     distance = min(max(1.0 - float(hit["distance"]), 0.0), 2.0)
     fields = hit["entity"]
-    return Match(track_id, distance, fields["start_ms"], fields["end_ms"], query_window)
+    return Match(item_id, distance, fields["start_ms"], fields["end_ms"], query_window)
 
 
 def rank(match: Match) -> tuple[float, int]:
-    """Nearest first; of equally near ones the older track."""
-    return match.distance, match.track_id
+    """Nearest first; of equally near ones the older item."""
+    return match.distance, match.item_id

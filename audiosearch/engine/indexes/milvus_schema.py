@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from audiosearch.engine.indexes.base import TrackWindows, window_id
-from audiosearch.engine.indexes.filters import encode_text
+from audiosearch.engine.indexes.base import Entry, window_id
+from audiosearch.engine.indexes.milvus_expressions import encode_text
+from audiosearch.engine.indexes.payloads import Layout
 
-MAX_TAGS = 64
+MAX_TEXTS = 64
+"""In a list, such as a track's tags."""
 MAX_TEXT = 1200
 """A tag of 100 characters of four UTF-8 bytes each, three letters a byte once encoded."""
+TEXT_BYTES = 32
+"""What a text, or a list of them, is taken to weigh where sizes are told."""
 
 CHUNK_BYTES = 2_000_000
 """Per write request. Milvus takes 64 MB; small requests let searches in between them."""
@@ -21,10 +25,6 @@ ALL_LISTS = 65_536
 
 EXACT_BYTES = 16_000_000
 """Vectors of up to this size, the server compares all of them: beyond, a graph is faster."""
-
-EXACT_PARTS = tuple(f"track_id % 16 == {rest}" for rest in range(16))
-"""Filters that together leave all rows, each so few that Milvus compares them rather than walk a
-graph: it does where a filter leaves less than 7 %."""
 
 Row = dict[str, Any]
 
@@ -61,24 +61,47 @@ def revision_of(prefix: str, space: str, collection: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def create_schema(client: Any, dimension: int) -> Any:
-    """Columns of a space; what `filters.to_expression` may name."""
+def columns_of(layout: Layout) -> dict[str, Any]:
+    """Name and pymilvus type of every column; the item's id comes second."""
     from pymilvus import DataType
 
+    return {
+        "id": DataType.INT64,
+        layout.item: DataType.INT64,
+        "start_ms": DataType.INT64,
+        "end_ms": DataType.INT64,
+        **dict.fromkeys(layout.integers, DataType.INT64),
+        **dict.fromkeys(layout.texts, DataType.VARCHAR),
+        **dict.fromkeys(layout.text_lists, DataType.ARRAY),
+        "embedding": DataType.FLOAT_VECTOR,
+    }
+
+
+def create_schema(client: Any, dimension: int, layout: Layout) -> Any:
+    """What `columns_of` says, as Milvus takes it."""
+    from pymilvus import DataType
+
+    options: dict[Any, Row] = {
+        DataType.VARCHAR: {"max_length": MAX_TEXT},
+        DataType.ARRAY: {
+            "element_type": DataType.VARCHAR,
+            "max_capacity": MAX_TEXTS,
+            "max_length": MAX_TEXT,
+        },
+        DataType.FLOAT_VECTOR: {"dim": dimension},
+    }
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    for name in ("track_id", "start_ms", "end_ms", "collection_id", "duration_ms", "added_at"):
-        schema.add_field(name, DataType.INT64)
-    schema.add_field("kind", DataType.VARCHAR, max_length=MAX_TEXT)
-    schema.add_field(
-        "tags",
-        DataType.ARRAY,
-        element_type=DataType.VARCHAR,
-        max_capacity=MAX_TAGS,
-        max_length=MAX_TEXT,
-    )
-    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
+    for name, kind in columns_of(layout).items():
+        schema.add_field(name, kind, is_primary=name == "id", **options.get(kind, {}))
     return schema
+
+
+def row_bytes(columns: Row, dimension: int) -> int:
+    """About what a row of these columns takes: texts vary, and are taken to be short."""
+    from pymilvus import DataType
+
+    sizes = {DataType.INT64: 8, DataType.FLOAT_VECTOR: 4 * dimension}
+    return sum(sizes.get(kind, TEXT_BYTES) for kind in columns.values())
 
 
 def create_index_params(client: Any, kind: str) -> Any:
@@ -100,20 +123,16 @@ def search_params(limit: int) -> Row:
     return {"metric_type": "COSINE", "params": {"ef": breadth, "nprobe": ALL_LISTS}}
 
 
-def rows_of(track: TrackWindows) -> Iterator[Row]:
+def rows_of(entry: Entry) -> Iterator[Row]:
     """One row per window. Raises ValueError when embeddings and spans differ in number."""
-    fields = track.fields
-    shared = {
-        "track_id": fields.track_id,
-        "collection_id": fields.collection_id,
-        "duration_ms": fields.duration_ms,
-        "added_at": fields.added_at,
-        "kind": encode_text(fields.kind),
-        "tags": [encode_text(tag) for tag in fields.tags],
-    }
-    for number, (embedding, span) in enumerate(zip(track.embeddings, track.spans, strict=True)):
+    payload, layout = entry.payload, entry.payload.layout
+    shared: Row = {name: getattr(payload, name) for name in (layout.item, *layout.integers)}
+    shared |= {name: encode_text(getattr(payload, name)) for name in layout.texts}
+    for name in layout.text_lists:
+        shared[name] = [encode_text(text) for text in getattr(payload, name)]
+    for number, (embedding, span) in enumerate(zip(entry.embeddings, entry.spans, strict=True)):
         yield {
-            "id": window_id(fields.track_id, number),
+            "id": window_id(payload.item_id, number),
             "start_ms": span[0],
             "end_ms": span[1],
             "embedding": embedding,
@@ -121,13 +140,14 @@ def rows_of(track: TrackWindows) -> Iterator[Row]:
         }
 
 
-def chunks_of(tracks: Iterable[TrackWindows], limit: int = CHUNK_BYTES) -> Iterator[list[Row]]:
-    """All rows of these tracks in lists of at most about `limit` bytes."""
+def chunks_of(entries: Iterable[Entry], limit: int = CHUNK_BYTES) -> Iterator[list[Row]]:
+    """All rows of these entries in lists of at most about `limit` bytes."""
     chunk: list[Row] = []
     size = 0
-    for track in tracks:
-        for row in rows_of(track):
-            weight = 100 + row["embedding"].nbytes + sum(map(len, row["tags"]))
+    for entry in entries:
+        for row in rows_of(entry):
+            lists = (row[name] for name in entry.payload.layout.text_lists)
+            weight = 100 + row["embedding"].nbytes + sum(len(t) for texts in lists for t in texts)
             if chunk and size + weight > limit:
                 yield chunk
                 chunk, size = [], 0
