@@ -1,4 +1,4 @@
-"""The Celery application; tasks are only nudges, the database knows the work."""
+"""The Celery application; tasks are only wake-ups, the database knows the work."""
 
 import os
 import warnings

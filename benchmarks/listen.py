@@ -160,10 +160,12 @@ def _limit(files: list[Path], scratch: Path) -> Callable[[], dict[str, float]]:
 
 
 def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
+    from apps.analysis.models import TrackAnalysis
     from apps.analysis.worker import work
-    from apps.catalog.models import Listening, State, Track
+    from apps.catalog.models import Track
     from apps.catalog.services.adding import add_track
     from apps.catalog.services.editing import delete_tracks
+    from apps.jobs.models import State
     from audiosearch.engine.analyzers.embedding.panns import Cnn14
 
     in_model = 0.0
@@ -188,7 +190,7 @@ def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
         added, in_model = time.perf_counter(), 0.0
         work()
         ended = time.perf_counter()
-        ready = Listening.objects.filter(state=State.READY).count()
+        ready = TrackAnalysis.objects.filter(state=State.READY).count()
         if ready != len(files):
             raise SystemExit(f"Only {ready} of {len(files)} files were listened to.")
         delete_tracks(Track.objects.values_list("pk", flat=True))

@@ -59,7 +59,7 @@ def _measure(windows: int, rounds: int, encoder: str) -> list[dict[str, Any]]:
     from django.test import Client
 
     from apps.access.tokens import issue_token
-    from apps.analysis.vector_index import get_index
+    from apps.analysis.index import get_index
 
     made = _fill(windows, encoder)
     user = get_user_model().objects.create_user("benchmark")
@@ -103,13 +103,15 @@ TRACKS_WITH_VECTORS = 200
 
 def _fill(windows: int, encoder: str) -> Made:
     """A catalogue in database and index; the first tracks have kept vectors too."""
-    from apps.analysis.spaces import current_space
-    from apps.analysis.vector_index import get_index
+    from apps.analysis.index import get_index
+    from apps.analysis.models import TrackAnalysis
+    from apps.analysis.spaces import active_space
     from apps.analysis.vectors import Vectors, save_vectors
-    from apps.catalog.models import Collection, Listening, State, Track
+    from apps.catalog.models import Collection, Track
+    from apps.jobs.models import State
     from audiosearch.engine.indexes.payloads import TrackPayload
 
-    space = current_space()
+    space = active_space()
     if space.encoder != encoder:
         raise SystemExit(f"The default space is of {space.encoder}.")
     made = Made(windows, space.dimension)
@@ -134,9 +136,9 @@ def _fill(windows: int, encoder: str) -> Made:
         ],
         batch_size=500,
     )
-    Listening.objects.bulk_create(
+    TrackAnalysis.objects.bulk_create(
         [
-            Listening(track_id=n + 1, space=space, state=State.READY, windows=WINDOWS)
+            TrackAnalysis(track_id=n + 1, space=space, state=State.READY, windows=WINDOWS)
             for n in range(count)
         ],
         batch_size=500,
@@ -154,13 +156,13 @@ def _fill(windows: int, encoder: str) -> Made:
 
 def _layer(index: Any, made: Made, rounds: int) -> tuple[list[float], list[float]]:
     """Ours and the bare client in alternation, by one vector."""
-    from apps.analysis.spaces import current_space
+    from apps.analysis.spaces import active_space
     from apps.search.results import SearchResult
     from apps.search.services import _hits
     from audiosearch.engine.indexes.filters import TrackFilter
     from audiosearch.engine.indexes.milvus_schema import alias_of, search_params
 
-    space = current_space().name
+    space = active_space().name
     alias, limit = alias_of("audiosearch", space), 10
     ours: list[float] = []
     bare: list[float] = []

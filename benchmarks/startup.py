@@ -75,16 +75,18 @@ def _web_answers() -> dict[str, float]:
 
 
 def _worker_listens(clip: Path) -> dict[str, float]:
-    from apps.catalog.models import Listening, State, Track
+    from apps.analysis.models import TrackAnalysis
+    from apps.catalog.models import Track
     from apps.catalog.services.adding import add_track
     from apps.catalog.services.editing import delete_tracks
+    from apps.jobs.models import State
     from apps.ops.management.commands.serve import _worker
 
     add_track(source=clip, name=clip.name)
     began = time.perf_counter()
     with _process(_worker()) as process:
         while process.poll() is None:
-            if Listening.objects.filter(state=State.READY).exists():
+            if TrackAnalysis.objects.filter(state=State.READY).exists():
                 seconds = time.perf_counter() - began
                 delete_tracks(Track.objects.values_list("pk", flat=True))
                 return {"seconds": seconds}

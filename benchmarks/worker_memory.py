@@ -41,9 +41,10 @@ def main() -> None:
 def _listen(scratch: Path, hours: float, files: int) -> dict[str, object]:
     import soundfile
 
+    from apps.analysis.models import TrackAnalysis
     from apps.analysis.worker import work
-    from apps.catalog.models import Listening, State
     from apps.catalog.services.adding import add_track
+    from apps.jobs.models import State
 
     rng = np.random.default_rng(0)
     path = scratch / "sound.flac"
@@ -60,7 +61,7 @@ def _listen(scratch: Path, hours: float, files: int) -> dict[str, object]:
     began = time.time()
     work()
     seconds = time.time() - began
-    ready = Listening.objects.filter(state=State.READY).order_by("finished_at")
+    ready = TrackAnalysis.objects.filter(state=State.READY).order_by("finished_at")
     short = [
         finished.timestamp() - began
         for finished in ready.filter(windows=1).values_list("finished_at", flat=True)

@@ -30,5 +30,3 @@ def allowed(test: Callable[[Any], bool]) -> Callable[[View], View]:
         return guarded
 
     return decorate
-
-

@@ -18,6 +18,7 @@ LOCK = "check"
 LOCK_S = 6 * 3600
 """How long one process at most keeps others from checking."""
 
+
 @dataclass(frozen=True)
 class Checked:
     """When the catalogue was checked (seconds since 1970), and how much of each kind differed."""
@@ -43,7 +44,7 @@ def check_and_repair() -> bool:
 
 
 def _settled_drift() -> list[Drift]:
-    """What two looks agree on; what only one sees is work on its way, which repairing would undo."""
+    """What two looks agree on; what only one sees is work on its way, which a repair would undo."""
     first = find_drift()
     if not first:
         return []

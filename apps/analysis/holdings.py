@@ -16,7 +16,8 @@ from apps.analysis.queueing import reanalyze
 from apps.analysis.vectors import VectorsMissing, load_vectors
 from apps.catalog.models import Track
 from apps.jobs.models import State
-from audiosearch.engine.indexes.base import Entry, Layout, TrackPayload
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.payloads import Layout, TrackPayload
 
 HOLDINGS = {
     SpaceKind.EMBEDDING: "apps.analysis.holdings.TrackHoldings",

@@ -5,9 +5,10 @@ from functools import lru_cache
 from django.conf import settings
 
 from apps.catalog.models import Track
-from audiosearch.engine.indexes.base import TrackPayload, VectorIndex
+from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
+from audiosearch.engine.indexes.payloads import TrackPayload
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,5 @@
 """The API's face of the spaces."""
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 

@@ -63,7 +63,7 @@ def active_name(kind: str = SpaceKind.EMBEDDING) -> str:
 
 
 def active_space(kind: str = SpaceKind.EMBEDDING) -> Space:
-    """The active space of a kind; where there is none yet, the one that will be made (not saved)."""
+    """The active space of a kind; before there is one, that which will be made (not saved)."""
     found = Space.objects.filter(kind=kind, state=SpaceState.ACTIVE).first()
     if found:
         return found
@@ -75,9 +75,7 @@ def active_space(kind: str = SpaceKind.EMBEDDING) -> Space:
 def ensure_spaces() -> None:
     """Make the active space of every kind that has none; VOICE_ENCODER says which voices use."""
     speaker = _first_choice(SpaceKind.SPEAKER).space
-    active = dict(
-        Space.objects.filter(state=SpaceState.ACTIVE).values_list("kind", "name")
-    )
+    active = dict(Space.objects.filter(state=SpaceState.ACTIVE).values_list("kind", "name"))
     for kind in SpaceKind.values:
         if kind not in active or (kind == SpaceKind.SPEAKER and active[kind] != speaker):
             _make_active(kind)
@@ -135,9 +133,7 @@ def use_analyzer(name: str) -> Space:
             f"{spec.title} makes no embeddings of sounds; it cannot answer searches."
         )
     if analyzer_state(name) != "ready":
-        raise ModelUnavailable(
-            f"The encoder {name} is not ready; run: ./manage models pull {name}"
-        )
+        raise ModelUnavailable(f"The encoder {name} is not ready; run: ./manage models pull {name}")
     ensure_spaces()
     with transaction.atomic():
         space = _space_of(spec)

@@ -18,7 +18,8 @@ from apps.jobs.leases import settle
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Embeddings, FloatArray, Representation, Waveform
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import Entry, TrackPayload
+from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.payloads import TrackPayload
 
 MIN_TAG_PROBABILITY = 0.1
 MAX_AUTO_TAGS = 10

@@ -13,10 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.permissions import CuratorOrReadOnly
-from apps.catalog.permissions import TrackPermission
 from apps.catalog import serializers as faces
 from apps.catalog.filters import TrackFilterSet
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
+from apps.catalog.permissions import TrackPermission
 from apps.catalog.selectors import (
     listed_tracks,
     seen_by,

@@ -5,7 +5,6 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 
-
 TEXT_FIELDS = ("title", "artist", "album", "description")
 
 

@@ -133,9 +133,9 @@ def _break_off(running: QuerySet[J], set_aside: Callable[[J, str], None]) -> int
     return running.filter(attempts__lt=MAX_ATTEMPTS).update(state=State.QUEUED, leased_by="")
 
 
-def waiting(kind: type[J], condition: Q = Q()) -> bool:
+def waiting(kind: type[J], *conditions: Q) -> bool:
     """Whether any work of this kind is queued."""
-    return kind._default_manager.filter(condition, state=State.QUEUED).exists()
+    return kind._default_manager.filter(*conditions, state=State.QUEUED).exists()
 
 
 def work_off(kind: type[J], do: Callable[[J], None], most: int = ALL) -> int:

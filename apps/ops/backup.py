@@ -21,8 +21,9 @@ from django.db import connection, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from apps.analysis.models import Indexed
 from apps.catalog.id_map import forget
-from apps.catalog.models import State, Track
+from apps.catalog.models import Track
 from apps.catalog.selectors import tell_private_collections
 
 MANIFEST = "manifest.json"
@@ -196,10 +197,8 @@ def _read_rows(model: type[models.Model], folder: Path, told: Told) -> None:
 
 def _let_index_know(row: Any) -> None:
     """The index is told of it by the next mending, whatever was true where it comes from."""
-    if hasattr(row, "index_stale"):
-        row.index_stale = row.state == State.READY
-    if hasattr(row, "indexed"):
-        row.indexed = False
+    if isinstance(row, Indexed):
+        row.index_stale = True
 
 
 def _files_of(source: Path) -> Iterator[Path]:

@@ -115,17 +115,17 @@ def voice_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(TAG, Tags.database)
 def search_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The model that answers searches is there; asks the database which one does."""
-    from apps.catalog.models import Space
+    from apps.analysis.models import Space, SpaceKind, SpaceState
 
     if not kwargs.get("databases"):
         return []
     try:
-        space = Space.objects.filter(is_default=True).first()
+        space = Space.objects.filter(kind=SpaceKind.EMBEDDING, state=SpaceState.ACTIVE).first()
     except DatabaseError:
         return []  # not migrated yet, or away, which is told by whoever needs it
     if space is None:
         return []
-    return _missing(space.encoder, "The encoder that answers searches", "audiosearch.W009")
+    return _missing(space.analyzer, "The encoder that answers searches", "audiosearch.W009")
 
 
 def _missing(encoder: str, role: str, number: str) -> list[CheckMessage]:

@@ -70,22 +70,23 @@ class Work(Collector):
 
 
 def _tracks() -> GaugeMetricFamily:
-    from apps.catalog.models import Listening
+    from apps.analysis.models import TrackAnalysis
 
     found = GaugeMetricFamily("audiosearch_tracks", "Tracks by state", labels=["space", "state"])
-    rows = Listening.objects.values_list("space__name", "state").annotate(Count("pk"))
+    rows = TrackAnalysis.objects.values_list("space__name", "state").annotate(Count("pk"))
     for space, state, count in rows.order_by():
         found.add_metric([space, state], count)
     return found
 
 
 def _queue_age() -> GaugeMetricFamily:
-    from apps.catalog.models import Listening, SpaceState, State
+    from apps.analysis.models import SpaceState, TrackAnalysis
+    from apps.jobs.models import State
 
     found = GaugeMetricFamily(
         "audiosearch_queue_age_seconds", "How long the oldest track waits", labels=["space"]
     )
-    queued = Listening.objects.filter(state=State.QUEUED)
+    queued = TrackAnalysis.objects.filter(state=State.QUEUED)
     serving = queued.exclude(space__state=SpaceState.RETIRED).values_list("space__name")
     for space, oldest in serving.annotate(Min("queued_at")).order_by():
         found.add_metric([space], (timezone.now() - oldest).total_seconds())
@@ -93,12 +94,13 @@ def _queue_age() -> GaugeMetricFamily:
 
 
 def _failures() -> GaugeMetricFamily:
-    from apps.catalog.models import Listening, State
+    from apps.analysis.models import TrackAnalysis
+    from apps.jobs.models import State
 
     found = GaugeMetricFamily(
         "audiosearch_failures", "Tracks set aside, by the commonest reasons", labels=["reason"]
     )
-    failed = Listening.objects.filter(state=State.FAILED).values_list("reason")
+    failed = TrackAnalysis.objects.filter(state=State.FAILED).values_list("reason")
     for reason, count in failed.annotate(count=Count("pk")).order_by("-count")[:REASONS]:
         found.add_metric([reason], count)
     return found
@@ -106,27 +108,29 @@ def _failures() -> GaugeMetricFamily:
 
 def _behind() -> GaugeMetricFamily:
     """Drift between database and index that mending has still to settle."""
-    from apps.catalog.models import Listening, Removal, State
+    from apps.analysis.models import TrackAnalysis
+    from apps.catalog.models import Removal
+    from apps.jobs.models import State
     from apps.voices.models import Enrolment
 
     found = GaugeMetricFamily(
         "audiosearch_index_behind", "Rows the index does not know yet", labels=["kind"]
     )
     found.add_metric(
-        ["edited"], Listening.objects.filter(index_stale=True, state=State.READY).count()
+        ["edited"], TrackAnalysis.objects.filter(index_stale=True, state=State.READY).count()
     )
     found.add_metric(["deleted"], Removal.objects.count())
-    found.add_metric(["enrolled"], Enrolment.objects.filter(indexed=False).count())
+    found.add_metric(["enrolled"], Enrolment.objects.filter(index_stale=True).count())
     return found
 
 
 def _jobs() -> GaugeMetricFamily:
-    from apps.catalog.models import State
+    from apps.jobs.models import PENDING
     from apps.voices.models import Diarization, Measurement
 
     found = GaugeMetricFamily("audiosearch_voice_jobs", "Work on voices", labels=["kind", "state"])
     for kind in (Diarization, Measurement):
-        pending = Q(state__in=[State.QUEUED, State.LISTENING])
+        pending = Q(state__in=PENDING)
         rows = kind._default_manager.filter(pending).values_list("state").annotate(Count("pk"))
         for state, count in rows.order_by():
             found.add_metric([kind.__name__.lower(), state], count)

@@ -20,8 +20,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.access.throttles import SearchThrottle
-from apps.analysis.spaces import active_space, analyzer_state
 from apps.analysis.index import get_index
+from apps.analysis.spaces import active_space, analyzer_state
 from apps.catalog.models import Track
 from apps.search.results import SearchResult, SearchSettings
 from apps.search.serializers import (

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
-from apps.analysis.vector_index import get_index
+from apps.analysis.index import get_index
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
 from audiosearch.engine.analyzers.clips import embed_clip
 from audiosearch.engine.analyzers.registry import load_encoder
 from audiosearch.engine.audio.sandbox import stream
-from audiosearch.engine.indexes.base import Filter, TrackFields, TrackWindows, VectorIndex
+from audiosearch.engine.indexes.base import Entry, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.payloads import TrackPayload

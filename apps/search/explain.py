@@ -75,9 +75,7 @@ def _words(field: str, value: Any, asked: SearchSettings, by: Any) -> str:
 
 def _message(space: str, searchable: int, steps: list[dict[str, Any]], by: Any) -> str:
     if searchable == 0:
-        pending = TrackAnalysis.objects.filter(
-            space__name=space, state__in=PENDING
-        )
+        pending = TrackAnalysis.objects.filter(space__name=space, state__in=PENDING)
         waiting = pending.filter(seen_by(by, "track__")).count()
         if waiting:
             return f"Nothing can be searched yet: {waiting} recordings are still being listened to."

@@ -6,15 +6,15 @@ import numpy as np
 from django.conf import settings
 
 from apps.analysis.models import TrackAnalysis
-from apps.analysis.turns import model_turn
 from apps.analysis.spaces import active_name
+from apps.analysis.turns import model_turn
 from apps.analysis.vectors import VectorsMissing, load_vectors
 from apps.catalog.models import Track
 from apps.jobs.models import State
 from apps.search.results import SearchSettings
 from audiosearch.engine.analyzers.base import Embeddings, Encoder
 from audiosearch.engine.analyzers.clips import embed_clip
-from audiosearch.engine.analyzers.registry import load_analyzer
+from audiosearch.engine.analyzers.registry import load_encoder
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import SILENCE_PEAK
 from audiosearch.engine.audio.sandbox import decode, inspect
@@ -39,10 +39,7 @@ def active_encoder() -> tuple[str, Encoder]:
     """Name of the active embedding space, and its encoder. Raises ModelUnavailable."""
     space = active_name()
     name = space.rpartition("-v")[0]  # a space's name is its analyzer's and the version
-    encoder = load_analyzer(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
-    if not isinstance(encoder, Encoder):
-        raise TypeError(f"{name} is no encoder.")
-    return space, encoder
+    return space, load_encoder(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
 
 
 def decode_query(path: Path, rate: int, asked: SearchSettings) -> FloatArray:

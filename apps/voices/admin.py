@@ -8,10 +8,10 @@ from django.http import HttpRequest
 
 from apps.catalog.admin import CountedAdmin
 from apps.catalog.admin_forms import CuratedAdmin
-from apps.voices.holdings import speaker_changed
-from apps.voices.forms import SpeakerForm
-from apps.voices.models import OperatingPoint, Speaker, VoiceEvent
 from apps.voices.enrolling import erase_speaker
+from apps.voices.forms import SpeakerForm
+from apps.voices.holdings import speaker_changed
+from apps.voices.models import OperatingPoint, Speaker, VoiceEvent
 from audiosearch.engine.errors import IndexUnavailable
 
 

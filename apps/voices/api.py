@@ -14,17 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.throttles import SearchThrottle
-from apps.jobs.models import State
 from apps.catalog.selectors import seen_by, visible_tracks
+from apps.jobs.models import State
 from apps.voices import serializers as faces
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
-from apps.voices.holdings import speaker_changed
+from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.hearing import Voice, hear_voice
+from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
 from apps.voices.permissions import MayRecognise, SpeakerPermission
-from apps.voices.rttm import RttmRenderer
-from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.recognition import identify, verify_speaker, verify_voices
+from apps.voices.rttm import RttmRenderer
 from audiosearch.web.parsers import JSONParser
 
 RECOGNISING: dict[str, Any] = {

@@ -28,7 +28,8 @@ def consent_lasts_in(to_speaker: str = "") -> Q:
     """The same as a condition; to_speaker: the lookup that leads there ("speaker__")."""
     lasts = Q(**{f"{to_speaker}consent_until": None})
     lasts |= Q(**{f"{to_speaker}consent_until__gte": timezone.localdate()})
-    on_record = Q(**{f"{to_speaker}consent_on__isnull": False}) & ~Q(**{f"{to_speaker}consent_by": ""})
+    on_record = Q(**{f"{to_speaker}consent_on__isnull": False})
+    on_record &= ~Q(**{f"{to_speaker}consent_by": ""})
     return lasts & on_record
 
 

@@ -20,7 +20,7 @@ from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.models import Diarization, DiarizedVoice, Speaker, VoiceAction
 from apps.voices.recognition import recognise
 from apps.voices.thresholds import point_in_force
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.sandbox import inspect, stream
 from audiosearch.engine.errors import AudioError, TooLong
 from audiosearch.engine.voice.diarization import Diarization as Found

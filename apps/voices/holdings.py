@@ -14,9 +14,11 @@ from apps.analysis.models import Space, SpaceKind, SpaceState, mark_stale
 from apps.analysis.sync import sync_space
 from apps.voices.consent import consent_end
 from apps.voices.models import Enrolment, Speaker
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import Entry, EnrolmentFilter, EnrolmentPayload, Match
+from audiosearch.engine.indexes.base import Entry, Match
+from audiosearch.engine.indexes.filters import EnrolmentFilter
+from audiosearch.engine.indexes.payloads import EnrolmentPayload
 
 log = logging.getLogger(__name__)
 EXEMPLARS = 100

@@ -42,7 +42,8 @@ def measure_queued(most: int = ALL) -> int:
 def _measure(row: Measurement) -> None:
     if row.space != voice_space():
         raise ValueError(f"VOICE_ENCODER is another one now; it was asked for {row.space}.")
-    rows = Enrolment.objects.filter(consent_lasts_in("speaker__"), space__name=row.space).order_by("pk")
+    rows = Enrolment.objects.filter(consent_lasts_in("speaker__"), space__name=row.space)
+    rows = rows.order_by("pk")
     enrolled = rows.values_list("track__file", "speaker_id")
     enrolled = enrolled[:: max(len(enrolled) // MOST, 1)]
     recordings = [(Path(default_storage.path(name)), str(who)) for name, who in enrolled]
@@ -65,9 +66,7 @@ def _measure(row: Measurement) -> None:
     report["unheard"] = len(found.unheard)
     trials = {"genuine": len(found.trials.genuine), "impostor": len(found.trials.impostor)}
     cohort = b"" if found.cohort is None else pack_cohort(found.cohort)
-    settle(
-        row, State.READY, report=report | trials, plots=plots, cohort=cohort, progress=""
-    )
+    settle(row, State.READY, report=report | trials, plots=plots, cohort=cohort, progress="")
 
 
 class _Beats:

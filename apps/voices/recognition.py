@@ -11,7 +11,7 @@ from apps.voices.hearing import Voice, voice_space
 from apps.voices.holdings import embedding_of, nearest_enrolments
 from apps.voices.models import Enrolment, Speaker, VoiceAction
 from apps.voices.thresholds import MARGIN, InForce, point_in_force
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import AudioError
 
 

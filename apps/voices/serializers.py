@@ -6,10 +6,10 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from apps.catalog.models import Track
-from apps.jobs.models import State
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.serializers import TagList
 from apps.catalog.services.tags import clean_tags
+from apps.jobs.models import State
 from apps.voices.models import Enrolment, Speaker
 from apps.voices.recognition import Candidate, Identification, Verdict
 

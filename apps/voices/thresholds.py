@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from apps.voices.models import OperatingPoint
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.scoring.normalization import Scores, score_voices
 from audiosearch.engine.scoring.verification import Point, point_for

@@ -11,20 +11,20 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_curate
 from apps.access.throttles import throttled
 from apps.catalog.models import Track
-from apps.jobs.models import State
 from apps.catalog.selectors import seen_by, visible_tracks
-from apps.access.pages import allowed, require_page
+from apps.jobs.models import State
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
-from apps.voices.holdings import speaker_changed
+from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
 from apps.voices.hearing import Voice, hear_voice, voice_space
+from apps.voices.holdings import speaker_changed
 from apps.voices.measuring import apply_measurement, request_measurement
 from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
 from apps.voices.permissions import may_recognise
-from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.recognition import identify, verify_speaker, verify_voices
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.errors import EngineError, ModelUnavailable

@@ -46,8 +46,8 @@ def add_track(
     """Add the audio file at `source`, known to its owner as `name`.
 
     `fields` (title, artist, album, description) are what a person wrote and win over the file's
-    own tags; `wake` a worker at once. Bytes already in the catalogue, as far as `added_by` sees it (None sees all), give
-    the existing track, unchanged.
+    own tags; `wake` a worker at once. Bytes already in the catalogue, as far as `added_by` sees it
+    (None sees all), give the existing track, unchanged.
     Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
     """
     size = source.stat().st_size

@@ -12,9 +12,9 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.jobs.queue import ANALYSE, enqueue
 from apps.catalog.models import Collection
 from apps.catalog.services.adding import add_track, shown_name
+from apps.jobs.queue import ANALYSE, enqueue
 from audiosearch.engine.audio.formats import SUFFIXES
 from audiosearch.engine.errors import EngineError, TooLarge
 

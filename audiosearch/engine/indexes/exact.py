@@ -11,7 +11,7 @@ from threading import RLock
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import Entry, Match, window_id
 from audiosearch.engine.indexes.filters import Filter

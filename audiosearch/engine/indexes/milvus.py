@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_ITEM, Entry, Match
 from audiosearch.engine.indexes.filters import Filter

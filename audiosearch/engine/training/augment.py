@@ -8,7 +8,7 @@ import torch
 from scipy.signal import fftconvolve
 from torch import Tensor, nn
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.voice.speech import RATE
 

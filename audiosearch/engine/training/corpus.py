@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiosearch.engine.analyzers.base import FloatArray
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import AudioError
 from audiosearch.engine.voice.speech import RATE, find_speech

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.analyzers.speaker.ecapa_network import EcapaTdnn
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.scoring.verification import MIN_TRIALS, Trials, equal_error_rate
 from audiosearch.engine.training.augment import SPEEDS, SpecAugment, at_speed, augment_speech

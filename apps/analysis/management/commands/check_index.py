@@ -31,7 +31,8 @@ class Command(BaseCommand):
                 repair(drifts)
                 self.stdout.write(f"{len(drifts)} differences repaired, or queued to be.")
             elif drifts:
-                raise CommandError("The catalogue has drifted; repair it: ./manage check_index --repair")
+                advice = "./manage check_index --repair"
+                raise CommandError(f"The catalogue has drifted; repair it: {advice}")
         except IndexUnavailable as error:
             raise CommandError(f"{error} Start the service (./run), then check again.") from error
         if not drifts:

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.analysis.spaces import encoder_state, progress_of, use_encoder
-from apps.catalog.models import Space
+from apps.analysis.models import Space, SpaceKind, SpaceState
+from apps.analysis.spaces import active_space, analyzer_state, progress_of, use_analyzer
 from audiosearch.engine.analyzers.base import EncoderSpec
 from audiosearch.engine.analyzers.model_store import (
     install_file,
@@ -67,8 +67,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _list(self) -> None:
-        default = Space.objects.filter(is_default=True).first()
-        building = set(Space.objects.filter(state="building").values_list("encoder", flat=True))
+        building = Space.objects.filter(kind=SpaceKind.EMBEDDING, state=SpaceState.BUILDING)
+        coming = set(building.values_list("analyzer", flat=True))
+        serving = active_space().analyzer
         head = f"{'':2}{'NAME':<14}{'STATE':<14}{'DIM':>5}{'MB':>7}  {'LICENCE':<12}TITLE"
         self.stdout.write(head)
         for name in analyzer_names():
@@ -76,11 +77,11 @@ class Command(BaseCommand):
             if not isinstance(spec, EncoderSpec):
                 continue
             size = size_on_disk(spec, settings.MODELS_DIR) / 2**20
-            mark = "*" if default and default.encoder == name else "+" if name in building else ""
+            mark = "*" if name == serving else "+" if name in coming else ""
             notes = unverified_files(spec, settings.MODELS_DIR)
             title = spec.title + (f" (unverified: {', '.join(notes)})" if notes else "")
             self.stdout.write(
-                f"{mark:2}{name:<14}{encoder_state(name):<14}{spec.dimension:>5}{size:>7.0f}"
+                f"{mark:2}{name:<14}{analyzer_state(name):<14}{getattr(spec, "dimension", 0):>5}{size:>7.0f}"
                 f"  {spec.licence:<12}{title}"
             )
         self.stdout.write("* answers searches, + is being built")
@@ -106,9 +107,9 @@ class Command(BaseCommand):
             self._use(spec.name, wait=False)
 
     def _use(self, name: str, *, wait: bool) -> None:
-        space = use_encoder(name)
+        space = use_analyzer(name)
         space.refresh_from_db()
-        while wait and not space.is_default:
+        while wait and not space.is_active:
             progress = progress_of(space)
             self.stdout.write(
                 f"\r{space.name}: {progress.done} of {progress.total} listened to", ending=""
@@ -116,7 +117,7 @@ class Command(BaseCommand):
             self.stdout.flush()
             time.sleep(1)
             space.refresh_from_db()
-        if space.is_default:
+        if space.is_active:
             self.stdout.write(f"{space.name} answers searches now.")
         else:
             self.stdout.write(

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.analysis.models import Space
 from apps.analysis.reconcile import reindex
 from apps.analysis.spaces import active_space, progress_of
-from apps.analysis.models import Space
 from audiosearch.engine.errors import Conflict, IndexUnavailable
 
 

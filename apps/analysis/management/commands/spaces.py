@@ -32,7 +32,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _list(self) -> None:
-        self.stdout.write(f"{'NAME':<24}{'KIND':<11}{'STATE':<10}{'READY':>8}{'FAILED':>8}{'MB':>8}")
+        self.stdout.write(
+            f"{'NAME':<24}{'KIND':<11}{'STATE':<10}{'READY':>8}{'FAILED':>8}{'MB':>8}"
+        )
         for space in Space.objects.order_by("kind", "state", "-created_at"):
             progress = progress_of(space)
             size = get_index().size_bytes(space.name) / 2**20 if space.dimension else 0

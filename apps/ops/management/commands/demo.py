@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from apps.catalog.services.collections import get_or_create_collection
 from apps.catalog.services.adding import add_track
+from apps.catalog.services.collections import get_or_create_collection
 from apps.ops.demo import demo_sounds, write_flac
 
 COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
