@@ -164,7 +164,7 @@ def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
     from apps.analysis.worker import work
     from apps.catalog.models import Track
     from apps.catalog.services.adding import add_track
-    from apps.catalog.services.editing import delete_tracks
+    from apps.catalog.services.deleting import delete_tracks
     from apps.jobs.models import State
     from audiosearch.engine.analyzers.embedding.panns import Cnn14
 

@@ -198,7 +198,8 @@ def _eight_at_once(by_clip: Callable[[], object], clip: bytes) -> tuple[float, f
     """Whole searches a second, and what the model does in the same threads and nothing else."""
     from django.conf import settings
 
-    from apps.search.services import _default_encoder, _encode_query, _rate
+    from apps.search.services import _default_encoder, _encode_query
+    from apps.voices.management.commands.evaluate import _rate
     from audiosearch.engine.audio.sandbox import decode
 
     encoder = _default_encoder()[1]

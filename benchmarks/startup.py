@@ -78,7 +78,7 @@ def _worker_listens(clip: Path) -> dict[str, float]:
     from apps.analysis.models import TrackAnalysis
     from apps.catalog.models import Track
     from apps.catalog.services.adding import add_track
-    from apps.catalog.services.editing import delete_tracks
+    from apps.catalog.services.deleting import delete_tracks
     from apps.jobs.models import State
     from apps.ops.management.commands.serve import _worker
 

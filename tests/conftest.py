@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from apps.analysis.vector_index import get_index
+from apps.analysis.index import get_index
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from tests import servers
 

@@ -5,10 +5,10 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from apps.analysis.models import TrackAnalysis, mark_stale
+from apps.analysis.models import SpaceKind, TrackAnalysis, mark_stale
 from apps.analysis.queueing import queue_tracks
 from apps.analysis.removing import finish_removals
-from apps.analysis.sync import sync_tracks
+from apps.analysis.sync import ROWS, sync_tracks
 from apps.jobs.queue import SYNC, enqueue
 from audiosearch.engine.errors import IndexUnavailable
 
@@ -22,7 +22,10 @@ def tracks_added(track_ids: Collection[int], *, wake: bool) -> None:
 
 
 def tracks_changed(track_ids: Collection[int]) -> None:
-    mark_stale(TrackAnalysis.objects.filter(track_id__in=track_ids))
+    ids = list(track_ids)
+    for start in range(0, len(ids), ROWS):
+        rows = TrackAnalysis.objects.filter(space__kind=SpaceKind.EMBEDDING)
+        mark_stale(rows.filter(track_id__in=ids[start : start + ROWS]))
     transaction.on_commit(lambda: _follow(track_ids))
 
 

@@ -15,13 +15,17 @@ from audiosearch.web.request_ids import current_request_id
 def queue_tracks(track_ids: Collection[int], *, wake: bool = True) -> None:
     """Ask for all analyses of new tracks, in the transaction that adds them."""
     ensure_spaces()
-    asked = current_request_id()
+    asked, spaces = current_request_id(), spaces_to_fill()
     TrackAnalysis.objects.bulk_create(
         [
             TrackAnalysis(track_id=track_id, space=space, request_id=asked)
             for track_id in track_ids
-            for space in spaces_to_fill()
-        ]
+            for space in spaces
+        ],
+        # A space that was just made has queued every track already, these too.
+        update_conflicts=True,
+        unique_fields=["track", "space"],
+        update_fields=["request_id"],
     )
     if wake:
         transaction.on_commit(lambda: enqueue(ANALYSE))

@@ -33,7 +33,7 @@ BULK_S = 1.0
 
 
 def work(seconds: float | None = None) -> int:
-    """Analyse until nothing is queued, or begin nothing after `seconds`; returns how many analyses.
+    """Analyse until nothing is queued, or begin nothing after `seconds`; returns how many tracks.
 
     Stops early, with the work released, when the index, the decoders or the storage are away.
     """
@@ -48,7 +48,7 @@ def work(seconds: float | None = None) -> int:
             release(turn.leased(), str(error))
             log.warning("analysis pauses: %s", error)
     switch_when_complete()
-    return turn.done
+    return len(turn.done)
 
 
 class _Turn:
@@ -70,7 +70,7 @@ class _Turn:
         self._written: Future[None] | None = None
         self._began = 0.0
         self._beaten = time.monotonic()
-        self.done = 0
+        self.done: set[int] = set()
 
     def run(self, seconds: float | None) -> None:
         ends = float("inf") if seconds is None else time.monotonic() + seconds
@@ -130,7 +130,7 @@ class _Turn:
             row, reason = self._open.pop(outcome.key), _reason(outcome.error)
             if settle(row, State.FAILED, reason):
                 tell_end(row, State.FAILED, reason)
-            self.done += 1
+            self.done.add(row.track_id)
             return
         self._finished.append(Finished(self._open.pop(outcome.key), outcome.representation))
 
@@ -139,7 +139,7 @@ class _Turn:
         if self._written and (wait or self._written.done()):
             self._written.result()
             finish(self._writing)
-            self.done += len(self._writing)
+            self.done.update(each.row.track_id for each in self._writing)
             self._writing, self._written = [], None
         due = wait or time.monotonic() > self._began + BULK_S
         if self._finished and due and not self._written:

@@ -16,10 +16,11 @@ from django.test import Client
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from apps.catalog.models import Collection, Speaker, Tag, Track
+from apps.catalog.models import Collection, Tag, Track
 from apps.catalog.services.adding import clean_tags
 from apps.catalog.services.editing import edit_track
 from apps.search.models import Search
+from apps.voices.models import Speaker
 from tests.fuzz.texts import HTML, any_text
 from tests.fuzz.world import World, person
 

@@ -12,10 +12,11 @@ from django.test import Client
 from apps.access.models import Scope
 from apps.access.tokens import issue_token
 from apps.analysis.worker import work
-from apps.catalog.models import Collection, Speaker, State, Track
+from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
+from apps.jobs.models import State
 from apps.voices.hearing import voice_space
-from apps.voices.models import Diarization, Enrolment
+from apps.voices.models import Diarization, Enrolment, Speaker
 from tests.audio_files import tone, write_audio
 
 LEAST = 4

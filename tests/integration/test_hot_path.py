@@ -15,7 +15,8 @@ from apps.catalog import id_map
 from apps.catalog.models import Collection
 from apps.catalog.selectors import hidden_collections
 from apps.catalog.services.adding import add_track
-from apps.catalog.services.editing import edit_track, save_collection
+from apps.catalog.services.collections import save_collection
+from apps.catalog.services.editing import edit_track
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
 from tests.audio_files import tone, write_audio

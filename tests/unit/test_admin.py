@@ -9,8 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.analysis.vector_index import get_index
-from apps.catalog.models import Collection, Listening, Space, Tag, Track
+from apps.analysis.index import get_index
+from apps.analysis.models import Space, TrackAnalysis
+from apps.catalog.models import Collection, Tag, Track
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from tests.audio_files import tone, write_audio
@@ -86,7 +87,7 @@ def test_actions_reach_the_index(curator: Client, add_tone: AddTone) -> None:
     )
     assert len(found.hits) == 1
     act(curator, "listen_again", [two.pk])
-    assert Listening.objects.get(track=two).state == "queued"
+    assert TrackAnalysis.objects.get(track=two).state == "queued"
 
 
 def test_deleting_removes_vectors_and_files(curator: Client, add_tone: AddTone) -> None:
@@ -136,6 +137,6 @@ def test_the_status_page_uses_encoders_and_mends(curator: Client, add_tone: AddT
     get_index().delete_items("fake-v1", [track.pk])
     assert "missing in index" in curator.get(f"{status}?drift=1").content.decode()
     curator.post(status, {"mend": "1"})
-    assert Listening.objects.get().state == "queued"
+    assert TrackAnalysis.objects.get().state == "queued"
     curator.post(status, {"use": "fake_two"})
     assert Space.objects.get(name="fake_two-v1").state == "building"

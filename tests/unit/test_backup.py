@@ -19,10 +19,12 @@ from django.urls import reverse
 
 from apps.access.models import ApiToken
 from apps.access.tokens import issue_token
-from apps.analysis.reconcile import find_drift, mend
-from apps.analysis.vector_index import get_index
-from apps.catalog.models import Collection, Listening, Tag, Track
-from apps.catalog.services.editing import delete_tracks
+from apps.analysis.drift import find_drift
+from apps.analysis.index import get_index
+from apps.analysis.models import TrackAnalysis
+from apps.analysis.reconcile import reconcile
+from apps.catalog.models import Collection, Tag, Track
+from apps.catalog.services.deleting import delete_tracks
 from apps.ops.backup import MANIFEST, back_up
 from tests.unit.conftest import AddTone
 
@@ -82,7 +84,7 @@ def test_a_restore_finds_the_same(
     assert "secret key is not in it" in out.getvalue()
     lose_everything(settings, tmp_path)
     call_command("restore", str(tmp_path / "kept"), stdout=out)
-    mend()
+    reconcile()
     keeper = get_user_model().objects.get()
     assert keeper.check_password("pw")
     assert keeper.has_perm("catalog.change_track")
@@ -93,7 +95,7 @@ def test_a_restore_finds_the_same(
     assert (first.collection.name, [tag.name for tag in first.tags.all()]) == ("Low", ["deep"])
     assert abs(first.added_at - catalogue[0].added_at) < timedelta(milliseconds=1)
     assert client.get(reverse("api-track-audio", args=[first.pk])).status_code == 200
-    assert not Listening.objects.filter(index_stale=True).exists()
+    assert not TrackAnalysis.objects.filter(index_stale=True).exists()
     assert find_drift() == []
     assert Track.objects.create(
         title="next", sha256="0" * 64, duration_ms=1, sample_rate=1, channels=1, size_bytes=1

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
@@ -15,25 +16,27 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from apps.analysis import worker as listening
-from apps.analysis.claims import LONG_MS, claim
-from apps.analysis.reconcile import find_drift, mend, release_dead, repair
-from apps.analysis.spaces import current_space, use_encoder
-from apps.analysis.vector_index import get_index, index_fields
+from apps.analysis.drift import find_drift, repair
+from apps.analysis.index import get_index, track_payload
+from apps.analysis.leasing import LONG_MS, lease_tracks
+from apps.analysis.models import Space, TrackAnalysis
+from apps.analysis.queueing import reanalyze
+from apps.analysis.reconcile import reconcile
+from apps.analysis.spaces import active_space, use_analyzer
+from apps.analysis.sync import sync_changes
 from apps.analysis.vectors import (
     delete_vectors,
     load_vectors,
     vectors_name,
 )
-from apps.catalog.models import Collection, Listening, Removal, Space, State, Tag, Track
+from apps.analysis.writing import Bulk, Finished
+from apps.catalog.models import Collection, Removal, Tag, Track
 from apps.catalog.services import importing
 from apps.catalog.services.adding import add_track
-from apps.catalog.services.editing import (
-    delete_tracks,
-    edit_track,
-    edit_tracks,
-    relisten,
-    sync_index,
-)
+from apps.catalog.services.deleting import delete_tracks
+from apps.catalog.services.editing import edit_track, edit_tracks
+from apps.jobs.leases import requeue_lost
+from apps.jobs.models import State
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
@@ -43,6 +46,18 @@ from tests.audio_files import noise, tone, write_audio
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def lease(limit: int = 1, **options: Any) -> dict[int, list[TrackAnalysis]]:
+    return lease_tracks(Space.objects.values_list("pk", flat=True), limit, **options)
+
+
+def leased(limit: int, **options: Any) -> list[int]:
+    return sorted(lease(limit, **options))
+
+
+def embedding_of(track: Track) -> TrackAnalysis:
+    return TrackAnalysis.objects.get(track=track, space__name="fake-v1")
 
 
 def test_a_track_knows_what_its_file_says(tmp_path: Path) -> None:
@@ -96,7 +111,7 @@ def test_listening_keeps_vectors_windows_peaks_and_tags(tmp_path: Path) -> None:
     track = add_track(source=path, name="long.wav").track
     assert listening.work() == 1
     track.refresh_from_db()
-    row = Listening.objects.get()
+    row = embedding_of(track)
     assert (row.state, row.windows, row.attempts) == (State.READY, 4, 0)
     spans = load_vectors("fake-v1", track.pk).spans.tolist()
     assert spans == [[0, 10000], [5000, 15000], [10000, 20000], [13000, 23000]]
@@ -109,9 +124,9 @@ def test_a_file_that_breaks_later_fails_in_words(tmp_path: Path, add_tone: AddTo
     track = add_tone(440, listen=False)
     Path(default_storage.path(track.file.name)).write_bytes(b"RIFF0000WAVE")
     listening.work()
-    row = Listening.objects.get()
-    assert row.state == State.FAILED
-    assert "damaged" in row.reason
+    for row in TrackAnalysis.objects.all():
+        assert row.state == State.FAILED
+        assert "damaged" in row.reason
 
 
 def test_editing_changes_what_filters_find_at_once(add_tone: AddTone) -> None:
@@ -124,7 +139,7 @@ def test_editing_changes_what_filters_find_at_once(add_tone: AddTone) -> None:
     assert [hit.track.title for hit in hits] == ["Two"]
     edit_tracks(track_ids=[two.pk], remove_tags=["bell"])
     assert not similar_to_track(track_id=one.pk, asked=asked, by=None).hits
-    assert not Listening.objects.filter(index_stale=True).exists()
+    assert not TrackAnalysis.objects.filter(index_stale=True).exists()
 
 
 def test_an_edit_keeps_what_a_worker_wrote_meanwhile(add_tone: AddTone) -> None:
@@ -180,10 +195,10 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(
 
 def test_a_space_that_was_given_up_waits_for_nothing(add_tone: AddTone) -> None:
     track = add_tone(440)
-    use_encoder("fake_two")
+    use_analyzer("fake_two")
     listening.work()
-    relisten([track.pk])
-    assert Listening.objects.get(space__name="fake-v1").state == State.READY
+    reanalyze([track.pk])
+    assert TrackAnalysis.objects.get(space__name="fake-v1").state == State.READY
     assert listening.work() == 1
 
 
@@ -201,14 +216,14 @@ def test_a_delete_while_listening_leaves_nothing(
     add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = add_tone(440, listen=False), add_tone(550, listen=False)
-    bulks = listening._bulks
+    prepare = listening.prepare
 
-    def deleted_then(heard: list[listening._Heard]) -> list[listening._Bulk]:
-        found = bulks(heard)
+    def deleted_then(finished: list[Finished]) -> list[Bulk]:
+        found = prepare(finished)
         delete_tracks([one.pk])
         return found
 
-    monkeypatch.setattr(listening, "_bulks", deleted_then)
+    monkeypatch.setattr(listening, "prepare", deleted_then)
     listening.work()
     assert set(get_index().window_counts("fake-v1")) == {two.pk}
     assert not default_storage.exists(vectors_name("fake-v1", one.pk))
@@ -225,31 +240,43 @@ def test_work_goes_back_when_the_index_is_away(
 
     with monkeypatch.context() as patch:
         patch.setattr(get_index(), "upsert", away)
-        assert listening.work() == 0
-    rows = Listening.objects.all()
-    assert {(r.state, r.attempts, r.claimed_by) for r in rows} == {(State.QUEUED, 0, "")}
+        listening.work()
+    row = TrackAnalysis.objects.get(space__name="fake-v1")
+    assert (row.state, row.attempts, row.leased_by) == (State.QUEUED, 0, "")
+    analysed: list[str] = []
+    add = listening.Pipeline.add
+
+    def add_waveforms(pipeline: listening.Pipeline, recording: listening.Recording) -> None:
+        analysed.extend(each.spec.kind for each in recording.analyzers.values())
+        add(pipeline, recording)
+
     with monkeypatch.context() as patch:
-        patch.setattr(listening.Pipeline, "add", None)
+        patch.setattr(listening.Pipeline, "add", add_waveforms)
         assert listening.work() == 1
+    assert "embedding" not in analysed
     assert all(len(track.peaks) > 900 and track.auto_tags for track in Track.objects.all())
 
 
 def test_what_broke_off_is_heard_alone(add_tone: AddTone) -> None:
     """So that a file which kills its worker does not have its neighbours set aside."""
     tracks = [add_tone(400 + 10 * number, listen=False) for number in range(3)]
-    Listening.objects.filter(track=tracks[1]).update(attempts=1)
-    assert [row.track for row in claim(9)] == [tracks[0], tracks[2]]
-    assert claim(9, others=True) == []
-    (alone,) = claim(9)
-    assert (alone.track, alone.attempts) == (tracks[1], 2)
+    TrackAnalysis.objects.filter(track=tracks[1], space__name="fake-v1").update(attempts=1)
+    assert leased(9) == [tracks[0].pk, tracks[2].pk]
+    assert leased(9, others=True) == []
+    (rows,) = lease(9).values()
+    assert {(row.track_id, row.space.kind) for row in rows} == {
+        (tracks[1].pk, "embedding"),
+        (tracks[1].pk, "waveform"),
+    }
+    assert max(row.attempts for row in rows) == 2
 
 
 def test_long_recordings_leave_streams_to_short_ones(add_tone: AddTone) -> None:
     tracks = [add_tone(400 + 10 * number, listen=False) for number in range(4)]
     Track.objects.exclude(pk=tracks[3].pk).update(duration_ms=LONG_MS + 1)
-    assert [row.track for row in claim(9, long=2)] == [tracks[0], tracks[1], tracks[3]]
-    assert claim(9, long=0) == []
-    assert [row.track for row in claim(9)] == [tracks[2]]
+    assert leased(9, long=2) == [tracks[0].pk, tracks[1].pk, tracks[3].pk]
+    assert leased(9, long=0) == []
+    assert leased(9) == [tracks[2].pk]
 
 
 def _vectors():  # type: ignore[no-untyped-def]
@@ -262,33 +289,33 @@ def test_the_work_of_a_dead_worker_is_done_once_more(add_tone: AddTone) -> None:
     add_tone(440, listen=False)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    (row,) = claim()
-    assert claim() == []
-    host = row.claimed_by.rpartition(":")[0]
-    Listening.objects.update(claimed_by=f"{host}:{dead.pid}")
-    mend()
-    assert Listening.objects.get().state == State.QUEUED
+    (rows,) = lease().values()
+    assert lease() == {}
+    host = rows[0].leased_by.rpartition(":")[0]
+    TrackAnalysis.objects.update(leased_by=f"{host}:{dead.pid}")
+    reconcile()
+    assert set(TrackAnalysis.objects.values_list("state", flat=True)) == {State.QUEUED}
     assert listening.work() == 1
 
 
 def test_a_worker_without_heartbeat_loses_its_claim(add_tone: AddTone) -> None:
     add_tone(440, listen=False)
-    claim()
-    assert release_dead() == 0
-    Listening.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert release_dead() == 1
+    lease()
+    assert requeue_lost(TrackAnalysis) == 0
+    TrackAnalysis.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    assert requeue_lost(TrackAnalysis) == 2
 
 
 def test_what_breaks_off_three_times_is_set_aside(add_tone: AddTone) -> None:
     track = add_tone(440, listen=False)
     for _ in range(3):
-        claim()
-        Listening.objects.update(
-            claimed_by="elsewhere:1", heartbeat_at=timezone.now() - timedelta(1)
+        lease()
+        TrackAnalysis.objects.update(
+            leased_by="elsewhere:1", heartbeat_at=timezone.now() - timedelta(1)
         )
-        release_dead()
-    assert Listening.objects.get().state == State.FAILED
-    relisten([track.pk])
+        requeue_lost(TrackAnalysis)
+    assert embedding_of(track).state == State.FAILED
+    reanalyze([track.pk])
     assert listening.work() == 1
 
 
@@ -296,7 +323,7 @@ def test_drift_is_found_and_mended(add_tone: AddTone) -> None:
     one, two, three = add_tone(440), add_tone(880), add_tone(1760)
     get_index().delete_items("fake-v1", [one.pk])
     delete_vectors("fake-v1", two.pk)
-    fields = index_fields(three)
+    fields = track_payload(three)
     ghost = fields.__class__(**{**fields.__dict__, "track_id": 999})
     get_index().upsert("fake-v1", [Entry(ghost, _vectors()[0], [(0, 1)])])
     drifts = find_drift()
@@ -315,7 +342,7 @@ def test_a_lost_index_is_rebuilt_from_the_kept_vectors(add_tone: AddTone) -> Non
     get_index().drop_space("fake-v1")
     with pytest.raises(SpaceMissing):
         get_index().window_counts("fake-v1")
-    mend()
+    reconcile()
     assert get_index().window_counts("fake-v1") == {one.pk: 1, two.pk: 1}
 
 
@@ -327,37 +354,37 @@ def test_a_space_that_outgrew_its_index_is_rebuilt_once(
 
     def rebuild(space: str, dimension: int, layout: Layout, tracks: Iterable[Entry]) -> None:
         rebuilt.extend(each.payload.item_id for each in tracks)
-        edit_track(track=track, changes={"title": "Renamed meanwhile"})
+        edit_track(track=track, changes={"kind": "music"})
 
     monkeypatch.setattr(index, "outgrown", lambda space: not rebuilt)
     monkeypatch.setattr(index, "rebuild", rebuild)
-    mend()
-    mend()
+    reconcile()
+    reconcile()
     assert rebuilt == [track.pk]
-    assert not Listening.objects.filter(index_stale=True).exists()
+    assert not TrackAnalysis.objects.filter(index_stale=True).exists()
 
 
 def test_a_new_encoder_takes_over_in_one_step(add_tone: AddTone) -> None:
     one = add_tone(440)
     add_tone(450)
-    space = use_encoder("fake_two")
-    assert not space.is_default
-    assert current_space().name == "fake-v1"
+    space = use_analyzer("fake_two")
+    assert not space.is_active
+    assert active_space().name == "fake-v1"
     late = add_tone(460, listen=False)
-    assert late.listenings.count() == 2
+    assert late.analyses.count() == 3
     assert (
         similar_to_track(track_id=one.pk, asked=SearchSettings(), by=None).query["space"]
         == "fake-v1"
     )
     listening.work()
-    assert current_space().name == "fake_two-v1"
+    assert active_space().name == "fake_two-v1"
     found = similar_to_track(track_id=one.pk, asked=SearchSettings(), by=None)
     assert found.query["space"] == "fake_two-v1"
     assert len(found.hits) == 2
-    assert Space.objects.filter(is_default=True).count() == 1
+    assert Space.objects.filter(kind="embedding", state="active").count() == 1
 
 
 def test_sync_index_without_changes_does_nothing(add_tone: AddTone) -> None:
     add_tone(440)
-    assert sync_index() == 0
+    assert sync_changes() == 0
     assert not Tag.objects.exists()

@@ -11,8 +11,8 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.analysis.spaces import current_space
-from apps.catalog.models import Space
+from apps.analysis.models import Space
+from apps.analysis.spaces import active_space
 from apps.ops import checks
 from audiosearch import environment as env
 from tests.service import free_port
@@ -110,7 +110,7 @@ def test_a_key_that_everybody_may_read(settings: Any, monkeypatch: pytest.Monkey
 @pytest.mark.django_db
 def test_the_model_that_answers_searches_is_there() -> None:
     assert found(["default"]) == {}
-    current_space()
+    active_space()
     assert found(["default"]) == {}
     Space.objects.update(encoder="wavlm")
     assert found() == {}

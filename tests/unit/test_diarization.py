@@ -10,13 +10,14 @@ import soundfile
 from django.test import Client
 from django.utils import timezone
 
-from apps.catalog.models import Kind, Speaker, State, Track
+from apps.catalog.models import Kind, Track
 from apps.catalog.services.adding import add_track
 from apps.jobs import leases as jobs
+from apps.jobs.models import State
 from apps.voices import diarizing
-from apps.voices.models import Diarization, VoiceEvent
-from apps.voices.services import enrol, erase_speaker
-from apps.voices.tasks import mend
+from apps.voices.enrolling import enrol, erase_speaker
+from apps.voices.models import Diarization, Speaker, VoiceEvent
+from apps.voices.tasks import reconcile
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.analyzers.registry import load_analyzer
@@ -179,7 +180,7 @@ def test_work_of_a_dead_worker_is_done_by_another(track: Track) -> None:
         assert jobs._claim(Diarization) is not None
         assert diarizing.work_off() == 0
         Diarization.objects.update(heartbeat_at=dead)
-        mend()
+        reconcile()
         row.refresh_from_db()
     assert row.state == State.FAILED
     assert "broke off" in row.reason

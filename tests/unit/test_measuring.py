@@ -13,14 +13,15 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from apps.analysis.vector_index import get_index
-from apps.catalog.models import Speaker, State
+from apps.analysis.index import get_index
+from apps.jobs.models import State
 from apps.voices import measuring
+from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.hearing import hear_voice
 from apps.voices.labels import read_labelled, read_speakers
-from apps.voices.models import Enrolment, Measurement, OperatingPoint
-from apps.voices.services import enrol, erase_speaker, identify, unenrol, verify_voices
-from apps.voices.tasks import mend
+from apps.voices.models import Enrolment, Measurement, OperatingPoint, Speaker
+from apps.voices.recognition import identify, verify_voices
+from apps.voices.tasks import reconcile
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.analyzers.speaker.resemblyzer import Resemblyzer
 from audiosearch.engine.audio.sandbox import decode
@@ -219,10 +220,10 @@ def test_another_encoder_hears_what_is_enrolled(
         impostor=10,
         in_force=True,
     )
-    mend()
+    reconcile()
     assert Enrolment.objects.filter(space="resemblyzer-v2").count() == 3
     assert identify(voice=hear_voice(write(tmp_path, 34, 9)), by=None).speaker == second
-    mend()
+    reconcile()
     assert Enrolment.objects.count() == 6
     unenrol(enrolment=first.enrolments.filter(space="resemblyzer-v2")[0], by=None)
     erase_speaker(speaker=second, by=None)

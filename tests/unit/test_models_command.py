@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.catalog.models import Space
+from apps.analysis.models import Space
 from audiosearch.engine.analyzers.base import EncoderSpec, Progress, WeightFile
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.errors import ModelUnavailable

@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.catalog.models import Listening, State
+from apps.analysis.models import TrackAnalysis
+from apps.jobs.models import State
 from apps.ops.metrics import work
 from tests.unit.conftest import AddTone
 
@@ -53,7 +54,7 @@ def test_requests_and_searches_are_counted(
 def test_the_work_is_told(curator: Client, add_tone: AddTone) -> None:
     add_tone(440)
     failed = add_tone(1760)
-    Listening.objects.filter(track=failed).update(state=State.FAILED, reason="It is broken.")
+    TrackAnalysis.objects.filter(track=failed).update(state=State.FAILED, reason="It is broken.")
     add_tone(880, listen=False)
     samples = told(curator)
     assert samples["audiosearch_tracks", ("fake-v1", "ready")] == 1

@@ -7,9 +7,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from apps.catalog.models import Collection, Speaker, Track
+from apps.catalog.models import Collection, Track
 from apps.search.models import Search
-from apps.voices.models import Measurement
+from apps.voices.models import Measurement, Speaker
 from tests.unit.addresses import routes
 from tests.unit.conftest import AddTone
 

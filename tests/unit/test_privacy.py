@@ -12,20 +12,16 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from apps.analysis.worker import work
-from apps.catalog.models import Collection, Speaker, State, Track
-from apps.catalog.selectors import collection_named
+from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
-from apps.catalog.services.editing import (
-    delete_collection,
-    edit_track,
-    edit_tracks,
-    save_collection,
-)
+from apps.catalog.services.collections import get_or_create_collection, save_collection
+from apps.catalog.services.editing import delete_collection, edit_track, edit_tracks
+from apps.jobs.models import State
 from apps.search.models import Search
 from apps.search.recent import keep_search
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
-from apps.voices.models import Diarization
+from apps.voices.models import Diarization, Speaker
 from audiosearch.engine.errors import Conflict
 from tests.audio_files import tone, write_audio
 from tests.unit.addresses import routes
@@ -326,10 +322,10 @@ def test_nobody_gets_into_a_collection_they_do_not_see(world: World) -> None:
         assert answer.json()["error"]["details"] == {
             "collection": [f'Invalid pk "{pk}" - object does not exist.']
         }
-    named = collection_named("xsecretplace", by=world.users["outsider"])
+    named = get_or_create_collection("xsecretplace", by=world.users["outsider"])
     assert named != world.private, "a name of their own, and no sign of the other"
-    assert collection_named("xsecretplace", by=world.users["outsider"]) == named
-    assert collection_named("xsecretplace") == named
+    assert get_or_create_collection("xsecretplace", by=world.users["outsider"]) == named
+    assert get_or_create_collection("xsecretplace") == named
 
 
 def add_own(world: World) -> Track:

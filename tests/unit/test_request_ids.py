@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.analysis.reconcile import release_dead
+from apps.analysis.models import TrackAnalysis
+from apps.analysis.queueing import reanalyze
 from apps.analysis.worker import work
-from apps.catalog.models import Listening, State
-from apps.catalog.services.editing import relisten
+from apps.jobs.leases import requeue_lost
+from apps.jobs.models import State
 from audiosearch.web.logs import JsonFormatter, RequestIdFilter, TextFormatter
 from audiosearch.web.request_ids import current_request_id
 from tests.audio_files import tone, write_audio
@@ -78,7 +79,7 @@ def test_an_id_goes_with_the_work_to_the_worker(
         answer = member.post(
             "/api/v1/tracks/", {"file": file}, headers={"X-Request-ID": "upload-1"}
         )
-    row = Listening.objects.get()
+    row = TrackAnalysis.objects.get()
     assert (answer.status_code, row.request_id) == (201, "upload-1")
     work()
     (line,) = of(told, "audiosearch.listening")
@@ -89,8 +90,8 @@ def test_an_id_goes_with_the_work_to_the_worker(
     assert member.post(f"/tracks/{row.track_id}/relisten/", headers={"X-Request-ID": "again-2"})
     work()
     assert of(told, "audiosearch.listening")[-1].request_id == "again-2"
-    relisten([row.track_id])
-    assert Listening.objects.get().request_id == ""
+    reanalyze([row.track_id])
+    assert TrackAnalysis.objects.get().request_id == ""
 
 
 def test_a_failure_is_told_with_its_reason(
@@ -101,14 +102,14 @@ def test_a_failure_is_told_with_its_reason(
     work()
     (line,) = of(told, "audiosearch.listening")
     assert (line.fields["state"], line.fields["track"]) == ("failed", track.pk)
-    assert line.fields["reason"] == Listening.objects.get().reason != ""
+    assert line.fields["reason"] == TrackAnalysis.objects.get().reason != ""
 
 
 def test_what_is_set_aside_is_told(add_tone: AddTone, told: list[logging.LogRecord]) -> None:
     add_tone(440, listen=False)
-    gone = {"state": State.LISTENING, "claimed_by": f"{os.uname().nodename}:999999999"}
-    Listening.objects.update(**gone, attempts=3, request_id="upload-3")
-    release_dead()
+    gone = {"state": State.RUNNING, "leased_by": f"{os.uname().nodename}:999999999"}
+    TrackAnalysis.objects.update(**gone, attempts=3, request_id="upload-3")
+    requeue_lost()
     (line,) = of(told, "audiosearch.listening")
     assert (line.request_id, line.fields["state"]) == ("upload-3", "failed")
     assert "set aside" in line.getMessage()

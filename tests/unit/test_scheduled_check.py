@@ -15,11 +15,12 @@ from django.test import Client
 
 from apps.analysis import checking
 from apps.analysis.checking import KINDS, LOCK, check_and_repair, last_check
-from apps.analysis.reconcile import find_drift
+from apps.analysis.drift import find_drift
+from apps.analysis.index import get_index
+from apps.analysis.models import TrackAnalysis
 from apps.analysis.tasks import check
-from apps.analysis.vector_index import get_index
 from apps.analysis.vectors import delete_vectors
-from apps.catalog.models import Listening, State
+from apps.jobs.models import State
 from apps.ops.metrics import work as work_told
 from audiosearch import settings as shipped
 from audiosearch.celery import app
@@ -56,7 +57,7 @@ def test_it_mends_and_tells(
         check()
     assert "found and mended 1 × missing in index" in caplog.text
     assert {drift.kind for drift in find_drift()} <= {"file missing"}
-    assert Listening.objects.get(track=one).state == State.QUEUED
+    assert TrackAnalysis.objects.get(track=one).state == State.QUEUED
     checked = last_check()
     assert checked is not None
     assert set(checked.drift) == set(KINDS)
@@ -92,7 +93,7 @@ def test_it_never_runs_twice_at_once(add_tone: AddTone, monkeypatch: pytest.Monk
 
 def test_work_on_its_way_is_left_alone(add_tone: AddTone, monkeypatch: pytest.MonkeyPatch) -> None:
     track = add_tone(440)
-    rows = Listening.objects.filter(track=track)
+    rows = TrackAnalysis.objects.filter(track=track)
     rows.update(windows=7)
 
     def then_finished() -> list[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from django.test import override_settings
 
-from apps.analysis import queries
+from apps.analysis import turns
 from apps.analysis.worker import work
 from apps.catalog.services.adding import add_track
 from apps.search import services
@@ -124,11 +124,11 @@ def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
 @override_settings(QUERY_WAIT_S=0)
 def test_the_ninth_search_is_turned_away(add_tone: AddTone, clip: Clip) -> None:
     add_tone(400)
-    taken = [queries._slots.acquire(timeout=0) for _ in range(8)]
+    taken = [turns._slots.acquire(timeout=0) for _ in range(8)]
     try:
         with pytest.raises(Busy):
             search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
     finally:
         for _ in filter(None, taken):
-            queries._slots.release()
+            turns._slots.release()
     assert search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None).hits

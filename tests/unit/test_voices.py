@@ -14,22 +14,17 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client, override_settings
 
-from apps.analysis.spaces import use_encoder
-from apps.analysis.vector_index import get_index
-from apps.catalog.models import Speaker, Track
-from apps.voices import enrolment_index as voice_index
+from apps.analysis.index import get_index
+from apps.analysis.spaces import use_analyzer
+from apps.catalog.models import Track
+from apps.voices import holdings as voice_index
+from apps.voices.consent import NoConsent
+from apps.voices.enrolling import enrol, erase_speaker
 from apps.voices.hearing import PoorRecording, hear_voice, voice_space
 from apps.voices.labels import read_speakers
-from apps.voices.models import Enrolment, OperatingPoint, VoiceEvent
-from apps.voices.services import (
-    NoConsent,
-    NotEnrolled,
-    enrol,
-    erase_speaker,
-    identify,
-    verify_speaker,
-)
-from apps.voices.tasks import mend
+from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
+from apps.voices.recognition import NotEnrolled, identify, verify_speaker
+from apps.voices.tasks import reconcile
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable, NoSpeech
 from audiosearch.engine.voice.speech import RATE
@@ -225,7 +220,7 @@ def test_with_the_index_away_enrolments_wait_and_erasing_refuses(
         enrol(speaker=person("Carl"), source=say(CARL), name="c.wav", by=staff)
     assert Speaker.objects.filter(name="Anna").exists()
     assert Enrolment.objects.filter(indexed=False).count() == 1
-    mend()
+    reconcile()
     found = identify(voice=hear_voice(say(CARL, words=1)), by=staff)
     assert found.speaker is not None
     assert found.speaker.name == "Carl"
@@ -235,11 +230,11 @@ def test_a_lost_space_and_strays_are_mended(
     known: dict[int, Speaker], say: Say, staff: Any
 ) -> None:
     get_index().drop_space(voice_space())
-    mend()
+    reconcile()
     assert identify(voice=hear_voice(say(BEN, words=1)), by=staff).speaker == known[BEN]
     Enrolment.objects.filter(speaker=known[ANNA]).delete()
     assert len(identify(voice=hear_voice(say(ANNA)), by=staff).candidates) == 1
-    mend()
+    reconcile()
     assert len(get_index().window_counts(voice_space())) == 1
 
 
@@ -396,7 +391,7 @@ def test_measuring_sets_the_threshold(say: Say, tmp_path: Path) -> None:
 
 def test_the_voice_encoder_does_not_search_sounds() -> None:
     with pytest.raises(ModelUnavailable, match="hears voices only"):
-        use_encoder("resemblyzer")
+        use_analyzer("resemblyzer")
 
 
 @pytest.mark.skipif(not LIBRISPEECH.exists(), reason="needs the recordings of LibriSpeech")
