@@ -146,7 +146,12 @@ QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-PREFERRED_ENCODERS = ("panns_cnn14", "spectral")  # the first that is ready serves a new catalogue
+ANALYSES = {
+    "embedding": ("panns_cnn14", "spectral"),
+    "waveform": ("waveform",),
+}
+"""What every track is analysed for: of each kind the first analyzer that is ready when the
+catalogue begins. Other encoders take over by `./manage models use`."""
 VOICE_ENCODER = env.text("VOICE_ENCODER", "resemblyzer")
 ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
 

@@ -6,12 +6,12 @@ import tempfile
 os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="audiosearch-tests-")
 
 from audiosearch.settings import *  # noqa: F403
-from audiosearch.settings import DATABASES, STORAGES
+from audiosearch.settings import ANALYSES, DATABASES, STORAGES
 
 MILVUS_URI = "memory:"
 WARM_UP = False
 SEARCHES_PER_MINUTE = 0
-PREFERRED_ENCODERS = ("fake",)
+ANALYSES = ANALYSES | {"embedding": ("fake",)}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

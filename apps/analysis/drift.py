@@ -13,10 +13,11 @@ from apps.analysis.holdings import holdings_of
 from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
-from apps.analysis.vectors import vectors_name
+from apps.analysis.representations import ROOT, kept_name
 from apps.catalog.models import Removal, Track
 from apps.jobs.models import State
 from apps.jobs.queue import ANALYSE, enqueue
+from audiosearch.engine.analyzers.registry import analyzer_class
 from audiosearch.engine.errors import SpaceMissing
 
 YOUNG = timedelta(hours=1)
@@ -86,22 +87,28 @@ def _gone() -> QuerySet[TrackAnalysis]:
 
 def _vector_drifts() -> Iterator[Drift]:
     expected: dict[str, tuple[int, str]] = {}
-    rows = TrackAnalysis.objects.filter(space__kind=SpaceKind.EMBEDDING)
+    rows = TrackAnalysis.objects.filter(space__in=_spaces_with_files())
     ready = rows.filter(state=State.READY).exclude(space__state=SpaceState.RETIRED)
     for track_id, space in ready.values_list("track_id", "space__name"):
-        expected[vectors_name(space, track_id)] = (track_id, space)
-    stored = set(_stored("vectors"))
+        expected[kept_name(space, track_id)] = (track_id, space)
+    stored = set(_stored(ROOT))
     for name, (track_id, space) in expected.items():
         if name not in stored:
             message = f"Track {track_id} has no vectors kept."
             yield Drift(VECTORS_MISSING, message, track_id, space, name)
     known = {
-        vectors_name(space, track_id)
+        kept_name(space, track_id)
         for track_id, space in rows.values_list("track_id", "space__name")
     }
     for name in stored - known:
         if _is_old(name):
             yield Drift(ORPHAN_VECTORS, f"{name} belongs to no track.", name=name)
+
+
+def _spaces_with_files() -> list[Space]:
+    """Those whose representations are kept as files."""
+    spaces = Space.objects.exclude(kind=SpaceKind.SPEAKER)
+    return [space for space in spaces if analyzer_class(space.analyzer).representation.kept]
 
 
 def index_drifts(space: Space) -> Iterator[Drift]:

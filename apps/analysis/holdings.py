@@ -13,9 +13,10 @@ from django.db.models import QuerySet
 from apps.analysis.index import track_payload
 from apps.analysis.models import Indexed, Space, SpaceKind, TrackAnalysis, mark_stale
 from apps.analysis.queueing import reanalyze
-from apps.analysis.vectors import VectorsMissing, load_vectors
+from apps.analysis.representations import NotKept, load_kept
 from apps.catalog.models import Track
 from apps.jobs.models import State
+from audiosearch.engine.analyzers.base import Embeddings
 from audiosearch.engine.indexes.base import Entry
 from audiosearch.engine.indexes.payloads import Layout, TrackPayload
 
@@ -81,11 +82,11 @@ class TrackHoldings(Holdings):
     def entries(self, space: Space, rows: Iterable[TrackAnalysis]) -> Iterator[Entry]:
         for row in rows:
             try:
-                vectors = load_vectors(space.name, row.track_id)
-            except VectorsMissing:
+                found = load_kept(space.name, row.track_id, Embeddings)
+            except NotKept:
                 reanalyze([row.track_id], space=space)
                 continue
-            yield Entry(track_payload(row.track), vectors.embeddings, vectors.span_pairs)
+            yield Entry(track_payload(row.track), found.embeddings, found.span_pairs)
 
     def counts(self, space: Space) -> dict[int, int]:
         return dict(self.rows(space).values_list("track_id", "windows"))
@@ -107,6 +108,6 @@ def holdings_of(space: Space) -> Holdings | None:
     """What says what the index holds of a space; None when it is in no index."""
     if space.kind not in HOLDINGS:
         return None
-    module, _, name = HOLDINGS[SpaceKind(space.kind)].rpartition(".")
+    module, _, name = HOLDINGS[space.kind].rpartition(".")
     found: type[Holdings] = getattr(import_module(module), name)
     return found()

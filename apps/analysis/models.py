@@ -13,12 +13,11 @@ FILE_GONE = "The file of this track is gone from the storage."
 AT_ONCE = 1_000
 
 
-class SpaceKind(models.TextChoices):
-    """What the representations of a space are; of each kind one space is active."""
+class SpaceKind:
+    """Kinds that code names; there may be more, see settings.ANALYSES."""
 
-    EMBEDDING = "embedding", "Embeddings"
-    SPEAKER = "speaker", "Voices"
-    WAVEFORM = "waveform", "Waveforms"
+    EMBEDDING = "embedding"
+    SPEAKER = "speaker"
 
 
 class SpaceState(models.TextChoices):
@@ -31,7 +30,9 @@ class Space(models.Model):
     """The representations of one analyzer version, in one index."""
 
     name = models.CharField(max_length=100, unique=True)
-    kind = models.CharField(max_length=20, choices=SpaceKind)
+    kind = models.CharField(
+        max_length=20, help_text="What its representations are; of each kind one space is active"
+    )
     analyzer = models.CharField(max_length=100)
     dimension = models.PositiveIntegerField(default=0, help_text="0: it is in no vector index")
     state = models.CharField(max_length=10, choices=SpaceState, default=SpaceState.BUILDING)

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from django.db import transaction
 
 from apps.analysis.models import Space, SpaceState, TrackAnalysis
+from apps.analysis.representations import forget_kept
 from apps.analysis.spaces import ensure_spaces, spaces_to_fill
-from apps.analysis.vectors import delete_vectors
 from apps.jobs.models import State
 from apps.jobs.queue import ANALYSE, enqueue
 from audiosearch.web.request_ids import current_request_id
@@ -43,7 +43,7 @@ def reanalyze(track_ids: Collection[int], *, space: Space | None = None) -> int:
     # Before they are queued, lest a worker take what was kept for the new analysis.
     chosen = list(rows.values_list("pk", "track_id", "space__name"))
     for _, track_id, name in chosen:
-        delete_vectors(name, track_id)
+        forget_kept(name, track_id)
     TrackAnalysis.objects.filter(pk__in=[pk for pk, _, _ in chosen]).exclude(
         state=State.RUNNING
     ).update(

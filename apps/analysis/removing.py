@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from django.core.files.storage import default_storage
 
+from apps.analysis.holdings import HOLDINGS
 from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceKind, SpaceState
-from apps.analysis.vectors import delete_vectors, space_folder
+from apps.analysis.representations import forget_kept, space_folder
 from apps.catalog.models import Removal
 from apps.jobs.locks import exclusive
 from audiosearch.engine.errors import Conflict, SpaceMissing
@@ -23,16 +24,16 @@ def finish_removals(track_ids: Collection[int] | None = None) -> int:
     pending = list(removals)
     if not pending:
         return 0
-    kept = Space.objects.filter(kind=SpaceKind.EMBEDDING)
-    spaces = list(kept.values_list("name", flat=True))
+    spaces = dict(Space.objects.exclude(kind=SpaceKind.SPEAKER).values_list("name", "kind"))
     for removal in pending:
         default_storage.delete(removal.file_name)
         for space in spaces:
-            delete_vectors(space, removal.track_id)
+            forget_kept(space, removal.track_id)
     ids = [removal.track_id for removal in pending]
-    for space in spaces:
+    for space, kind in spaces.items():
         try:
-            get_index().delete_items(space, ids)
+            if kind in HOLDINGS:
+                get_index().delete_items(space, ids)
         except SpaceMissing:
             continue
     Removal.objects.filter(pk__in=ids).delete()

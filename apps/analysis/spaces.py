@@ -19,9 +19,6 @@ from audiosearch.engine.analyzers.base import AnalyzerSpec
 from audiosearch.engine.analyzers.registry import analyzer_class, analyzer_spec
 from audiosearch.engine.errors import ModelUnavailable
 
-TRACK_KINDS = (SpaceKind.EMBEDDING, SpaceKind.WAVEFORM)
-"""Spaces that every track is analysed for; voices are enrolled instead."""
-WAVEFORM = "waveform"
 AT_ONCE = 1_000
 _CACHE_S = 60
 
@@ -76,7 +73,7 @@ def ensure_spaces() -> None:
     """Make the active space of every kind that has none; VOICE_ENCODER says which voices use."""
     speaker = _first_choice(SpaceKind.SPEAKER).space
     active = dict(Space.objects.filter(state=SpaceState.ACTIVE).values_list("kind", "name"))
-    for kind in SpaceKind.values:
+    for kind in (*settings.ANALYSES, SpaceKind.SPEAKER):
         if kind not in active or (kind == SpaceKind.SPEAKER and active[kind] != speaker):
             _make_active(kind)
 
@@ -86,16 +83,14 @@ def _make_active(kind: str) -> None:
     spec = _first_choice(kind)
     space = _space_of(spec)
     _activate(space)
-    if kind in TRACK_KINDS:
+    if kind in settings.ANALYSES:
         _queue_missing(space)
 
 
 def _first_choice(kind: str) -> AnalyzerSpec:
     if kind == SpaceKind.SPEAKER:
         return analyzer_spec(settings.VOICE_ENCODER)
-    if kind == SpaceKind.WAVEFORM:
-        return analyzer_spec(WAVEFORM)
-    ready = [name for name in settings.PREFERRED_ENCODERS if analyzer_state(name) == "ready"]
+    ready = [name for name in settings.ANALYSES[kind] if analyzer_state(name) == "ready"]
     return analyzer_spec(ready[0])
 
 
@@ -118,7 +113,7 @@ def analyzer_state(name: str) -> str:
 
 def spaces_to_fill() -> list[Space]:
     """The spaces every new track is analysed for: the active ones and those being built."""
-    filled = Space.objects.filter(kind__in=TRACK_KINDS).exclude(state=SpaceState.RETIRED)
+    filled = Space.objects.filter(kind__in=settings.ANALYSES).exclude(state=SpaceState.RETIRED)
     return list(filled.order_by("state", "created_at"))  # "active" comes before "building"
 
 
@@ -161,7 +156,7 @@ def _queue_missing(space: Space) -> None:
 
 def switch_when_complete() -> None:
     """Make a space whose building is complete the active one of its kind."""
-    for space in Space.objects.filter(kind__in=TRACK_KINDS, state=SpaceState.BUILDING):
+    for space in Space.objects.filter(kind__in=settings.ANALYSES, state=SpaceState.BUILDING):
         with transaction.atomic():
             _queue_missing(space)
             if not space.analyses.filter(state__in=PENDING).exists():

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from apps.analysis.leasing import LONG_MS, lease_tracks, ready_analyzers, set_aside, tell_end
-from apps.analysis.models import FILE_GONE, SpaceKind, TrackAnalysis
+from apps.analysis.models import FILE_GONE, TrackAnalysis
+from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import switch_when_complete
-from apps.analysis.vectors import VectorsMissing, load_vectors
 from apps.analysis.writing import Finished, finish, prepare, write
 from apps.jobs.leases import heartbeat, release, requeue_left, settle
 from apps.jobs.models import State
-from audiosearch.engine.analyzers.base import Analyzer, Embeddings
+from audiosearch.engine.analyzers.base import Analyzer, Representation
 from audiosearch.engine.analyzers.pipeline import Analysed, Failed, Pipeline, Recording
 from audiosearch.engine.errors import AudioError, Busy, IndexUnavailable
 
@@ -113,11 +113,12 @@ class _Turn:
         """All analyses of one track: what was kept before is taken, the rest share one decode."""
         wanted: dict[int, Analyzer] = {}
         for row in rows:
-            if (kept := _kept(row)) is not None:
+            analyzer = self._analyzers[row.space_id]
+            if (kept := _kept(row, analyzer.representation)) is not None:
                 self._finished.append(Finished(row, kept, kept=True))
             else:
                 self._open[row.pk] = row
-                wanted[row.pk] = self._analyzers[row.space_id]
+                wanted[row.pk] = analyzer
         if wanted:
             track = rows[0].track
             path = Path(default_storage.path(str(track.file.name)))
@@ -154,15 +155,14 @@ class _Turn:
             self._beaten = time.monotonic()
 
 
-def _kept(row: TrackAnalysis) -> Embeddings | None:
+def _kept(row: TrackAnalysis, kind: type[Representation]) -> Representation | None:
     """What an earlier analysis left as a file, if it did."""
-    if row.space.kind != SpaceKind.EMBEDDING:
+    if not kind.kept:
         return None
     try:
-        vectors = load_vectors(row.space.name, row.track_id)
-    except VectorsMissing:
+        return load_kept(row.space.name, row.track_id, kind)
+    except NotKept:
         return None
-    return Embeddings(vectors.embeddings, vectors.spans)
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from django.db import transaction
@@ -11,7 +11,7 @@ from django.db import transaction
 from apps.analysis.index import get_index, track_payload
 from apps.analysis.leasing import tell_end
 from apps.analysis.models import Space, TrackAnalysis
-from apps.analysis.vectors import Vectors, delete_vectors, save_vectors
+from apps.analysis.representations import forget_kept, keep
 from apps.catalog import id_map
 from apps.catalog.models import Track
 from apps.jobs.leases import settle
@@ -27,7 +27,7 @@ MAX_AUTO_TAGS = 10
 
 @dataclass(frozen=True)
 class Finished:
-    """An analysis that is done, and what came of it; `kept` before when its vectors are a file."""
+    """An analysis that is done, and what came of it; `kept`: it was a file before."""
 
     row: TrackAnalysis
     found: Representation
@@ -36,14 +36,16 @@ class Finished:
 
 @dataclass
 class Bulk:
-    """What goes to the storage and the index for one space."""
+    """What goes to the storage and the index for one space.
+
+    first: nothing of the space is ready, so that it need not be in the index yet.
+    """
 
     space: Space
-    unkept: list[tuple[int, Vectors]]
-    entries: list[Entry]
-    shrunk: list[int]
     first: bool
-    """Nothing of the space is ready, so that it need not be in the index yet."""
+    unkept: list[tuple[int, Representation]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    shrunk: list[int] = field(default_factory=list)
 
 
 def prepare(finished: Sequence[Finished]) -> list[Bulk]:
@@ -59,7 +61,7 @@ def prepare(finished: Sequence[Finished]) -> list[Bulk]:
                 Track.objects.filter(pk=each.row.track_id).update(**columns)
     by_space: dict[Space, list[Finished]] = defaultdict(list)
     for each in finished:
-        if isinstance(each.found, Embeddings):
+        if each.found.kept:
             by_space[each.row.space].append(each)
     return [_bulk(space, group) for space, group in by_space.items()]
 
@@ -76,31 +78,31 @@ def _bulk(space: Space, group: list[Finished]) -> Bulk:
     ids = [each.row.track_id for each in group]
     tracks = Track.objects.prefetch_related("tags").in_bulk(ids)
     first = not space.analyses.filter(state=State.READY).exists()
-    bulk = Bulk(space, [], [], [], first)
+    bulk = Bulk(space, first)
     for each in group:
         track = tracks.get(each.row.track_id)
         if track is None:
             continue
-        assert isinstance(each.found, Embeddings)  # noqa: S101 - `prepare` chose them
-        vectors = Vectors(each.found.embeddings, each.found.spans)
-        bulk.entries.append(Entry(track_payload(track), vectors.embeddings, vectors.span_pairs))
         if not each.kept:
-            bulk.unkept.append((track.pk, vectors))
-        if each.row.windows > len(vectors.spans):
-            bulk.shrunk.append(track.pk)
+            bulk.unkept.append((track.pk, each.found))
+        if isinstance(each.found, Embeddings):
+            entry = Entry(track_payload(track), each.found.embeddings, each.found.span_pairs)
+            bulk.entries.append(entry)
+            if each.row.windows > len(entry.spans):
+                bulk.shrunk.append(track.pk)
     return bulk
 
 
 def write(bulks: Iterable[Bulk]) -> None:
-    """Write vectors to the storage, then to the index; in a thread, without the database.
+    """Write to the storage, then to the index; in a thread, without the database.
 
     Raises IndexUnavailable, and OSError when the storage cannot be written.
     """
     index = get_index()
     for bulk in bulks:
         name = bulk.space.name
-        for track_id, vectors in bulk.unkept:
-            save_vectors(name, track_id, vectors)
+        for track_id, found in bulk.unkept:
+            keep(name, track_id, found)
         if not bulk.entries:
             continue
         try:
@@ -126,18 +128,20 @@ def finish(finished: Sequence[Finished]) -> None:
     id_map.forget(ids)
     alive = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))
     for each in finished:
-        if each.row.track_id not in alive and isinstance(each.found, Embeddings):
-            _forget(each.row.space.name, each.row.track_id)
+        if each.row.track_id not in alive:
+            _forget(each)
 
 
 def _windows(each: Finished) -> int:
     return len(each.found.embeddings) if isinstance(each.found, Embeddings) else 0
 
 
-def _forget(space: str, track_id: int) -> None:
-    with suppress(SpaceMissing):
-        get_index().delete_items(space, [track_id])
-    delete_vectors(space, track_id)
+def _forget(each: Finished) -> None:
+    space, track_id = each.row.space.name, each.row.track_id
+    if isinstance(each.found, Embeddings):
+        with suppress(SpaceMissing):
+            get_index().delete_items(space, [track_id])
+    forget_kept(space, track_id)
 
 
 def auto_tags(names: tuple[str, ...], probabilities: FloatArray) -> list[dict[str, object]]:

@@ -6,9 +6,9 @@ import numpy as np
 from django.conf import settings
 
 from apps.analysis.models import TrackAnalysis
+from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import active_name
 from apps.analysis.turns import model_turn
-from apps.analysis.vectors import VectorsMissing, load_vectors
 from apps.catalog.models import Track
 from apps.jobs.models import State
 from apps.search.results import SearchSettings
@@ -75,10 +75,9 @@ def embed_query(samples: FloatArray, encoder: Encoder) -> Embeddings:
 def kept_query(space: str, track_id: int) -> Embeddings:
     """What was kept of a track. Raises NotListenedYet."""
     try:
-        vectors = load_vectors(space, track_id)
-    except VectorsMissing as error:
+        return load_kept(space, track_id, Embeddings)
+    except NotKept as error:
         raise NotListenedYet(_why_not(Track.objects.get(pk=track_id), space)) from error
-    return Embeddings(vectors.embeddings, vectors.spans)
 
 
 def _why_not(track: Track, space: str) -> str:

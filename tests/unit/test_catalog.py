@@ -22,13 +22,13 @@ from apps.analysis.leasing import LONG_MS, lease_tracks
 from apps.analysis.models import Space, TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.reconcile import reconcile
+from apps.analysis.representations import (
+    forget_kept,
+    kept_name,
+    load_kept,
+)
 from apps.analysis.spaces import active_space, use_analyzer
 from apps.analysis.sync import sync_changes
-from apps.analysis.vectors import (
-    delete_vectors,
-    load_vectors,
-    vectors_name,
-)
 from apps.analysis.writing import Bulk, Finished
 from apps.catalog.models import Collection, Removal, Tag, Track
 from apps.catalog.services import importing
@@ -39,6 +39,7 @@ from apps.jobs.leases import requeue_lost
 from apps.jobs.models import State
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
+from audiosearch.engine.analyzers.base import Embeddings
 from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Entry
 from audiosearch.engine.indexes.payloads import Layout
@@ -113,7 +114,7 @@ def test_listening_keeps_vectors_windows_peaks_and_tags(tmp_path: Path) -> None:
     track.refresh_from_db()
     row = embedding_of(track)
     assert (row.state, row.windows, row.attempts) == (State.READY, 4, 0)
-    spans = load_vectors("fake-v1", track.pk).spans.tolist()
+    spans = load_kept("fake-v1", track.pk, Embeddings).spans.tolist()
     assert spans == [[0, 10000], [5000, 15000], [10000, 20000], [13000, 23000]]
     assert get_index().window_counts("fake-v1") == {track.pk: 4}
     assert len(track.peaks) > 900
@@ -226,7 +227,7 @@ def test_a_delete_while_listening_leaves_nothing(
     monkeypatch.setattr(listening, "prepare", deleted_then)
     listening.work()
     assert set(get_index().window_counts("fake-v1")) == {two.pk}
-    assert not default_storage.exists(vectors_name("fake-v1", one.pk))
+    assert not default_storage.exists(kept_name("fake-v1", one.pk))
 
 
 def test_work_goes_back_when_the_index_is_away(
@@ -322,7 +323,7 @@ def test_what_breaks_off_three_times_is_set_aside(add_tone: AddTone) -> None:
 def test_drift_is_found_and_mended(add_tone: AddTone) -> None:
     one, two, three = add_tone(440), add_tone(880), add_tone(1760)
     get_index().delete_items("fake-v1", [one.pk])
-    delete_vectors("fake-v1", two.pk)
+    forget_kept("fake-v1", two.pk)
     fields = track_payload(three)
     ghost = fields.__class__(**{**fields.__dict__, "track_id": 999})
     get_index().upsert("fake-v1", [Entry(ghost, _vectors()[0], [(0, 1)])])

@@ -18,8 +18,8 @@ from apps.analysis.checking import KINDS, LOCK, check_and_repair, last_check
 from apps.analysis.drift import find_drift
 from apps.analysis.index import get_index
 from apps.analysis.models import TrackAnalysis
+from apps.analysis.representations import forget_kept
 from apps.analysis.tasks import check
-from apps.analysis.vectors import delete_vectors
 from apps.jobs.models import State
 from apps.ops.metrics import work as work_told
 from audiosearch import settings as shipped
@@ -47,7 +47,7 @@ def test_it_mends_and_tells(
     assert not any(line.startswith("audiosearch_drift") for line in metrics(curator))
     one, two, three = add_tone(440), add_tone(550), add_tone(660)
     get_index().delete_items("fake-v1", [one.pk])
-    delete_vectors("fake-v1", two.pk)
+    forget_kept("fake-v1", two.pk)
     default_storage.delete(str(three.file.name))
     orphan = default_storage.save("tracks/ab/orphan.wav", ContentFile(b"x"))
     os.utime(default_storage.path(orphan), (0, 0))

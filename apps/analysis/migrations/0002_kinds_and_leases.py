@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "space",
             "kind",
-            models.CharField(choices=[("embedding", "Embeddings"), ("speaker", "Voices"), ("waveform", "Waveforms")], default="embedding", max_length=20),
+            models.CharField(default="embedding", help_text="What its representations are; of each kind one space is active", max_length=20),
             preserve_default=False,
         ),
         migrations.AlterField(

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,21 @@ class EncoderSpec(AnalyzerSpec):
 
 
 @dataclass(frozen=True)
-class Embeddings:
+class Representation:
+    """What an analyzer makes of a recording; each kind of analyzer has a subclass.
+
+    kept: names of the fields, NumPy arrays all, that are kept as a file.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The kept fields by name."""
+        return {name: getattr(self, name) for name in self.kept}
+
+
+@dataclass(frozen=True)
+class Embeddings(Representation):
     """The windows of a recording as vectors.
 
     embeddings: (n, dimension) float32 of unit length; spans: (n, 2) int64, start and end in ms.
@@ -75,20 +89,24 @@ class Embeddings:
     the encoder gives none.
     """
 
+    kept = ("embeddings", "spans")
+
     embeddings: FloatArray
     spans: NDArray[np.int64]
     tag_names: tuple[str, ...] = ()
     tag_probabilities: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
 
+    @property
+    def span_pairs(self) -> list[tuple[int, int]]:
+        """The spans as an index takes them."""
+        return [(int(start), int(end)) for start, end in self.spans]
+
 
 @dataclass(frozen=True)
-class Waveform:
+class Waveform(Representation):
     """The shape of a recording: at most 1,000 peaks, a byte each, 255 the loudest sample of it."""
 
     peaks: bytes
-
-
-Representation = Embeddings | Waveform
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,8 @@ class Analyzer(ABC):
     """
 
     spec: ClassVar[AnalyzerSpec]
+    representation: ClassVar[type[Representation]]
+    """What it makes of a recording."""
 
     @abstractmethod
     def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
@@ -137,6 +157,7 @@ class Encoder(Analyzer):
     """An analyzer that embeds windows, which are batched across recordings."""
 
     spec: ClassVar[EncoderSpec]
+    representation = Embeddings
     tag_names: tuple[str, ...] = ()
 
     @abstractmethod

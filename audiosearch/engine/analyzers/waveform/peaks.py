@@ -13,6 +13,7 @@ BUCKETS = 1000
 class WaveformPeaks(StreamAnalyzer):
     """The highest absolute sample of each thousandth of a recording."""
 
+    representation = Waveform
     spec = AnalyzerSpec(
         name="waveform",
         version=1,
