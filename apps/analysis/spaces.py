@@ -70,12 +70,19 @@ def active_space(kind: str = SpaceKind.EMBEDDING) -> Space:
 
 
 def ensure_spaces() -> None:
-    """Make the active space of every kind that has none; VOICE_ENCODER says which voices use."""
+    """Make the active space of every kind that has none; VOICE_ENCODER says which voices use.
+
+    Where the analyzer of an active space has another version by now, its new space is begun.
+    """
     speaker = _first_choice(SpaceKind.SPEAKER).space
     active = dict(Space.objects.filter(state=SpaceState.ACTIVE).values_list("kind", "name"))
     for kind in (*settings.ANALYSES, SpaceKind.SPEAKER):
         if kind not in active or (kind == SpaceKind.SPEAKER and active[kind] != speaker):
             _make_active(kind)
+    for space in Space.objects.filter(kind__in=settings.ANALYSES, state=SpaceState.ACTIVE):
+        spec = analyzer_spec(space.analyzer)
+        if spec.space != space.name and not Space.objects.filter(name=spec.space).exists():
+            _build_beside(spec)
 
 
 @transaction.atomic
@@ -130,17 +137,24 @@ def use_analyzer(name: str) -> Space:
     if analyzer_state(name) != "ready":
         raise ModelUnavailable(f"The encoder {name} is not ready; run: ./manage models pull {name}")
     ensure_spaces()
-    with transaction.atomic():
-        space = _space_of(spec)
-        if not space.is_active:
-            building = Space.objects.filter(kind=spec.kind, state=SpaceState.BUILDING)
-            building.exclude(pk=space.pk).update(state=SpaceState.RETIRED)
-            space.state = SpaceState.BUILDING
-            space.save(update_fields=["state"])
-            _queue_missing(space)
-            transaction.on_commit(lambda: enqueue(ANALYSE))
+    space = _build_beside(spec)
     switch_when_complete()
     space.refresh_from_db()
+    return space
+
+
+@transaction.atomic
+def _build_beside(spec: AnalyzerSpec) -> Space:
+    """Begin to build a space, unless it is active; another one of its kind that is being built
+    is given up."""
+    space = _space_of(spec)
+    if not space.is_active:
+        building = Space.objects.filter(kind=spec.kind, state=SpaceState.BUILDING)
+        building.exclude(pk=space.pk).update(state=SpaceState.RETIRED)
+        space.state = SpaceState.BUILDING
+        space.save(update_fields=["state"])
+        _queue_missing(space)
+        transaction.on_commit(lambda: enqueue(ANALYSE))
     return space
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from apps.jobs.models import State
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from audiosearch.engine.analyzers.base import Embeddings
+from audiosearch.engine.analyzers.waveform.peaks import WaveformPeaks
 from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Entry
 from audiosearch.engine.indexes.payloads import Layout
@@ -389,3 +391,15 @@ def test_sync_index_without_changes_does_nothing(add_tone: AddTone) -> None:
     add_tone(440)
     assert sync_changes() == 0
     assert not Tag.objects.exists()
+
+
+def test_a_new_version_of_an_analyzer_is_built_beside_the_old_one(
+    add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_tone(440)
+    monkeypatch.setattr(WaveformPeaks, "spec", replace(WaveformPeaks.spec, version=2))
+    reconcile()
+    assert active_space("waveform").name == "waveform-v1"
+    listening.work()
+    assert active_space("waveform").name == "waveform-v2"
+    assert Space.objects.get(name="waveform-v1").state == "retired"
