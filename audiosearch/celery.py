@@ -2,8 +2,9 @@
 
 import os
 import warnings
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.platforms import SecurityWarning
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
@@ -14,3 +15,15 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 app = Celery("audiosearch")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+class KnownDatabase(bootsteps.Step):
+    """A worker's first step: it does not start on a database of a newer version."""
+
+    def create(self, parent: Any) -> None:
+        from apps.ops.database_version import refuse_newer_database
+
+        refuse_newer_database()
+
+
+app.steps["worker"].add(KnownDatabase)

@@ -11,6 +11,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
 application = get_wsgi_application()
 
 
+def _refuse_newer_database() -> None:
+    from apps.ops.database_version import refuse_newer_database
+
+    refuse_newer_database()
+
+
+_refuse_newer_database()
+
+
 def _warm_up() -> None:
     from apps.search.services import warm_up
     from apps.voices.hearing import warm_up_voices

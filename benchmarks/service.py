@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.ops.demo import DemoSound, demo_sounds, write_flac
+from apps.ops.demo import RATE, DemoSound, demo_sounds, write_flac
 
 BOUNDARY = "benchmark"
 
@@ -24,15 +24,14 @@ def ten_seconds() -> bytes:
     """A FLAC file of 10 s, from the first demo sounds laid end to end."""
     parts, length = [], 0
     for sound in demo_sounds():
-        if sound.sample_rate == 32000:
-            parts.append(sound.samples)
-            length += len(sound.samples)
-        if length >= 320_000:
+        parts.append(sound.samples)
+        length += len(sound.samples)
+        if length >= 10 * RATE:
             break
-    samples = np.concatenate(parts)[:320_000]
+    samples = np.concatenate(parts)[: 10 * RATE]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.flac"
-        write_flac(path, DemoSound("Clip", "none", "sound", (), "", samples, 32000))
+        write_flac(path, DemoSound("Clip", "none", "sound", (), "", samples))
         return path.read_bytes()
 
 

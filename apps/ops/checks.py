@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
+from apps.ops.database_version import HINT, newer_database
 from audiosearch import environment as env
 from audiosearch.engine.analyzers.registry import analyzer_class
 from audiosearch.engine.errors import ModelUnavailable
@@ -37,6 +38,13 @@ def data_folder(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     message = f"Only {free // 10**6} MB are free in DATA_DIR, {folder}."
     return [Warning(message, "Make room, or name another disk.", id="audiosearch.W001")]
+
+
+@register(TAG)
+def database_version(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The database is none of a newer version; every command looks, `migrate` included."""
+    problem = newer_database()
+    return [Error(problem, HINT, id="audiosearch.E003")] if problem else []
 
 
 @register(TAG)

@@ -17,6 +17,7 @@ from apps.ops import checks
 from audiosearch import environment as env
 from tests.service import free_port
 
+pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
 
 
@@ -107,7 +108,6 @@ def test_a_key_that_everybody_may_read(settings: Any, monkeypatch: pytest.Monkey
         kept.chmod(0o600)
 
 
-@pytest.mark.django_db
 def test_the_model_that_answers_searches_is_there() -> None:
     assert found(["default"]) == {}
     active_space()

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from apps.ops.demo import demo_sounds, write_flac
+from apps.ops.demo import RATE, demo_sounds, write_flac
 from apps.ops.demo.shaping import finish
 
 
@@ -38,7 +38,7 @@ def test_every_entry_is_named_and_described(catalogue):
 def test_durations(catalogue):
     for sound in catalogue:
         low, high = (1.0, 6.0) if sound.kind == "sound" else (8.0, 20.0)
-        assert low <= len(sound.samples) / sound.sample_rate <= high, sound.title
+        assert low <= len(sound.samples) / RATE <= high, sound.title
 
 
 def test_samples_are_clean(catalogue):
@@ -53,7 +53,7 @@ def test_samples_are_clean(catalogue):
 
 def test_both_ends_are_faded(catalogue):
     for sound in catalogue:
-        few = sound.sample_rate // 5000
+        few = RATE // 5000
         peak = np.max(np.abs(sound.samples))
         assert sound.samples[0] == sound.samples[-1] == 0.0, sound.title
         assert np.max(np.abs(sound.samples[:few])) < 0.02 * peak, sound.title
@@ -86,7 +86,7 @@ def test_files_carry_their_tags_and_samples(catalogue, tmp_path):
         with av.open(str(path)) as container:
             tags = {key.lower(): value for key, value in container.metadata.items()}
             pcm = np.concatenate([f.to_ndarray().ravel() for f in container.decode(audio=0)])
-            assert container.streams.audio[0].rate == sound.sample_rate
+            assert container.streams.audio[0].rate == RATE
         assert tags["title"] == sound.title
         assert tags["artist"] == "audiosearch demo"
         assert tags["album"] == sound.family

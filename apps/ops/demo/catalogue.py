@@ -1,52 +1,47 @@
 """The demo catalogue: every family's members, rendered one at a time."""
 
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.ops.demo import creatures, machines, struck, tunes, water
-from apps.ops.demo.drums import DRUMS
-from apps.ops.demo.family import Family
-from apps.ops.demo.shaping import SOUND_RATE, TUNE_RATE, finish
+from apps.ops.demo import nature, things, tunes
+from apps.ops.demo.shaping import Wave, finish
+from apps.ops.demo.tunes import played
 
 SEED = 2024
-
-SOUND_FAMILIES: tuple[Family, ...] = (
-    water.RAIN,
-    water.SEA_WAVES,
-    water.WATER_DROPS,
-    creatures.BIRDSONG,
-    creatures.CRICKETS,
-    creatures.DOG_BARKS,
-    struck.BELLS,
-    struck.CLOCKS,
-    struck.TELEPHONES,
-    DRUMS,
-    machines.ENGINES,
-    machines.SIRENS,
-    machines.GAME_SOUNDS,
-)
-
-TUNE_FAMILIES: tuple[Family, ...] = (
-    tunes.PLUCKED_STRINGS,
-    tunes.ORGAN,
-    tunes.MUSIC_BOX,
-    tunes.FLUTE,
-    tunes.SYNTH_ARPEGGIO,
-    tunes.CHOIR,
-    tunes.BASS_AND_DRUMS,
-)
+FADE_SECONDS = {"sound": 0.25, "music": 0.4}
+RENDERERS: Mapping[str, Callable[..., Wave]] = {
+    "Rain": nature.rain,
+    "Sea waves": nature.sea_waves,
+    "Water drops": nature.water_drops,
+    "Birdsong": nature.birdsong,
+    "Crickets": nature.crickets,
+    "Dog barks": nature.dog_barks,
+    "Bells": things.bell,
+    "Clocks": things.clock,
+    "Telephones": things.telephone,
+    "Drums": things.drums,
+    "Engines": things.engine,
+    "Sirens": things.siren,
+    "Game sounds": things.game_sound,
+    "Plucked strings": played(tunes.guitar, room_seconds=0.8),
+    "Organ": played(tunes.organ, room_seconds=2.2),
+    "Music box": played(tunes.music_box, room_seconds=0.7),
+    "Flute": played(tunes.flute, room_seconds=1.8),
+    "Synth arpeggio": played(tunes.arpeggio, room_seconds=0.8),
+    "Choir": played(tunes.choir, room_seconds=2.8),
+    "Bass and drums": played(tunes.bass_and_drums, room_seconds=0.4),
+}
 
 
 @dataclass(frozen=True)
 class DemoSound:
-    """One recording of the demo catalogue.
-
-    kind is "sound" or "music"; samples: (n,) float32 mono in -1..1 at `sample_rate` Hz.
-    """
+    """One recording; kind is "sound" or "music", samples: (n,) float32 mono in -1..1 at RATE."""
 
     title: str
     family: str
@@ -54,30 +49,23 @@ class DemoSound:
     tags: tuple[str, ...]
     description: str
     samples: NDArray[np.float32]
-    sample_rate: int
 
 
 def demo_sounds() -> Iterator[DemoSound]:
     """Every sound, then every tune, each rendered when it is asked for; always the same ones."""
-    for family in SOUND_FAMILIES:
-        yield from _render(family, kind="sound", fade_seconds=0.25, sample_rate=SOUND_RATE)
-    for family in TUNE_FAMILIES:
-        yield from _render(family, kind="music", fade_seconds=0.4, sample_rate=TUNE_RATE)
-
-
-def _render(
-    family: Family, *, kind: str, fade_seconds: float, sample_rate: int
-) -> Iterator[DemoSound]:
-    for member in family.members:
-        # Seeded by title, so that adding or moving a sound leaves every other one as it was.
-        rng = np.random.default_rng([SEED, crc32(member.title.encode())])
-        peak_db = family.peak_db - rng.uniform(0.0, 2.0)
-        yield DemoSound(
-            title=member.title,
-            family=family.name,
-            kind=kind,
-            tags=family.tags,
-            description=family.about,
-            samples=finish(member.render(rng), peak_db, fade_seconds, sample_rate),
-            sample_rate=sample_rate,
-        )
+    kinds = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+    for kind, families in kinds.items():
+        for family, shared in families.items():
+            for title, parameters in shared["members"].items():
+                # Seeded by title: adding or moving a sound leaves every other one as it was.
+                rng = np.random.default_rng([SEED, crc32(title.encode())])
+                peak_db = shared["peak_db"] - rng.uniform(0.0, 2.0)  # by nature, and by chance
+                wave = RENDERERS[family](rng, *parameters)
+                yield DemoSound(
+                    title=title,
+                    family=family,
+                    kind=kind,
+                    tags=tuple(shared["tags"]),
+                    description=shared["about"],
+                    samples=finish(wave, peak_db, FADE_SECONDS[kind]),
+                )

@@ -37,12 +37,12 @@ class Note:
 class Song:
     """What a tune is made of before anybody plays it.
 
-    tonic is a MIDI number; progression holds one scale degree per bar, 0 for the tonic chord.
+    tonic is a MIDI number; progression holds one scale degree per bar, "0" for the tonic chord.
     """
 
     tonic: int
     scale: str
-    progression: tuple[int, ...]
+    progression: str
     beats_per_minute: float
     beats_per_bar: int = 4
 
@@ -61,9 +61,28 @@ class Song:
 
     def chord(self, bar: int) -> tuple[int, int, int]:
         """The degrees of a bar's triad, kept close around the tonic."""
-        root = self.progression[bar]
+        root = int(self.progression[bar])
         root = root - 7 if root > 4 else root
         return root, root + 2, root + 4
+
+    def held_chords(self, octave: int = 0) -> list[Note]:
+        """Every bar's triad, held for the bar."""
+        return [
+            Note(bar * self.beats_per_bar, self.beats_per_bar, self.key(degree) + 12 * octave)
+            for bar in range(len(self.progression))
+            for degree in self.chord(bar)
+        ]
+
+    def broken_chords(self, order: tuple[int, ...], beats: float, octave: int = 0) -> list[Note]:
+        """Every bar's triad one note after another; `order` counts up the chord, 3 its octave."""
+        notes = []
+        for bar in range(len(self.progression)):
+            for number in range(int(self.beats_per_bar / beats)):
+                rung = order[number % len(order)]
+                degree = self.chord(bar)[rung % 3] + 7 * (rung // 3)
+                start = bar * self.beats_per_bar + number * beats
+                notes.append(Note(start, beats, self.key(degree) + 12 * octave))
+        return notes
 
     def melody(self, rng: Generator) -> list[Note]:
         """A tune over the progression: chord notes where a bar begins, steps in between."""

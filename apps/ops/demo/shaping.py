@@ -1,19 +1,27 @@
 """What every sound is shaped with: noise, sines, envelopes, rooms and a clean finish."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from scipy import signal
 
 Wave = NDArray[np.float64]
+Range = tuple[float, float]
+Times = Sequence[float]
 
-SOUND_RATE = 32_000
-TUNE_RATE = 44_100
+RATE = 32_000
 
 
-def times(seconds: float, sample_rate: int = SOUND_RATE) -> Wave:
-    """The time of every sample, in seconds: (seconds * sample_rate,)."""
-    return np.arange(round(seconds * sample_rate)) / sample_rate
+def times(seconds: float) -> Wave:
+    """The time of every sample, in seconds: (seconds * RATE,)."""
+    return np.arange(round(seconds * RATE)) / RATE
+
+
+def silence(seconds: float) -> Wave:
+    """Where pieces are placed."""
+    return np.zeros(round(seconds * RATE))
 
 
 def decay(t: Wave, t60: float) -> Wave:
@@ -28,20 +36,27 @@ def bump(t: Wave, attack: float, release: float) -> Wave:
     return np.sin(0.5 * np.pi * ramp) ** 2
 
 
-def noise_band(
-    rng: Generator, size: int, low_hz: float, high_hz: float, sample_rate: int = SOUND_RATE
-) -> Wave:
+def noise_band(rng: Generator, size: int, low_hz: float, high_hz: float) -> Wave:
     """Noise between two frequencies, (size,), of RMS 1."""
-    edges = (low_hz, min(high_hz, 0.49 * sample_rate))
-    sections = signal.butter(2, edges, "bandpass", fs=sample_rate, output="sos")
+    edges = (low_hz, min(high_hz, 0.49 * RATE))
+    sections = signal.butter(2, edges, "bandpass", fs=RATE, output="sos")
     noise = signal.sosfilt(sections, rng.standard_normal(size))
     return noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
 
 
-def sine(hz: ArrayLike, t: Wave, sample_rate: int = SOUND_RATE) -> Wave:
+def resonate(wave: Wave, hz: float, q: float) -> Wave:
+    """What a body that resounds at `hz` makes of it; the higher q, the longer it rings."""
+    return signal.lfilter(*signal.iirpeak(hz, q, fs=RATE), wave)
+
+
+def turns(hz: ArrayLike, t: Wave) -> Wave:
+    """Periods since the start, of a constant `hz` or of one frequency per sample."""
+    return np.cumsum(np.broadcast_to(np.asarray(hz, dtype=np.float64), t.shape) / RATE)
+
+
+def sine(hz: ArrayLike, t: Wave) -> Wave:
     """A sine of constant `hz`, or of one frequency per sample."""
-    steps = np.broadcast_to(np.asarray(hz, dtype=np.float64), t.shape) / sample_rate
-    return np.sin(2 * np.pi * np.cumsum(steps))
+    return np.sin(2 * np.pi * turns(hz, t))
 
 
 def wavetable(gains: ArrayLike) -> Wave:
@@ -55,10 +70,9 @@ def wavetable(gains: ArrayLike) -> Wave:
     return table / np.max(np.abs(table))
 
 
-def play_table(table: Wave, hz: ArrayLike, t: Wave, sample_rate: int = SOUND_RATE) -> Wave:
+def play_table(table: Wave, hz: ArrayLike, t: Wave) -> Wave:
     """Play a wavetable at a constant `hz`, or at one frequency per sample."""
-    steps = np.broadcast_to(np.asarray(hz, dtype=np.float64), t.shape) / sample_rate
-    position = (np.cumsum(steps) % 1.0) * len(table)
+    position = (turns(hz, t) % 1.0) * len(table)
     return np.interp(position, np.arange(len(table) + 1), np.append(table, table[0]))
 
 
@@ -71,11 +85,9 @@ def modes(t: Wave, hz: ArrayLike, t60: ArrayLike, gains: ArrayLike) -> Wave:
     )
 
 
-def place(
-    canvas: Wave, piece: Wave, at_seconds: float, gain: float = 1.0, sample_rate: int = SOUND_RATE
-) -> None:
+def place(canvas: Wave, piece: Wave, at_seconds: float, gain: float = 1.0) -> None:
     """Add `piece` into `canvas` at a moment; what reaches past the end of the canvas is let go."""
-    start = max(0, round(at_seconds * sample_rate))
+    start = max(0, round(at_seconds * RATE))
     stop = min(len(canvas), start + len(piece))
     if stop > start:
         canvas[start:stop] += gain * piece[: stop - start]
@@ -88,24 +100,20 @@ def wander(rng: Generator, t: Wave, per_second: float) -> Wave:
     return 0.5 - 0.5 * np.cos(np.pi * curve)
 
 
-def room(
-    dry: Wave, rng: Generator, seconds: float, wet: float, sample_rate: int = SOUND_RATE
-) -> Wave:
+def room(dry: Wave, rng: Generator, seconds: float, wet: float) -> Wave:
     """`dry` as heard in a room that rings for `seconds`; same length, `wet` is the room's share."""
-    t = times(seconds, sample_rate)
-    impulse = noise_band(rng, len(t), 200.0, 6000.0, sample_rate) * decay(t, seconds)
+    t = times(seconds)
+    impulse = noise_band(rng, len(t), 200.0, 6000.0) * decay(t, seconds)
     impulse /= np.sqrt(np.sum(impulse**2))
     tail = signal.fftconvolve(dry, impulse)[: len(dry)]
     return (1.0 - wet) * dry + wet * tail
 
 
-def finish(
-    wave: Wave, peak_db: float, fade_out: float = 0.05, sample_rate: int = SOUND_RATE
-) -> NDArray[np.float32]:
+def finish(wave: Wave, peak_db: float, fade_out: float = 0.05) -> NDArray[np.float32]:
     """Take away DC and rumble, fade both ends to exactly zero, and set the peak in dBFS."""
-    sections = signal.butter(2, 25.0, "highpass", fs=sample_rate, output="sos")
+    sections = signal.butter(2, 25.0, "highpass", fs=RATE, output="sos")
     clean = signal.sosfilt(sections, wave)
-    clean *= bump(times(len(wave) / sample_rate, sample_rate), 0.004, fade_out)
+    clean *= bump(times(len(wave) / RATE), 0.004, fade_out)
     clean[0] = clean[-1] = 0.0
     clean *= 10 ** (peak_db / 20) / np.max(np.abs(clean))
     return clean.astype(np.float32)

@@ -1,0 +1,52 @@
+"""A database that a newer version of audiosearch has changed is left alone, in words."""
+
+from pathlib import Path
+
+from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+SHOWN = 3
+HINT = (
+    "Nothing was changed. Install the newer version again, or restore a backup that this version "
+    "made into an empty installation."
+)
+
+
+def unknown_migrations() -> list[str]:
+    """Migrations that the database went through and this code does not have, as app.name.
+
+    Empty for a database that does not answer or is not there yet: others tell of that. A release
+    that drops an app, or squashed migrations, deletes their rows, or it would refuse itself.
+    """
+    if connection.vendor == "sqlite" and not _has_file():
+        return []  # looking would make it
+    try:
+        applied = MigrationRecorder(connection).applied_migrations()
+    except DatabaseError:
+        return []
+    known = MigrationLoader(None).disk_migrations or {}
+    return sorted(f"{app}.{name}" for app, name in applied.keys() - known.keys())
+
+
+def newer_database() -> str:
+    """Why this code may not use the database, in a sentence; empty when it may."""
+    unknown = unknown_migrations()
+    if not unknown:
+        return ""
+    named = ", ".join(unknown[:SHOWN])
+    more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    return (
+        f"The database is of a newer version of audiosearch: this one does not know {named}{more}."
+    )
+
+
+def refuse_newer_database() -> None:
+    """End the process, with words, when the database is of a newer version."""
+    if problem := newer_database():
+        raise SystemExit(f"{problem} {HINT}")
+
+
+def _has_file() -> bool:
+    name = str(connection.settings_dict["NAME"])
+    return connection.is_in_memory_db() or Path(name).exists()
