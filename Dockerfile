@@ -2,9 +2,14 @@
 FROM python:3.11-slim AS build
 RUN python -m venv /venv
 WORKDIR /build
-COPY requirements.txt requirements-bare.txt ./
+COPY requirements*.txt ./
+# What exports and trains models and draws plots stays out, unless it is asked for by its names:
+# docker compose build --build-arg EXTRAS="torch plots"
+ARG EXTRAS=
 RUN /venv/bin/pip install --no-cache-dir -r requirements.txt \
-    && /venv/bin/pip install --no-cache-dir --no-deps -r requirements-bare.txt
+    && /venv/bin/pip install --no-cache-dir --no-deps -r requirements-bare.txt \
+    && for extra in $EXTRAS; do \
+        /venv/bin/pip install --no-cache-dir -r "requirements-$extra.txt" || exit 1; done
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 audiosearch && mkdir /data && chown audiosearch /data

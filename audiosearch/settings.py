@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dj_database_url
+from whitenoise.compress import Compressor
 
 from audiosearch import environment as env
 
@@ -122,6 +123,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Source maps take most of the time that compression takes, and only debuggers ask for them.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "uploads")
 for _folder in (

@@ -29,16 +29,17 @@ make_venv() {
     fi
 }
 
-# install_into FOLDER STAMP PIP-ARGUMENTS…: pip install, only when the stamp changed.
+# install_into FOLDER STAMP PIP-ARGUMENTS…: pip install, only when the stamp changed. Nothing is
+# compiled ahead: Python does that when it first imports a module, and most are never imported.
 install_into() {
     local folder="$1" stamp="$2" log
     shift 2
     if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$stamp" ]; then
         return
     fi
-    echo "Installing into $folder; the first time this takes a few minutes …"
+    echo "Installing ${*: -1} into $folder; the first time this takes a minute or two …"
     log="$(mktemp)"
-    if ! "$folder/bin/python" -m pip install --disable-pip-version-check "$@" >"$log" 2>&1; then
+    if ! "$folder/bin/python" -m pip install --disable-pip-version-check --no-compile "$@" >"$log" 2>&1; then
         tail -n 30 "$log" >&2
         echo "The installation failed; the reason is above. Mend it and start again." >&2
         rm -f "$log"
@@ -62,5 +63,19 @@ make_environment() {
         return
     fi
     install_into .venv "for $stamp" --no-deps -r requirements-bare.txt
-    install_into .venv "$stamp" -r "$1"
+    install_into .venv "$stamp" $(installed_extras) -r "$1"
+    if [ "$1" = requirements-dev.txt ]; then
+        # ./test lets nothing be written beside the code; some packages carry files of other Pythons.
+        .venv/bin/python -m compileall -qq -j 0 .venv/lib >/dev/null || true
+    fi
+}
+
+# installed_extras: the options by which pip keeps up the extras that are in .venv already.
+installed_extras() {
+    local extra
+    for extra in torch:torch wavlm:transformers plots:matplotlib; do
+        if compgen -G ".venv/lib/python3*/site-packages/${extra#*:}" >/dev/null; then
+            echo "-r requirements-${extra%:*}.txt"
+        fi
+    done
 }

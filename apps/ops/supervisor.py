@@ -53,8 +53,16 @@ class Supervisor:
 
     def start(self, child: Child) -> None:
         """Start a child and wait until it is up; raises ChildFailed, with its last words."""
+        self.begin(child)
+        self.wait_until_up(child)
+
+    def begin(self, child: Child) -> None:
+        """Start a child and go on."""
         self.children.append(child)
         self._spawn(child)
+
+    def wait_until_up(self, child: Child) -> None:
+        """Raises ChildFailed, with its last words, when a child that was begun does not come up."""
         if child.is_up is None:
             return
         deadline = time.monotonic() + child.up_within_s

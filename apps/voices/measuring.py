@@ -17,6 +17,8 @@ from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.labels import Labelled
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
 from apps.voices.thresholds import pack_cohort
+from audiosearch.engine.errors import ExtraMissing
+from audiosearch.engine.scoring.verification import Trials
 
 FAR_TARGET = 0.001
 MOST = 1_000
@@ -55,18 +57,27 @@ def _measure(row: Measurement) -> None:
         far_target=FAR_TARGET,
         progress=_Beats(row),
     )
-    from apps.voices.plots import figures
-
-    plots = {}
-    for name, figure in figures(found.trials):
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg")
-        plots[name] = drawn.getvalue()
     report = found.as_json()
     report["unheard"] = len(found.unheard)
+    try:
+        plots = _draw(found.trials)
+    except ExtraMissing as missing:
+        plots, report["no_plots"] = {}, str(missing)
     trials = {"genuine": len(found.trials.genuine), "impostor": len(found.trials.impostor)}
     cohort = b"" if found.cohort is None else pack_cohort(found.cohort)
     settle(row, State.READY, report=report | trials, plots=plots, cohort=cohort, progress="")
+
+
+def _draw(trials: Trials) -> dict[str, str]:
+    """SVG by name. Raises ExtraMissing."""
+    from apps.voices.plots import figures
+
+    plots = {}
+    for name, figure in figures(trials):
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg")
+        plots[name] = drawn.getvalue()
+    return plots
 
 
 class _Beats:

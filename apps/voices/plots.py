@@ -6,11 +6,14 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from apps.voices.evaluation import P_TARGETS
+from audiosearch.engine.extras import needs
 from audiosearch.engine.scoring.verification import Trials, curve, decision_at
+
+with needs("plots"):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 DET_TICKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 STEPS = 400

@@ -69,6 +69,16 @@ class DownloadFailed(ModelUnavailable):
     retryable = True
 
 
+class ExtraMissing(EngineError):
+    """Packages that only some work needs are not installed; `extra` is their name in `extras`."""
+
+    code = "extra_missing"
+
+    def __init__(self, extra: str, message: str) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
 class IndexUnavailable(EngineError):
     """The vector index does not answer."""
 

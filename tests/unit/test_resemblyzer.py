@@ -1,6 +1,7 @@
 """Our path from samples to a voice's vector, beside the package that the weights come from."""
 
 import importlib
+import pickle
 import sys
 import types
 from pathlib import Path
@@ -9,8 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosearch.engine.analyzers.registry import load_analyzer
+from audiosearch.engine.analyzers.registry import load_encoder
+from audiosearch.engine.analyzers.sessions import open_session
 from audiosearch.engine.analyzers.speaker.resemblyzer import Resemblyzer, weights_path
+from audiosearch.engine.analyzers.speaker.resemblyzer_export import (
+    export,
+    mel_bands,
+    read_weights,
+)
 from audiosearch.engine.errors import ModelUnavailable, NoSpeech
 from audiosearch.engine.voice.speech import RATE, find_speech
 from tests.voices import speak
@@ -23,7 +30,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(models: Path) -> Resemblyzer:
-    found = load_analyzer("resemblyzer", models, threads=1)
+    found = load_encoder("resemblyzer", models, threads=1)
     assert isinstance(found, Resemblyzer)
     return found
 
@@ -74,11 +81,66 @@ def test_the_export_is_made_elsewhere(models: Path, encoder: Resemblyzer) -> Non
     assert [path.name for path in (models / "resemblyzer").iterdir()] == ["resemblyzer.onnx"]
 
 
-def test_weights_that_are_not_ours(tmp_path: Path) -> None:
-    from audiosearch.engine.analyzers.speaker.resemblyzer_export import export_checked
+def test_the_same_network_as_in_pytorch(models: Path, encoder: Resemblyzer) -> None:
+    import librosa
+    import torch
 
-    (tmp_path / "junk.pt").write_bytes(b"junk")
-    with pytest.raises(ModelUnavailable):
-        export_checked(tmp_path / "junk.pt", tmp_path / "out.onnx")
-    assert weights_path().name == "pretrained.pt"
+    theirs = librosa.filters.mel(sr=RATE, n_fft=400, n_mels=40)
+    assert np.allclose(mel_bands(), theirs, rtol=1e-6, atol=1e-9)
+    kept = torch.load(weights_path(), map_location="cpu", weights_only=True)["model_state"]
+    ours = read_weights(weights_path())
+    assert all(np.array_equal(values, kept[name].numpy()) for name, values in ours.items())
+
+    lstm, linear = torch.nn.LSTM(40, 256, 3, batch_first=True), torch.nn.Linear(256, 256)
+    for name, module in {"lstm": lstm, "linear": linear}.items():
+        state = {key: kept[f"{name}.{key}"] for key in module.state_dict()}
+        module.load_state_dict(state)
+    power = np.random.default_rng(0).gamma(0.3, 2.0, (5, 160, 201)).astype(np.float32)
+    with torch.no_grad():
+        _, (hidden, _) = lstm(torch.from_numpy(power @ mel_bands().T))
+        theirs = torch.nn.functional.normalize(torch.relu(linear(hidden[-1]))).numpy()
+    session = open_session(models / "resemblyzer" / "resemblyzer.onnx", 1)
+    assert np.abs(session.run(None, {"power": power})[0] - theirs).max() < 1e-5
+
+
+class Trap:
+    """An object whose pickle creates a file when it is read carelessly."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_weights_that_are_not_ours(tmp_path: Path) -> None:
+    import torch
+
+    trap, sprung = tmp_path / "trap.pt", tmp_path / "sprung"
+    whole = weights_path().read_bytes()
+    files = {
+        "junk.pt": b"junk",
+        "trap.pt": pickle.dumps(Trap(sprung)),
+        "cut.pt": whole[: len(whole) // 2],
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    other = {"model_state": {"linear.weight": torch.zeros(3, 3)}}
+    torch.save(other, tmp_path / "other.pt", _use_new_zipfile_serialization=False)
+    for name in (*files, "other.pt"):
+        with pytest.raises(ModelUnavailable, match="does not hold Resemblyzer's weights"):
+            export(tmp_path / name, tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
+    assert not sprung.exists()
+    pickle.loads(trap.read_bytes())  # noqa: S301
+    assert sprung.exists(), "the trap works"
+
+
+def test_weights_of_another_shape(tmp_path: Path) -> None:
+    import torch
+
+    kept = torch.load(weights_path(), map_location="cpu", weights_only=True)
+    kept["model_state"]["linear.bias"] = torch.zeros(3)
+    torch.save(kept, tmp_path / "wide.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelUnavailable, match="another network"):
+        export(tmp_path / "wide.pt", tmp_path / "out.onnx")

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from tensorboardX import SummaryWriter
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -125,8 +126,6 @@ class Trainer:
 
         What is done since the last checkpoint is lost when it is interrupted.
         """
-        from tensorboardX import SummaryWriter
-
         self._resume()
         with SummaryWriter(str(self.folder / "tensorboard")) as curves:
             if not self.progress.history:

@@ -3,6 +3,7 @@
 import sys
 import time
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from audiosearch.engine.analyzers.model_store import (
 )
 from audiosearch.engine.analyzers.registry import analyzer_class, analyzer_names, analyzer_spec
 from audiosearch.engine.errors import EngineError
+from audiosearch.engine.extras import with_extras
 
 
 class Command(BaseCommand):
@@ -98,13 +100,18 @@ class Command(BaseCommand):
                 pull(spec, settings.MODELS_DIR, bar.show, base_url=settings.MODELS_URL)
         if encoder.state(settings.MODELS_DIR) != "ready" or options["files"]:
             self.stdout.write(f"Preparing {spec.title}; this is done once …")
-            for name, value in encoder.prepare(settings.MODELS_DIR, _ignore).items():
+            prepare = partial(encoder.prepare, settings.MODELS_DIR, _ignore)
+            for name, value in with_extras(prepare, self._say).items():
                 self.stdout.write(f"  {name}: {value:.8g}")
         self.stdout.write(f"{spec.title} is ready.")
         for name in missing_files(spec, settings.MODELS_DIR):
             self.stdout.write(f"It does without {name} until that is pulled too.")
         if options["use"]:
             self._use(spec.name, wait=False)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
 
     def _use(self, name: str, *, wait: bool) -> None:
         space = use_analyzer(name)

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from apps.ops.first_start import (
     take_lock,
 )
 from apps.ops.supervisor import Child, ChildFailed, Supervisor
+from audiosearch.engine.extras import may_install
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 
@@ -39,7 +41,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-demo", action="store_true", help="leave an empty catalogue empty")
-        parser.add_argument("--no-pull", action="store_true", help="do not try to fetch PANNs")
+        parser.add_argument(
+            "--no-pull", action="store_true", help="fetch neither PANNs nor packages"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         supervisor = Supervisor(self._say)
@@ -47,9 +51,10 @@ class Command(BaseCommand):
         try:
             with closing(take_lock(settings.DATA_DIR / "run" / "serve.lock")):
                 require_port(settings.HOST, settings.PORT)
-                credentials = self._prepare()
                 try:
-                    self._start(supervisor, credentials, options)
+                    index = self._begin_index(supervisor)
+                    credentials = self._prepare()
+                    self._start(supervisor, index, credentials, options)
                     supervisor.run()
                 finally:
                     self._say("Stopping …")
@@ -83,17 +88,26 @@ class Command(BaseCommand):
         return first_administrator(settings.DATA_DIR / "credentials.json")
 
     def _start(
-        self, supervisor: Supervisor, credentials: Credentials, options: dict[str, Any]
+        self,
+        supervisor: Supervisor,
+        index: Child | None,
+        credentials: Credentials,
+        options: dict[str, Any],
     ) -> None:
-        self._start_index(supervisor)
-        supervisor.start(Child("worker", _worker()))
-        supervisor.start(Child("beat", _beat()))
-        live = f"{_address()}/api/v1/live/"
-        supervisor.start(Child("web", _web(), is_up=partial(answers, live)))
+        """The web server first, as somebody waits for its first page."""
+        web = Child("web", _web(), is_up=partial(answers, f"{_address()}/api/v1/live/"))
+        supervisor.begin(web)
+        for child in filter(None, (index, web)):
+            supervisor.wait_until_up(child)
         if supervisor.stopping.is_set():
             return
         self._welcome(credentials)
-        connection.close()
+        supervisor.start(Child("worker", _worker()))
+        supervisor.start(Child("beat", _beat()))
+        self._start_one_shots(supervisor, options)
+
+    def _start_one_shots(self, supervisor: Supervisor, options: dict[str, Any]) -> None:
+        """What is done once, in the background: the demo, and what can be fetched."""
         demo_done = settings.DATA_DIR / "run" / "demo-done"
         unfinished = settings.DATA_DIR / "run" / "demo-begun"
         wanted = not Track.objects.exists() or unfinished.exists()
@@ -102,9 +116,13 @@ class Command(BaseCommand):
         if not options["no_pull"] and analyzer_state("panns_cnn14") != "ready":
             pull = [*MANAGE, "models", "pull", "panns_cnn14", "--use", "--quiet"]
             supervisor.start(Child("models", pull, one_shot=True))
+        if not options["no_pull"] and not find_spec("matplotlib") and may_install():
+            plots = [sys.executable, "-m", "audiosearch.engine.extras", "plots"]
+            supervisor.start(Child("plots", plots, one_shot=True, quiet=True))
         connection.close()
 
-    def _start_index(self, supervisor: Supervisor) -> None:
+    def _begin_index(self, supervisor: Supervisor) -> Child | None:
+        """The embedded index, which comes up while the rest is prepared; None with a real one."""
         if not settings.EMBEDDED_MILVUS:
             host, port = _host_and_port(settings.MILVUS_URI)
             if not _reachable(host, port):
@@ -112,7 +130,7 @@ class Command(BaseCommand):
                     f"The vector index at MILVUS_URI ({host}:{port}) does not answer. "
                     "Start it, or leave MILVUS_URI out to use the embedded one."
                 )
-            return
+            return None
         port = embedded_port(settings.MILVUS_PORT_FILE)
         os.environ["MILVUS_URI"] = f"http://127.0.0.1:{port}"
         folder = settings.DATA_DIR / "milvus"
@@ -122,7 +140,9 @@ class Command(BaseCommand):
         # One worker: Milvus Lite guards neither its buffer nor its log against two writers.
         argv += ["--host", "127.0.0.1", "--port", str(port), "--max-workers", "1"]
         is_up = partial(_reachable, "127.0.0.1", port)
-        supervisor.start(Child("index", argv, is_up=is_up, up_within_s=120, quiet=True))
+        index = Child("index", argv, is_up=is_up, up_within_s=120, quiet=True)
+        supervisor.begin(index)
+        return index
 
     def _welcome(self, credentials: Credentials) -> None:
         lines = ["", f"audiosearch is at {_address()}", ""]

@@ -3,6 +3,8 @@
 import json
 import sys
 from argparse import ArgumentParser
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from apps.voices.evaluation import (
 )
 from apps.voices.hearing import voice_encoder
 from apps.voices.labels import read_labelled
-from audiosearch.engine.errors import EngineError
+from audiosearch.engine.errors import EngineError, ExtraMissing
+from audiosearch.engine.extras import with_extras
 
 
 class Command(BaseCommand):
@@ -91,15 +94,17 @@ class Command(BaseCommand):
             self.stdout.write("These thresholds decide from now on.")
 
     def _write(self, found: SpeakerEvaluation, folder: Path, source: str) -> None:
-        from apps.voices.plots import write_plots
-
         folder.mkdir(parents=True, exist_ok=True)
         report = found.as_json() | {"source": source}
         (folder / "report.json").write_text(json.dumps(report, indent=1))
         if found.cohort is not None:
             np.save(folder / "cohort.npy", found.cohort.astype(np.float16))
-        write_plots(found.trials, folder)
-        self.stdout.write(f"Report and plots are in {folder}.")
+        try:
+            plots = with_extras(partial(import_module, "apps.voices.plots"), self.stdout.write)
+            plots.write_plots(found.trials, folder)
+        except ExtraMissing as missing:
+            self.stderr.write(f"No plots: {missing}")
+        self.stdout.write(f"The report is in {folder}.")
 
     def _table(self, found: SpeakerEvaluation) -> None:
         self.stdout.write(

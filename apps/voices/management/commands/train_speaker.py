@@ -5,7 +5,10 @@ import shutil
 import sys
 from argparse import ArgumentParser
 from dataclasses import fields
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from audiosearch.engine.analyzers.speaker.trained import install_trained
 from audiosearch.engine.audio.formats import SUFFIXES
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import AudioError, EngineError
+from audiosearch.engine.extras import needs, with_extras
 from audiosearch.engine.voice.speech import RATE
 
 LEAST_SPEAKERS = 2
@@ -71,22 +75,21 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _train(self, options: dict[str, Any]) -> None:
-        from audiosearch.engine.training.trainer import BEST, Settings, Trainer
-
+        trainers = with_extras(partial(_trainers, options["model"]), self.stdout.write)
         folder = django_settings.MODELS_DIR / options["name"]
         kept = folder / "training"
         if options["restart"]:
             shutil.rmtree(kept, ignore_errors=True)
         chosen = {
             one.name: options[one.name]
-            for one in fields(Settings)
+            for one in fields(trainers.Settings)
             if options.get(one.name) is not None
         }
-        asked = Settings(**(SMALLER.get(options["model"], {}) | chosen))
+        asked = trainers.Settings(**(SMALLER.get(options["model"], {}) | chosen))
         training, unseen = self._speech(options, folder / "speech", asked.seed)
         noises = self._noises(options["noise"])
         with _Bar() as bar:
-            trainer = Trainer(asked, training, unseen, kept, noises=noises, said=bar.show)
+            trainer = trainers.Trainer(asked, training, unseen, kept, noises=noises, said=bar.show)
             self.stdout.write(
                 f"{len(training)} recordings of {len(trainer.speakers)} speakers, "
                 f"{trainer.steps} steps an epoch, on {trainer.device.type}"
@@ -102,7 +105,7 @@ class Command(BaseCommand):
         cosine = install_trained(
             folder,
             trainer.best_network(),
-            kept / BEST,
+            kept / trainers.BEST,
             title=f"{asked.model}, {source}",
             source=source,
         )
@@ -150,6 +153,14 @@ class Command(BaseCommand):
                 "unseen are needed, better hundreds."
             )
         return training, unseen
+
+
+def _trainers(model: str) -> ModuleType:
+    """The module that trains. Raises ExtraMissing without the packages that such a model needs."""
+    with needs("wavlm" if model == "wavlm" else "torch"):
+        if model == "wavlm":
+            import_module("audiosearch.engine.analyzers.speaker.wavlm_network")
+        return import_module("audiosearch.engine.training.trainer")
 
 
 class _Bar:

@@ -14,6 +14,7 @@ from audiosearch.engine.analyzers.embedding.cnn14 import CLASSES, RATE, SHORTEST
 from audiosearch.engine.analyzers.sessions import open_session
 from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
+from audiosearch.engine.extras import needs
 
 EXPORT = "cnn14.onnx"
 CHECKPOINT = WeightFile(
@@ -81,9 +82,10 @@ class Cnn14(Encoder):
         folder = models_dir / cls.spec.name
         if not (folder / CHECKPOINT.name).exists():
             raise _not_here()
-        from audiosearch.engine.analyzers.embedding.panns_export import export_checked
+        with needs("torch"):
+            from audiosearch.engine.analyzers.embedding.panns_export import export_checked
 
-        return export_checked(folder / CHECKPOINT.name, folder / EXPORT, progress)
+            return export_checked(folder / CHECKPOINT.name, folder / EXPORT, progress)
 
 
 def _not_here() -> ModelUnavailable:

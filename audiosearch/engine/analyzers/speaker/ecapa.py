@@ -10,6 +10,7 @@ from audiosearch.engine.analyzers.base import WeightFile
 from audiosearch.engine.analyzers.speaker.onnx_encoder import EXPORT, WaveformEncoder, voice_spec
 from audiosearch.engine.arrays import Progress
 from audiosearch.engine.errors import ModelUnavailable
+from audiosearch.engine.extras import needs
 
 WEIGHTS = WeightFile(
     name="embedding_model.ckpt",
@@ -41,7 +42,8 @@ class Ecapa(WaveformEncoder):
         folder = models_dir / cls.spec.name
         if not (folder / WEIGHTS.name).exists():
             raise ModelUnavailable(f"{WEIGHTS.name} is missing in {folder}.")
-        from audiosearch.engine.analyzers.speaker.ecapa_network import load_speechbrain
-        from audiosearch.engine.analyzers.speaker.onnx_export import export_checked
+        with needs("torch"):
+            from audiosearch.engine.analyzers.speaker.ecapa_network import load_speechbrain
+            from audiosearch.engine.analyzers.speaker.onnx_export import export_checked
 
         return export_checked(load_speechbrain(folder / WEIGHTS.name), folder / EXPORT)

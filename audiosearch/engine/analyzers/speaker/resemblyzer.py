@@ -84,9 +84,10 @@ class Resemblyzer(Encoder):
 
     @classmethod
     def prepare(cls, models_dir: Path, progress: Progress) -> dict[str, float]:
-        from audiosearch.engine.analyzers.speaker.resemblyzer_export import export_checked
+        from audiosearch.engine.analyzers.speaker.resemblyzer_export import export
 
-        return export_checked(weights_path(), models_dir / cls.spec.name / EXPORT)
+        export(weights_path(), models_dir / cls.spec.name / EXPORT)
+        return {}
 
 
 def weights_path() -> Path:
@@ -96,13 +97,13 @@ def weights_path() -> Path:
     except importlib.metadata.PackageNotFoundError as error:
         raise ModelUnavailable(
             "The package Resemblyzer, which carries the weights, is not installed: "
-            "pip install --no-deps -r requirements-bare.txt"
+            f"{sys.executable} -m pip install --no-deps -r requirements-bare.txt"
         ) from error
     return Path(str(package.locate_file("resemblyzer/pretrained.pt")))
 
 
 def _export_elsewhere(path: Path) -> None:
-    """In a process of its own, as it needs PyTorch and this one may be a web server."""
+    """In a process of its own, as it needs the package onnx and this one may be a web server."""
     path.parent.mkdir(parents=True, exist_ok=True)
     module = "audiosearch.engine.analyzers.speaker.resemblyzer_export"
     done = subprocess.run(

@@ -11,6 +11,7 @@ from audiosearch.engine.analyzers.base import WeightFile
 from audiosearch.engine.analyzers.speaker.onnx_encoder import EXPORT, WaveformEncoder, voice_spec
 from audiosearch.engine.arrays import Progress
 from audiosearch.engine.errors import ModelUnavailable
+from audiosearch.engine.extras import needs
 
 REPOSITORY = "https://huggingface.co/microsoft/wavlm-base-plus-sv"
 REVISION = "feb593a6c23c1cc3d9510425c29b0a14d2b07b1e"
@@ -40,7 +41,8 @@ class WavLm(WaveformEncoder):
         missing = [file.name for file in FILES if not (folder / file.name).exists()]
         if missing:
             raise ModelUnavailable(f"In {folder} these are missing: {', '.join(missing)}.")
-        from audiosearch.engine.analyzers.speaker.onnx_export import export_checked
-        from audiosearch.engine.analyzers.speaker.wavlm_network import load_wavlm
+        with needs("wavlm"):
+            from audiosearch.engine.analyzers.speaker.onnx_export import export_checked
+            from audiosearch.engine.analyzers.speaker.wavlm_network import load_wavlm
 
         return export_checked(load_wavlm(folder), folder / EXPORT)

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from audiosearch.engine.analyzers.torch_files import UNREADABLE
 from audiosearch.engine.errors import ModelUnavailable
 
-# Nothing is fetched from here on: the files are in a folder.
+# Nothing is fetched from here on: the files are in a folder. Set before transformers reads it.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from transformers import WavLMForXVector
 
 
 class WavLmXVector(nn.Module):
@@ -34,14 +36,8 @@ class WavLmXVector(nn.Module):
 def load_wavlm(folder: Path) -> WavLmXVector:
     """The network in a folder in the format of the transformers package.
 
-    Raises ModelUnavailable without that package, or when the folder does not hold such a network.
+    Raises ModelUnavailable when the folder does not hold such a network.
     """
-    try:
-        from transformers import WavLMForXVector
-    except ImportError as error:
-        raise ModelUnavailable(
-            "WavLM needs one more package: .venv/bin/pip install -r requirements-wavlm.txt"
-        ) from error
     try:
         model = WavLMForXVector.from_pretrained(
             folder, local_files_only=True, weights_only=True, attn_implementation="eager"
