@@ -91,7 +91,7 @@ def _row(name: str, scores: list[tuple[float, float, int]]) -> dict[str, Any]:
 def _conversation(
     rng: np.random.Generator, speakers: list[str], recordings: dict[str, list[Path]]
 ) -> tuple[FloatArray, Truth]:
-    from audiosearch.engine.audio.decoding import decode
+    from audiosearch.engine.audio.sandbox import decode
 
     parts, truth, at = list[FloatArray](), Truth(), 0
     for turn in range(TURNS):

@@ -9,7 +9,7 @@ about what it is, so those directions are shrunk: W is the scatter within record
 projection is (W + λ mean(W))^(-1/4), a half-way whitening (after within-class covariance
 normalisation, Hatch et al. 2006), followed by a rotation to the 128 directions in which recordings
 differ most. The shipped constants were fitted on 240 clips of ESC-10, 93 utterances of
-LibriSpeech and five pieces of music; `manage.py evaluate retrieval` measures the result.
+LibriSpeech and five pieces of music; `manage.py evaluate_search` measures the result.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from scipy import fft
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.analyzers.embedding.features import SAMPLE_RATE, describe
 from audiosearch.engine.analyzers.embedding.spectral import CONSTANTS, DIMENSION, flatten, squash
-from audiosearch.engine.audio.decoding import SUFFIXES, decode
+from audiosearch.engine.audio.decoding import SUFFIXES
+from audiosearch.engine.audio.sandbox import decode
 
 VERSIONS = 4
 SHRINKAGE = 0.5

@@ -139,7 +139,7 @@ def start_django(scratch: Path, uri: str) -> None:
 def _limit(files: list[Path], scratch: Path) -> Callable[[], dict[str, float]]:
     from audiosearch.engine.analyzers.embedding.panns import EXPORT, RATE, Cnn14
     from audiosearch.engine.analyzers.sessions import open_session
-    from audiosearch.engine.audio.decoding import decode
+    from audiosearch.engine.audio.sandbox import decode
 
     session = open_session(scratch / "models" / Cnn14.spec.name / EXPORT, 0)
     clips = [decode(path, RATE)[: 10 * RATE] for path in files]

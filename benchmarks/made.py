@@ -29,7 +29,8 @@ def real_windows(folder: Path, count: int) -> FloatArray:
     """
     from audiosearch.engine.analyzers.registry import load_encoder
     from audiosearch.engine.analyzers.windows import cut_windows
-    from audiosearch.engine.audio.decoding import SUFFIXES, decode
+    from audiosearch.engine.audio.decoding import SUFFIXES
+    from audiosearch.engine.audio.sandbox import decode
 
     encoder = load_encoder("spectral", folder, threads=1)
     spec = encoder.spec

@@ -196,7 +196,7 @@ def _eight_at_once(by_clip: Callable[[], object], clip: bytes) -> tuple[float, f
     from django.conf import settings
 
     from apps.search.services import _default_encoder, _encode_query, _rate
-    from audiosearch.engine.audio.decoding import decode
+    from audiosearch.engine.audio.sandbox import decode
 
     encoder = _default_encoder()[1]
     path = Path(settings.DATA_DIR) / "clip.flac"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audiosearch.engine.analyzers.embedding.spectral import Spectral
-from audiosearch.engine.audio.decoding import decode
+from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.scoring.retrieval import cosine_distances, leave_one_out
 from tests.audio_files import noise, tone
 

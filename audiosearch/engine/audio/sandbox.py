@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from typing import Any
@@ -54,10 +54,21 @@ def stream(
 
 
 def decode(
-    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
+    path: Path,
+    sample_rate: int,
+    *,
+    start_ms: int = 0,
+    end_ms: int | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> FloatArray:
-    """`audio.decode` in another process; CorruptAudio when the file breaks the decoder."""
-    blocks = list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms))
+    """`audio.decode` in another process; CorruptAudio when the file breaks the decoder.
+
+    beat: called about once for every second of sound, while more of it is awaited.
+    """
+    blocks = []
+    for block in stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms):
+        beat()
+        blocks.append(block)
     if not any(map(len, blocks)):
         raise CorruptAudio("No sound could be decoded from the file.")
     return np.concatenate(blocks)
