@@ -9,7 +9,7 @@ about what it is, so those directions are shrunk: W is the scatter within record
 projection is (W + λ mean(W))^(-1/4), a half-way whitening (after within-class covariance
 normalisation, Hatch et al. 2006), followed by a rotation to the 128 directions in which recordings
 differ most. The shipped constants were fitted on 240 clips of ESC-10, 93 utterances of
-LibriSpeech and five pieces of music; `manage.py evaluate retrieval` measures the result.
+LibriSpeech and five pieces of music; `manage.py evaluate_search` measures the result.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """How well an encoder finds what sounds alike, and the index compared with exact search."""
 
-import csv
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from audiosearch.engine.indexes.base import Entry, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.payloads import TrackPayload
+from audiosearch.engine.scoring.labels import name_in_errors, read_rows
 from audiosearch.engine.scoring.retrieval import Retrieval, leave_one_out, recall_at_k
 
 GROUP_COLUMNS = ("group", "freesound_id", "source")
@@ -42,15 +42,6 @@ class Labelled:
     group: str
 
 
-def read_rows(path: Path, column: str) -> list[dict[str, str]]:
-    """Rows of a CSV with the columns path and `column`. Raises ValueError when one is missing."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", column} <= set(rows[0]):
-        raise ValueError(f"{path} must have the columns path and {column}.")
-    return rows
-
-
 def read_labels(path: Path) -> list[Labelled]:
     """Rows of a CSV with columns path and label, and group (or freesound_id or source) if any.
 
@@ -64,12 +55,17 @@ def read_labels(path: Path) -> list[Labelled]:
 def evaluate_retrieval(
     labelled: list[Labelled], encoder_name: str, progress: Callable[[int], None]
 ) -> Evaluation:
-    """Let every file search all others, in exact search and in the real index."""
+    """Let every file search all others, in exact search and in the real index.
+
+    progress: called with how many files are embedded. Raises AudioError, which names the file, for
+    one that cannot be read.
+    """
     encoder = load_encoder(encoder_name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
     began = time.perf_counter()
     embeddings = []
     for number, item in enumerate(labelled, 1):
-        embeddings.append(_embeddings(encoder, item.path))
+        with name_in_errors(item.path):
+            embeddings.append(_embeddings(encoder, item.path))
         progress(number)
     seconds = (time.perf_counter() - began) / len(labelled)
     retrieval = leave_one_out(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apps.search.evaluation import read_rows
+from audiosearch.engine.scoring.labels import read_rows
 
 SAME = {"1": True, "target": True, "0": False, "nontarget": False}
 

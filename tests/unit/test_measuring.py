@@ -140,7 +140,7 @@ def test_a_trial_list_is_measured(tmp_path: Path) -> None:
     found = read_labelled(tmp_path / "trials.txt")
     assert len(found.recordings) == 15
     out = StringIO()
-    call_command("evaluate", "speakers", str(tmp_path / "trials.txt"), stdout=out)
+    call_command("evaluate_voices", str(tmp_path / "trials.txt"), stdout=out)
     assert "15 recordings" in out.getvalue()
     assert "15+90" in out.getvalue()
     assert "identifying" not in out.getvalue()
@@ -150,7 +150,7 @@ def test_a_cohort_takes_many(tmp_path: Path) -> None:
     write(tmp_path, 2, 0)
     (tmp_path / "labels.csv").write_text("path,speaker\n2-0.wav,one\n")
     with pytest.raises(CommandError, match="at least 30 speakers"):
-        call_command("evaluate", "speakers", str(tmp_path / "labels.csv"), "--cohort")
+        call_command("evaluate_voices", str(tmp_path / "labels.csv"), "--cohort")
 
 
 @pytest.mark.skipif(not LIBRISPEECH.exists(), reason="needs the recordings of LibriSpeech")
@@ -162,7 +162,7 @@ def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
     with (tmp_path / "labels.csv").open("w") as file:
         file.write("path,speaker\n" + "".join(f"{path},{who}\n" for path, who in chosen))
     options = ["--cohort", "--apply", "--out", str(tmp_path / "out")]
-    call_command("evaluate", "speakers", str(tmp_path / "labels.csv"), *options, stdout=StringIO())
+    call_command("evaluate_voices", str(tmp_path / "labels.csv"), *options, stdout=StringIO())
     row = OperatingPoint.objects.get(in_force=True)
     cohort = np.load(tmp_path / "out" / "cohort.npy")
     assert bytes(row.cohort) == cohort.astype("<f2").tobytes()
@@ -183,12 +183,12 @@ def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
 def test_a_line_that_is_no_trial(tmp_path: Path) -> None:
     (tmp_path / "trials.txt").write_text("1 a.wav b.wav\n\nmaybe a.wav c.wav\n")
     with pytest.raises(CommandError, match="Line 3"):
-        call_command("evaluate", "speakers", str(tmp_path / "trials.txt"))
+        call_command("evaluate_voices", str(tmp_path / "trials.txt"))
 
 
 def test_an_encoder_that_hears_no_voices(settings: Any, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="does not hear voices"):
-        call_command("evaluate", "speakers", str(tmp_path), "--encoder", "spectral")
+        call_command("evaluate_voices", str(tmp_path), "--encoder", "spectral")
     assert not [found for found in run_checks() if found.id == "voices.E001"]
     settings.VOICE_ENCODER = "spectral"
     (found,) = [found for found in run_checks() if found.id == "voices.E001"]

@@ -375,7 +375,7 @@ def test_measuring_sets_the_threshold(say: Say, tmp_path: Path) -> None:
     nobody.mkdir()
     soundfile.write(nobody / "s.wav", np.random.default_rng(0).normal(0, 0.01, 3 * RATE), RATE)
     options = ["--apply", "--far", "0.02", "--out", str(report_dir), "--nobody", str(nobody)]
-    call_command("evaluate", "speakers", str(labels), *options, stdout=out)
+    call_command("evaluate_voices", str(labels), *options, stdout=out)
     assert "1 sounds of nobody: 1 without speech, 0 accepted" in out.getvalue()
     assert "16 recordings of 4 speakers" in out.getvalue()
     report = json.loads((tmp_path / "r" / "report.json").read_text())

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -74,10 +74,21 @@ def stream(
 
 
 def decode(
-    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
+    path: Path,
+    sample_rate: int,
+    *,
+    start_ms: int = 0,
+    end_ms: int | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> FloatArray:
-    """`stream`, whole: (samples,) float32; CorruptAudio when there are none."""
-    blocks = list(stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms))
+    """`stream`, whole: (samples,) float32; CorruptAudio when there are none.
+
+    beat: called about once for every second of sound, while more of it is awaited.
+    """
+    blocks = []
+    for block in stream(path, sample_rate, start_ms=start_ms, end_ms=end_ms):
+        beat()
+        blocks.append(block)
     if not any(map(len, blocks)):
         raise CorruptAudio("No sound could be decoded from the file.")
     return np.concatenate(blocks)

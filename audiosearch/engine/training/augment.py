@@ -9,7 +9,7 @@ from scipy.signal import fftconvolve
 from torch import Tensor, nn
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.audio.sandbox import decode
+from audiosearch.engine.training.corpus import read_samples
 from audiosearch.engine.voice.speech import RATE
 
 SPEEDS = (0.9, 1.0, 1.1)
@@ -19,14 +19,16 @@ NOISY, REVERBERANT = 0.5, 0.3  # shares of the crops
 SNR_DB = (0.0, 20.0)
 DECAY_S = (0.1, 0.6)
 GAIN_DB = (-10.0, 6.0)
-NOISE_S = 10
 TIME_MASK, BAND_MASK = 0.08, 10  # of the frames, mel bands
 
 
 def augment_speech(
     samples: FloatArray, rng: np.random.Generator, noises: Sequence[Path]
 ) -> FloatArray:
-    """(n,) samples, louder or softer, maybe with a room and with noise around them."""
+    """(n,) samples, louder or softer, maybe with a room and with noise around them.
+
+    noises: what `cut_noises` kept of recorded ones; made ones are taken when there are none.
+    """
     changed = samples
     if rng.random() < REVERBERANT:
         changed = _reverberate(changed, rng)
@@ -63,7 +65,7 @@ def _with_noise(
 
 
 def _recorded(noises: Sequence[Path], count: int, rng: np.random.Generator) -> FloatArray:
-    found = decode(noises[int(rng.integers(len(noises)))], RATE, end_ms=NOISE_S * 1000)
+    found = read_samples(noises[int(rng.integers(len(noises)))])
     return np.resize(np.roll(found, int(rng.integers(len(found)))), count)
 
 

@@ -1,4 +1,4 @@
-"""The speech to train on, cut out of the recordings once and kept as 16-bit samples."""
+"""What is trained on, cut out of the recordings once and kept as 16-bit samples at 16 kHz."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from audiosearch.engine.voice.speech import RATE, find_speech
 
 FULL_SCALE = 32_767
 LONGEST_S = 300
+NOISE_S = 10
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Utterance:
 
     def read(self, start: int, count: int) -> FloatArray:
         """(count,) float32; repeated when there is not as much."""
-        found = np.load(self.path, mmap_mode="r")[start : start + count]
-        return np.resize(found.astype(np.float32) / FULL_SCALE, count)
+        return np.resize(read_samples(self.path, start, count), count)
 
 
 def cut_speech(
@@ -38,13 +38,10 @@ def cut_speech(
     Only their first five minutes are taken. What is in `folder` already is not cut again, unless
     the recording has changed. progress: called with how many are done.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     utterances, left_out = [], []
     for number, (path, speaker) in enumerate(recordings, 1):
         try:
-            kept = folder / f"{_key(path)}.npy"
-            if not kept.exists():
-                _cut(path, kept)
+            kept = _kept(path, folder, _speech)
             samples = np.load(kept, mmap_mode="r").shape[0]
             utterances.append(Utterance(speaker, kept, samples))
         except (AudioError, OSError) as error:
@@ -53,15 +50,44 @@ def cut_speech(
     return utterances, left_out
 
 
-def _key(path: Path) -> str:
+def cut_noises(recordings: list[Path], folder: Path) -> tuple[list[Path], list[str]]:
+    """Files for `read_samples` of the first ten seconds each, and why others were left out.
+
+    What is in `folder` already is not cut again, unless the recording has changed.
+    """
+    noises, left_out = [], []
+    for path in recordings:
+        try:
+            noises.append(_kept(path, folder, _noise))
+        except (AudioError, OSError) as error:
+            left_out.append(f"{path.name}: {error}")
+    return noises, left_out
+
+
+def read_samples(path: Path, start: int = 0, count: int | None = None) -> FloatArray:
+    """(count,) float32 of what was cut, from a place on; less where it ends."""
+    end = None if count is None else start + count
+    return np.load(path, mmap_mode="r")[start:end].astype(np.float32) / FULL_SCALE
+
+
+def _kept(path: Path, folder: Path, cut: Callable[[Path], FloatArray]) -> Path:
+    """The .npy file of (samples,) int16 that holds what `cut` takes from a recording."""
     found = path.stat()
     told = f"{path.resolve()} {found.st_size} {found.st_mtime_ns}"
-    return hashlib.sha256(told.encode()).hexdigest()[:24]
+    kept = folder / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.npy"
+    if not kept.exists():
+        samples = np.round(np.clip(cut(path), -1, 1) * FULL_SCALE).astype(np.int16)
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(".part")
+        with draft.open("wb") as file:
+            np.save(file, samples)
+        draft.replace(kept)
+    return kept
 
 
-def _cut(path: Path, kept: Path) -> None:
-    speech = find_speech(decode(path, RATE, end_ms=LONGEST_S * 1000)).samples
-    draft = kept.with_suffix(".part")
-    with draft.open("wb") as file:
-        np.save(file, np.round(np.clip(speech, -1, 1) * FULL_SCALE).astype(np.int16))
-    draft.replace(kept)
+def _speech(path: Path) -> FloatArray:
+    return find_speech(decode(path, RATE, end_ms=LONGEST_S * 1000)).samples
+
+
+def _noise(path: Path) -> FloatArray:
+    return decode(path, RATE, end_ms=NOISE_S * 1000)

@@ -90,8 +90,8 @@ class Progress:
 class Trainer:
     """Trains on the utterances of some speakers and looks how it does on unseen ones.
 
-    folder: where checkpoints, curves and the history are kept. said: called with (epoch, step,
-    steps of an epoch, loss).
+    folder: where checkpoints, curves and the history are kept. noises: what `cut_noises` kept.
+    said: called with (epoch, step, steps of an epoch, loss).
     """
 
     def __init__(

@@ -21,10 +21,8 @@ from apps.voices.labels import read_speakers
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.analyzers.speaker.trained import install_trained
 from audiosearch.engine.audio.formats import SUFFIXES
-from audiosearch.engine.audio.sandbox import decode
-from audiosearch.engine.errors import AudioError, EngineError
+from audiosearch.engine.errors import EngineError
 from audiosearch.engine.extras import needs, with_extras
-from audiosearch.engine.voice.speech import RATE
 
 LEAST_SPEAKERS = 2
 NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
@@ -87,7 +85,7 @@ class Command(BaseCommand):
         }
         asked = trainers.Settings(**(SMALLER.get(options["model"], {}) | chosen))
         training, unseen = self._speech(options, folder / "speech", asked.seed)
-        noises = self._noises(options["noise"])
+        noises = self._noises(options["noise"], folder / "noise")
         with _Bar() as bar:
             trainer = trainers.Trainer(asked, training, unseen, kept, noises=noises, said=bar.show)
             self.stdout.write(
@@ -110,22 +108,23 @@ class Command(BaseCommand):
             source=source,
         )
         shutil.rmtree(folder / "speech")
+        shutil.rmtree(folder / "noise", ignore_errors=True)
         self.stdout.write(
             f"Epoch {progress.best.epoch} was best. Exported (cosine to PyTorch {cosine:.6f}).\n"
-            f"Measure it: ./manage evaluate speakers LABELS.csv --encoder {options['name']} "
+            f"Measure it: ./manage evaluate_voices LABELS.csv --encoder {options['name']} "
             f"--apply\nUse it: VOICE_ENCODER={options['name']}"
         )
 
-    def _noises(self, folder: Path | None) -> list[Path]:
-        """The sounds of a folder that can be decoded."""
-        found = []
-        for path in sorted(folder.rglob("*")) if folder else []:
-            if path.suffix.lower() in SUFFIXES:
-                try:
-                    decode(path, RATE, end_ms=1000)
-                    found.append(path)
-                except AudioError as error:
-                    self.stderr.write(f"left out: {path.name}: {error}")
+    def _noises(self, folder: Path | None, kept: Path) -> list[Path]:
+        """What is kept of the sounds of a folder that can be decoded."""
+        if not folder:
+            return []
+        from audiosearch.engine.training.corpus import cut_noises
+
+        sounds = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        found, left_out = cut_noises(sounds, kept)
+        for line in left_out:
+            self.stderr.write(f"left out: {line}")
         return found
 
     def _speech(

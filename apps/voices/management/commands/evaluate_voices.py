@@ -1,7 +1,6 @@
-"""manage.py evaluate: measure how well the service finds and recognises, on files with labels."""
+"""manage.py evaluate_voices: measure how well voices are told apart, on labelled recordings."""
 
 import json
-import sys
 from argparse import ArgumentParser
 from functools import partial
 from importlib import import_module
@@ -12,13 +11,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.analysis.spaces import current_space
-from apps.search.evaluation import evaluate_retrieval, read_labels
-from apps.voices.evaluation import (
-    SpeakerEvaluation,
-    apply_points,
-    evaluate_speakers,
-)
+from apps.voices.evaluation import SpeakerEvaluation, apply_points, evaluate_speakers
 from apps.voices.hearing import voice_encoder
 from apps.voices.labels import read_labelled
 from audiosearch.engine.errors import EngineError, ExtraMissing
@@ -27,62 +20,47 @@ from audiosearch.engine.extras import with_extras
 
 class Command(BaseCommand):
     help = (
-        "evaluate retrieval LABELS.csv: P@1, P@10, mAP, and recall of the index. "
-        "evaluate speakers LABELS.csv: EER, minDCF, thresholds and probabilities of voices."
+        "Compare every two recordings of known speakers, or the pairs of a trial list: EER, "
+        "minDCF, thresholds and probabilities of voices."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        what = parser.add_subparsers(dest="what", required=True)
-        retrieval = what.add_parser("retrieval", help="leave-one-out search among labelled files")
-        retrieval.add_argument("labels", type=Path, help="CSV with path, label, and maybe group")
-        retrieval.add_argument("--encoder", help="the one in use when left out")
-        speakers = what.add_parser("speakers", help="compare every two recordings of speakers")
-        speakers.add_argument("labels", type=Path, help="CSV of path and speaker, or a trial list")
-        speakers.add_argument("--encoder", default="", help="the one in use when left out")
-        speakers.add_argument("--far", type=_rate, default=0.001, help="false accepts (0.001)")
-        speakers.add_argument("--out", type=Path, help="folder for report.json and the plots")
-        speakers.add_argument(
+        parser.add_argument("labels", type=Path, help="CSV of path and speaker, or a trial list")
+        parser.add_argument("--encoder", default="", help="the one in use when left out")
+        parser.add_argument("--far", type=_rate, default=0.001, help="false accepts (0.001)")
+        parser.add_argument("--out", type=Path, help="folder for report.json and the plots")
+        parser.add_argument(
             "--apply", action="store_true", help="let the thresholds found decide from now on"
         )
-        speakers.add_argument(
+        parser.add_argument(
             "--cohort", action="store_true", help="tell scores by these speakers from now on"
         )
-        speakers.add_argument("--nobody", type=Path, help="folder of sounds that are no voice")
-        speakers.add_argument("--source", help="what the data is, said with every verdict")
+        parser.add_argument("--nobody", type=Path, help="folder of sounds that are no voice")
+        parser.add_argument("--source", help="what the data is, said with every verdict")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            if options["what"] == "retrieval":
-                self._retrieval(options["labels"], options["encoder"])
-            else:
-                self._speakers(options)
+            self._evaluate(options)
         except (OSError, ValueError, EngineError) as error:
             raise CommandError(str(error)) from error
 
-    def _retrieval(self, labels: Path, encoder: str | None) -> None:
-        name = encoder or current_space().encoder
-        labelled = read_labels(labels)
-        with tqdm(total=len(labelled), unit="file", disable=not sys.stderr.isatty()) as bar:
-            found = evaluate_retrieval(labelled, name, lambda _: bar.update())
-        figures = found.retrieval
-        self.stdout.write(f"encoder          {name}")
-        self.stdout.write(f"queries          {figures.queries}")
-        self.stdout.write(f"P@1              {figures.precision_at_1:.3f}")
-        self.stdout.write(f"P@10             {figures.precision_at_10:.3f}")
-        self.stdout.write(f"mAP              {figures.mean_average_precision:.3f}")
-        self.stdout.write(f"index recall@10  {found.index_recall:.3f} (against exact search)")
-        self.stdout.write(f"listening        {found.seconds_per_file * 1000:.0f} ms a file")
-
-    def _speakers(self, options: dict[str, Any]) -> None:
+    def _evaluate(self, options: dict[str, Any]) -> None:
         encoder = voice_encoder(options["encoder"])
-        found = evaluate_speakers(
-            read_labelled(options["labels"]),
-            encoder=encoder,
-            far_target=options["far"],
-            cohort=options["cohort"],
-            nobody=options["nobody"],
-            progress=self._progress,
-        )
+        with tqdm(unit="file", disable=None) as bar:
+
+            def show(what: str, done: int, total: int) -> None:
+                bar.total = total
+                bar.set_description(what, refresh=False)
+                bar.update(done - bar.n)
+
+            found = evaluate_speakers(
+                read_labelled(options["labels"]),
+                encoder=encoder,
+                far_target=options["far"],
+                cohort=options["cohort"],
+                nobody=options["nobody"],
+                progress=show,
+            )
         self._table(found)
         source = options["source"] or str(options["labels"].resolve().name)
         voices = f", {found.speakers} voices" if found.identified else ""
@@ -140,10 +118,6 @@ class Command(BaseCommand):
                 f"{nobody.accepted} accepted as one of {found.speakers} speakers "
                 f"(nearest {nobody.nearest or 0:.3f})"
             )
-
-    def _progress(self, what: str, done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            self.stderr.write(f"\r{what} {done + 1} of {total} ", ending="")
 
 
 def _rate(text: str) -> float:
