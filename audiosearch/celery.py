@@ -21,7 +21,7 @@ class KnownDatabase(bootsteps.Step):
     """A worker's first step: it does not start on a database of a newer version."""
 
     def create(self, parent: Any) -> None:
-        from apps.ops.database_version import refuse_newer_database
+        from audiosearch.database_version import refuse_newer_database
 
         refuse_newer_database()
 

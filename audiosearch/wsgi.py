@@ -12,7 +12,7 @@ application = get_wsgi_application()
 
 
 def _refuse_newer_database() -> None:
-    from apps.ops.database_version import refuse_newer_database
+    from audiosearch.database_version import refuse_newer_database
 
     refuse_newer_database()
 

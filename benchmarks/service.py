@@ -15,7 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.ops.demo import RATE, DemoSound, demo_sounds, write_flac
+from apps.ops.demo.shaping import RATE
+from apps.ops.demo.catalogue import DemoSound
+from apps.ops.demo.catalogue import demo_sounds
+from apps.ops.demo.flac import write_flac
 
 BOUNDARY = "benchmark"
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
-from apps.ops.database_version import HINT, newer_database
+from audiosearch.database_version import HINT, newer_database
 from audiosearch import environment as env
 from audiosearch.engine.analyzers.registry import analyzer_class
 from audiosearch.engine.errors import ModelUnavailable

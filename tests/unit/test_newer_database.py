@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from apps.ops.database_version import HINT, newer_database, unknown_migrations
+from audiosearch.database_version import HINT, newer_database, unknown_migrations
 from tests.service import ROOT, free_port
 
 NEWER = "9999_from_the_future"

@@ -8,7 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from apps.ops.demo import RATE, demo_sounds, write_flac
+from apps.ops.demo.shaping import RATE
+from apps.ops.demo.catalogue import demo_sounds
+from apps.ops.demo.flac import write_flac
 from apps.ops.demo.shaping import finish
 
 

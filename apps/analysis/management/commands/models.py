@@ -83,7 +83,7 @@ class Command(BaseCommand):
             notes = unverified_files(spec, settings.MODELS_DIR)
             title = spec.title + (f" (unverified: {', '.join(notes)})" if notes else "")
             self.stdout.write(
-                f"{mark:2}{name:<14}{analyzer_state(name):<14}{getattr(spec, 'dimension', 0):>5}{size:>7.0f}"
+                f"{mark:2}{name:<14}{analyzer_state(name):<14}{spec.dimension:>5}{size:>7.0f}"
                 f"  {spec.licence:<12}{title}"
             )
         self.stdout.write("* answers searches, + is being built")

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand
 
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import get_or_create_collection
-from apps.ops.demo import demo_sounds, write_flac
+from apps.ops.demo.catalogue import demo_sounds
+from apps.ops.demo.flac import write_flac
 
 COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
 
