@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
-from apps.analysis.spaces import active_space, analyzer_state
+from apps.analysis.spaces import active_space, analyzer_state, ensure_spaces
 from apps.catalog.models import Track
 from apps.ops.checks import TAG
 from apps.ops.first_start import (
@@ -83,6 +83,7 @@ class Command(BaseCommand):
             )
         self.check(tags=[TAG])
         call_command("migrate", verbosity=0, interactive=False)
+        ensure_spaces()
         call_command("collectstatic", verbosity=0, interactive=False)
         sweep_uploads(Path(settings.FILE_UPLOAD_TEMP_DIR))
         return first_administrator(settings.DATA_DIR / "credentials.json")
