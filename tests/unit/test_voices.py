@@ -27,6 +27,7 @@ from apps.voices.recognition import NotEnrolled, identify, verify_speaker
 from apps.voices.tasks import reconcile
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable, NoSpeech
+from audiosearch.engine.indexes.payloads import EnrolmentPayload, TrackPayload
 from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
 
@@ -236,6 +237,19 @@ def test_a_lost_space_and_strays_are_mended(
     assert len(identify(voice=hear_voice(say(ANNA)), by=staff).candidates) == 1
     reconcile()
     assert len(get_index().window_counts(voice_space())) == 1
+
+
+def test_voices_kept_as_tracks_by_version_0_1_0_are_written_anew(
+    known: dict[int, Speaker], say: Say, staff: Any
+) -> None:
+    index, space = get_index(), voice_space()
+    index.drop_space(space)
+    index.create_space(space, 256, TrackPayload.layout)
+    voice = hear_voice(say(BEN, words=1))
+    assert identify(voice=voice, by=staff).candidates == []
+    mend()
+    assert not index.outdated(space, EnrolmentPayload.layout)
+    assert identify(voice=voice, by=staff).speaker == known[BEN]
 
 
 def _post(client: Client, address: str, path: Path | None = None, **fields: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Spaces by name in Milvus: which collection each is, and calls to it that bear its replacement."""
+"""Spaces by name in Milvus: which collection each is, and calls that survive its replacement."""
 
 import re
 import time
@@ -62,7 +62,7 @@ class MilvusSpaces:
     def require_layout(self, space: str, layout: Layout) -> None:
         """Raises SpaceMissing when there is no such space, or one with other columns.
 
-        Milvus is asked once: nobody goes back from the columns of this version to older ones.
+        Milvus is asked once, as only an older version would bring back other columns.
         """
         if self._layouts.get(space) != layout:
             if self.columns(space) != columns_of(layout):
@@ -70,7 +70,7 @@ class MilvusSpaces:
             self._layouts[space] = layout
 
     def changed(self, space: str) -> None:
-        """To be called after the space got another collection, or none: its columns may differ."""
+        """Forget the space's columns; to be called when it got another collection, or none."""
         self._layouts.pop(space, None)
 
     def columns(self, space: str) -> Row:
