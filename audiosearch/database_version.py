@@ -49,4 +49,4 @@ def refuse_newer_database() -> None:
 
 def _has_file() -> bool:
     name = str(connection.settings_dict["NAME"])
-    return connection.is_in_memory_db() or Path(name).exists()
+    return "mode=memory" in name or name == ":memory:" or Path(name).exists()

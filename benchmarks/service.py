@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.ops.demo.shaping import RATE
-from apps.ops.demo.catalogue import DemoSound
-from apps.ops.demo.catalogue import demo_sounds
+from apps.ops.demo.catalogue import DemoSound, demo_sounds
 from apps.ops.demo.flac import write_flac
+from apps.ops.demo.shaping import RATE
 
 BOUNDARY = "benchmark"
 

@@ -4,7 +4,9 @@ from functools import lru_cache
 
 from django.conf import settings
 
+from apps.analysis.models import Space
 from apps.catalog.models import Track
+from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
@@ -19,6 +21,16 @@ def get_index() -> VectorIndex:
     return MilvusIndex(
         settings.MILVUS_URI, token=settings.MILVUS_TOKEN, prefix=settings.MILVUS_PREFIX
     )
+
+
+def size_of(space: Space) -> int:
+    """Bytes that a space takes in the index, about; 0 when it is not in it."""
+    if not space.dimension:
+        return 0
+    try:
+        return get_index().size_bytes(space.name)
+    except SpaceMissing:
+        return 0
 
 
 def track_payload(track: Track) -> TrackPayload:

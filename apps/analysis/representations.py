@@ -31,7 +31,7 @@ def kept_name(space: str, track_id: int) -> str:
 def keep(space: str, track_id: int, found: Representation) -> None:
     """Keep the arrays of a representation, replacing what was there."""
     buffer = io.BytesIO()
-    np.savez(buffer, **found.arrays())
+    np.savez(buffer, **found.arrays())  # type: ignore[arg-type] # numpy's stubs take one as a flag
     forget_kept(space, track_id)
     default_storage.save(kept_name(space, track_id), ContentFile(buffer.getvalue()))
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -131,9 +132,14 @@ class TrackCreateSerializer(TrackFieldsSerializer):
     file = serializers.FileField(help_text="The audio file", allow_empty_file=True)
 
 
+def _speaker_model() -> type[Model]:
+    """That of the voices, which are above the catalogue."""
+    return apps.get_model("voices", "Speaker")
+
+
 class TrackPatchSerializer(TrackFieldsSerializer):
     speaker = serializers.PrimaryKeyRelatedField(
-        queryset=Track.speaker.get_queryset(), required=False, allow_null=True
+        queryset=_speaker_model()._default_manager.all(), required=False, allow_null=True
     )
 
 

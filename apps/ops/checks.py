@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
-from audiosearch.database_version import HINT, newer_database
 from audiosearch import environment as env
+from audiosearch.database_version import HINT, newer_database
 from audiosearch.engine.analyzers.registry import analyzer_class
 from audiosearch.engine.errors import ModelUnavailable
 

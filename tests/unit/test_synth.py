@@ -8,10 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from apps.ops.demo.shaping import RATE
 from apps.ops.demo.catalogue import demo_sounds
 from apps.ops.demo.flac import write_flac
-from apps.ops.demo.shaping import finish
+from apps.ops.demo.shaping import RATE, finish
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.ops.demo import nature
-from apps.ops.demo import things
-from apps.ops.demo import tunes
+from apps.ops.demo import nature, things, tunes
 from apps.ops.demo.shaping import Wave, finish
 from apps.ops.demo.tunes import played
 

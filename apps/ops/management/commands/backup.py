@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.catalog.management.progress import Line
 from apps.ops.backup import CannotBackUp, back_up
+from apps.ops.management.progress import Line
 
 
 class Command(BaseCommand):

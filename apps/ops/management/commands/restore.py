@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.base import DeserializationError
 from django.db import DatabaseError
 
-from apps.catalog.management.progress import Line
 from apps.ops.backup import CannotRestore, restore
+from apps.ops.management.progress import Line
 
 
 class Command(BaseCommand):
