@@ -19,7 +19,6 @@ from apps.analysis.vectors import VectorsMissing, load_vectors
 from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.models import Listening, State, Track
 from apps.catalog.selectors import hidden_collections, visible_tracks
-from apps.ops.metrics import search_seconds
 from apps.search.explain import explain
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
 from audiosearch.engine.analyzers.base import FloatArray
@@ -37,6 +36,7 @@ from audiosearch.engine.errors import (
     TooShort,
 )
 from audiosearch.engine.indexes.base import Filter, Match
+from audiosearch.web.metrics import search_seconds
 
 log = logging.getLogger(__name__)
 MAX_QUERY_WINDOWS = 16
