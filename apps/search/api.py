@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.access.models import Scope
 from apps.access.throttles import SearchThrottle
 from apps.catalog.models import Track
 from apps.search.results import SearchResult, SearchSettings
@@ -47,6 +48,7 @@ def _similar(track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
 class SearchView(APIView):
     """Search by sound."""
 
+    token_scope = Scope.READ
     throttle_classes = [SearchThrottle]
     parser_classes = [MultiPartParser, FormParser, JSONParser]
 

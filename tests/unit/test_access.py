@@ -57,6 +57,13 @@ def test_a_token_does_what_it_was_made_for(
         assert reader.post("/api/v1/search/", {"file": file}).status_code == 200
 
 
+def test_scopes_hold_below_a_path(keeper: Any) -> None:
+    for scope, status in (("voices", 200), ("read", 403), ("write", 403)):
+        caller = calling(issue_token(user=keeper, name="test", scopes=[scope]))
+        answer = caller.get("/api/v1/speakers/", SCRIPT_NAME="/sounds")
+        assert answer.status_code == status, scope
+
+
 def test_only_a_digest_is_kept(keeper: Any) -> None:
     secret = issue_token(user=keeper, name="test")
     row = ApiToken.objects.get()
