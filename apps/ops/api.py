@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse
@@ -18,6 +17,7 @@ from rest_framework.views import APIView
 
 from apps.analysis.spaces import current_space, encoder_state
 from apps.analysis.vector_index import get_index
+from apps.ops.first_start import redis_answers
 from audiosearch.engine.errors import IndexUnavailable
 
 
@@ -42,7 +42,9 @@ class LiveView(APIView):
     authentication_classes = []
     permission_classes = [AllowAny]
 
-    @extend_schema(summary="Alive", responses=LiveSerializer, auth=[])
+    @extend_schema(
+        tags=["health"], summary="Is the process alive?", responses=LiveSerializer, auth=[]
+    )
     def get(self, request: Request) -> Response:
         return Response({"status": "live"})
 
@@ -63,7 +65,13 @@ class ReadyView(APIView):
     authentication_classes = []
     permission_classes = [AllowAny]
 
-    @extend_schema(summary="Ready", responses={200: ReadySerializer, 503: ReadySerializer}, auth=[])
+    @extend_schema(
+        tags=["health"],
+        summary="Can searches be answered?",
+        description="Each service that it stands on, with its latency; 503 names what is away.",
+        responses={200: ReadySerializer, 503: ReadySerializer},
+        auth=[],
+    )
     def get(self, request: Request) -> Response:
         checks = {"database": _check_database, "index": _check_index, "model": _check_model}
         if settings.REDIS_URL:
@@ -101,11 +109,7 @@ def _check_index() -> str:
 
 
 def _check_redis() -> str:
-    try:
-        redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1).ping()
-    except redis.RedisError:
-        return "Redis does not answer."
-    return ""
+    return "" if redis_answers(settings.REDIS_URL) else "Redis does not answer."
 
 
 def _check_model() -> str:

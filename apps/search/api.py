@@ -53,6 +53,7 @@ class SearchView(APIView):
     parser_classes = [MultiPartParser, FormParser, JSONParser]
 
     @extend_schema(
+        tags=["search"],
         summary="Search by a clip or by a track",
         description="Send a clip as multipart `file`, or JSON with the id of a `track`.",
         request={
@@ -89,6 +90,7 @@ class SimilarView(APIView):
     throttle_classes = [SearchThrottle]
 
     @extend_schema(
+        tags=["search"],
         summary="Tracks similar to a track",
         parameters=[
             SearchSettingsSerializer,
