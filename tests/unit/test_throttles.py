@@ -231,6 +231,15 @@ def test_made_up_addresses_push_out_no_count() -> None:
     assert visit("198.51.100.1") > 0
 
 
+def test_what_is_free_asks_no_database(settings: Any, django_assert_num_queries: Any) -> None:
+    request = RequestFactory().get("/")
+    request.user = AnonymousUser()
+    with django_assert_num_queries(0):
+        assert wait_before_search(request) == 0
+        settings.SEARCHES_PER_MINUTE = 0
+        assert visit("198.51.100.1") == 0
+
+
 def test_counting_leaves_the_database_as_safe_as_it_was() -> None:
     def synchronous() -> int:
         with connection.cursor() as cursor:
