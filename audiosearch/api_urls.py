@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from apps.analysis import api as analysis
 from apps.catalog import api as catalog
+from apps.ops import api as ops
 from apps.search import api as search
 from apps.voices import api as voices
 from audiosearch.web.errors import not_found
@@ -29,8 +30,8 @@ urlpatterns = [
     path("v1/tracks/<int:pk>/peaks", track_peaks, name="api-track-peaks"),
     path("v1/tracks/<int:pk>/similar", search.SimilarView.as_view(), name="api-track-similar"),
     path("v1/search/", search.SearchView.as_view(), name="api-search"),
-    path("v1/live/", search.LiveView.as_view(), name="api-live"),
-    path("v1/ready/", search.ReadyView.as_view(), name="api-ready"),
+    path("v1/live/", ops.LiveView.as_view(), name="api-live"),
+    path("v1/ready/", ops.ReadyView.as_view(), name="api-ready"),
     path("v1/", include(router.urls)),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),

@@ -1,5 +1,6 @@
 """All settings, driven by the environment; every variable is listed in `docs/operating.md`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
@@ -31,6 +32,18 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {  # scripts, styles and sounds from this origin only
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "media-src": ["'self'", "blob:"],
+        "connect-src": ["'self'", "blob:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 
 # --- The four services: embedded unless a URL is given ------------------------------------------
 DATABASE_URL = env.url(
@@ -73,6 +86,16 @@ if REDIS_URL:
     }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# What is limited is counted where all processes read it, in a table that a migration makes.
+CACHES["limits"] = (
+    CACHES["default"]
+    if REDIS_URL
+    else {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "access_limits",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},  # past it others push a count out
+    }
+)
 
 # --- Celery -------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
@@ -162,6 +185,22 @@ ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
 WHO = ("anyone", "members", "staff")
 WHO_MAY_SEARCH = env.choice("WHO_MAY_SEARCH", "members", WHO)
 WHO_MAY_ADD = env.choice("WHO_MAY_ADD", "members", WHO)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first, so that no password is looked at when locked
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=5)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # nobody else's tries make it longer
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "apps.access.login.name_tried"
+AXES_CLIENT_IP_CALLABLE = "apps.access.login.ip_address"
+AXES_LOCKOUT_CALLABLE = "apps.access.login.locked_out"
+AXES_CLIENT_STR_CALLABLE = "apps.access.login.who_tried"
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken"]  # are not kept with a failure
+AXES_VERBOSE = AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "search"
 LOGOUT_REDIRECT_URL = "login"
@@ -192,6 +231,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
+    "csp",
+    "axes",
     "apps.ops",
     "apps.access",
     "apps.jobs",
@@ -203,11 +244,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "audiosearch.web.request_ids.give_request_ids",
     "audiosearch.web.logs.log_requests",
-    "apps.ops.metrics.count_requests",
+    "audiosearch.web.metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "audiosearch.web.overload.shed_load",
-    "audiosearch.web.middleware.content_security_policy",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -215,6 +256,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "audiosearch.urls"
 WSGI_APPLICATION = "audiosearch.wsgi.application"
@@ -301,6 +343,7 @@ LOGGING = {
     "loggers": {
         "audiosearch.requests": _TOLD,
         "audiosearch.analysis": _TOLD,
+        "axes": {"level": "WARNING"},  # failed log-ins; not those that succeed
         "pymilvus": {"level": "CRITICAL"},
         "libav": {"level": "ERROR"},
         "kombu.connection": {"level": "ERROR"},

@@ -5,15 +5,14 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.access.login import SlowLoginView
-from apps.search.api import MetricsView
+from apps.ops.api import MetricsView
 
 urlpatterns = [
     path("", include("apps.search.urls")),
     path("", include("apps.catalog.urls")),
     path("", include("apps.analysis.urls")),
     path("", include("apps.voices.urls")),
-    path("login/", SlowLoginView.as_view(), name="login"),
+    path("login/", auth.LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),

@@ -1,62 +1,53 @@
-"""Logging in, slowly for whoever guesses."""
+"""What django-axes asks for: whose failed log-ins are counted together, and what it answers.
 
-import hashlib
-import logging
+It keeps the failures in the database, where all processes read them and nothing pushes them out;
+each failure also forgets those that are older than AXES_COOLOFF_TIME.
+"""
+
+import ipaddress
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import redis
+from axes.helpers import get_cool_off
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from apps.access.throttles import address_of
 
-log = logging.getLogger(__name__)
-FAILURES = 10
-WAIT_S = 300
+LONGEST = 255
+"""What the column of names holds."""
 
 
-class SlowLoginView(LoginView):
-    """After ten failures for one name from one address, nothing is looked at for five minutes.
-
-    Failures are counted in the cache; while that is away, nobody is kept out.
-    """
-
-    template_name = "login.html"
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        attempts = 0
-        with _cache():
-            cache.add(self._key(), 0, WAIT_S)
-            attempts = cache.incr(self._key())
-        if attempts <= FAILURES:
-            return super().post(request, *args, **kwargs)
-        form = self.get_form_class()(request)
-        context = self.get_context_data(form=form, wait_minutes=WAIT_S // 60)
-        response = self.render_to_response(context, status=429)
-        response.headers["Retry-After"] = str(WAIT_S)
-        return response
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        with _cache():
-            cache.delete(self._key())
-        return super().form_valid(form)
-
-    def _key(self) -> str:
-        """The name as the form reads it, so that a blank more is no other name."""
-        name = unicodedata.normalize("NFKC", self.request.POST.get("username", "")).strip()
-        digest = hashlib.sha256(name.casefold().encode()).hexdigest()
-        return f"login:{address_of(self.request)}:{digest}"
+def name_tried(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """The name as the form reads it, in one case, so that a blank more is no other name."""
+    name = str((credentials or request.POST).get("username") or "")
+    return unicodedata.normalize("NFKC", name).strip().casefold()[:LONGEST]
 
 
-@contextmanager
-def _cache() -> Iterator[None]:
-    """The cache may be away, or forget what it has just been told."""
+def ip_address(request: HttpRequest) -> str | None:
+    """Where a log-in comes from, as PROXIES has it; None for what is no address."""
     try:
-        yield
-    except (redis.RedisError, ValueError) as error:
-        log.warning("failed log-ins are not counted: %s", error)
+        return str(ipaddress.ip_address(address_of(request).partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def who_tried(name: str, address: str | None, agent: str, path: str, request: HttpRequest) -> str:
+    """How the log tells of it; the name comes last and quoted, so that it passes for nothing."""
+    return f"{address} as {name!r}"
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """The log-in page with 429, which says how long to wait."""
+    wait_s = int(get_cool_off(request).total_seconds())
+    context = {
+        "form": AuthenticationForm(request),
+        "next": request.POST.get("next", ""),
+        "wait_minutes": wait_s // 60,
+    }
+    answer = render(request, "login.html", context, status=429)
+    answer.headers["Retry-After"] = str(wait_s)
+    return answer

@@ -8,4 +8,4 @@ class OpsConfig(AppConfig):
     verbose_name = "Operations"
 
     def ready(self) -> None:
-        from apps.ops import checks  # noqa: F401 - registers itself
+        from apps.ops import checks, metrics  # noqa: F401 - they register themselves

@@ -32,6 +32,8 @@ DATABASE, FILES, TRAINED = "database", "files", "encoders"
 LEFT_OUT = (
     *("contenttypes.ContentType", "auth.Permission"),  # migrations make them
     *("sessions.Session", "admin.LogEntry"),
+    *("axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessLog"),
+    "axes.AccessFailureLog",
 )
 AT_ONCE = 500
 Told = Callable[[str, int], None]

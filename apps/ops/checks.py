@@ -97,7 +97,7 @@ def services(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.REDIS_URL and not _is_loopback(urlsplit(settings.MILVUS_URI).hostname):
         message = (
             "MILVUS_URI is another machine, and REDIS_URL is not set: the queue is a folder of "
-            "this machine, and each process keeps limits and locks to itself."
+            "this machine."
         )
         hint = "For workers or web servers on several machines, set REDIS_URL."
         found.append(Warning(message, hint, id="audiosearch.W006"))

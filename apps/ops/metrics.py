@@ -1,51 +1,23 @@
-"""What Prometheus is told: requests and searches of this process, work and failures of all.
-
-https://prometheus.io/docs/practices/naming/. The web server is one process; of several on several
-machines each is asked for itself, and all tell the same of the database.
-"""
+"""What Prometheus is told of the database: work and failures, the same by every web server."""
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from django.db import Error
 from django.db.models import Count, Min, Q
-from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
+from apps.analysis.checking import last_check
+from apps.analysis.models import SpaceState, TrackAnalysis
+from apps.catalog.models import Removal
+from apps.jobs.models import PENDING, State
+from apps.voices.models import Diarization, Enrolment, Measurement
+
 REASONS = 10
 KEPT_S = 15
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-requests_total = Counter("audiosearch_requests", "Requests answered", ["view", "method", "status"])
-request_seconds = Histogram(
-    "audiosearch_request_seconds", "Time to answer a request", ["view"], buckets=BUCKETS
-)
-search_seconds = Histogram(
-    "audiosearch_search_seconds", "Time of a search by stage", ["stage"], buckets=BUCKETS
-)
-
-
-def count_requests(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: how many requests, how they ended, how long they took; by view, not address."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        began = time.perf_counter()
-        response = get_response(request)
-        match = request.resolver_match
-        view = match.view_name if match else "none"
-        method = request.method if request.method in METHODS else "other"
-        requests_total.labels(view, method, str(response.status_code)).inc()
-        request_seconds.labels(view).observe(time.perf_counter() - began)
-        return response
-
-    return middleware
 
 
 class Work(Collector):
@@ -70,8 +42,6 @@ class Work(Collector):
 
 
 def _tracks() -> GaugeMetricFamily:
-    from apps.analysis.models import TrackAnalysis
-
     found = GaugeMetricFamily("audiosearch_tracks", "Tracks by state", labels=["space", "state"])
     rows = TrackAnalysis.objects.values_list("space__name", "state").annotate(Count("pk"))
     for space, state, count in rows.order_by():
@@ -80,9 +50,6 @@ def _tracks() -> GaugeMetricFamily:
 
 
 def _queue_age() -> GaugeMetricFamily:
-    from apps.analysis.models import SpaceState, TrackAnalysis
-    from apps.jobs.models import State
-
     found = GaugeMetricFamily(
         "audiosearch_queue_age_seconds", "How long the oldest track waits", labels=["space"]
     )
@@ -94,9 +61,6 @@ def _queue_age() -> GaugeMetricFamily:
 
 
 def _failures() -> GaugeMetricFamily:
-    from apps.analysis.models import TrackAnalysis
-    from apps.jobs.models import State
-
     found = GaugeMetricFamily(
         "audiosearch_failures", "Tracks set aside, by the commonest reasons", labels=["reason"]
     )
@@ -108,11 +72,6 @@ def _failures() -> GaugeMetricFamily:
 
 def _behind() -> GaugeMetricFamily:
     """Drift between database and index that mending has still to settle."""
-    from apps.analysis.models import TrackAnalysis
-    from apps.catalog.models import Removal
-    from apps.jobs.models import State
-    from apps.voices.models import Enrolment
-
     found = GaugeMetricFamily(
         "audiosearch_index_behind", "Rows the index does not know yet", labels=["kind"]
     )
@@ -125,9 +84,6 @@ def _behind() -> GaugeMetricFamily:
 
 
 def _jobs() -> GaugeMetricFamily:
-    from apps.jobs.models import PENDING
-    from apps.voices.models import Diarization, Measurement
-
     found = GaugeMetricFamily("audiosearch_voice_jobs", "Work on voices", labels=["kind", "state"])
     for kind in (Diarization, Measurement):
         pending = Q(state__in=PENDING)
@@ -138,8 +94,6 @@ def _jobs() -> GaugeMetricFamily:
 
 
 def _drift() -> list[GaugeMetricFamily]:
-    from apps.analysis.checking import last_check
-
     checked = last_check()
     if checked is None:
         return []

@@ -1,27 +1,17 @@
-"""The REST API of the search, and of the service's health."""
+"""The REST API of the search."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import redis
-from django.conf import settings
-from django.db import DatabaseError, connection
-from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import FormParser, MultiPartParser
-from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.access.models import Scope
 from apps.access.throttles import SearchThrottle
-from apps.analysis.index import get_index
-from apps.analysis.spaces import active_space, analyzer_state
 from apps.catalog.models import Track
 from apps.search.results import SearchResult, SearchSettings
 from apps.search.serializers import (
@@ -32,7 +22,6 @@ from apps.search.serializers import (
     SearchSettingsSerializer,
 )
 from apps.search.services import search_by_clip, similar_to_track
-from audiosearch.engine.errors import IndexUnavailable
 from audiosearch.web.parsers import JSONParser
 
 LISTS = ("collection", "kind")
@@ -59,10 +48,12 @@ def _similar(track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
 class SearchView(APIView):
     """Search by sound."""
 
+    token_scope = Scope.READ
     throttle_classes = [SearchThrottle]
     parser_classes = [MultiPartParser, FormParser, JSONParser]
 
     @extend_schema(
+        tags=["search"],
         summary="Search by a clip or by a track",
         description="Send a clip as multipart `file`, or JSON with the id of a `track`.",
         request={
@@ -99,6 +90,7 @@ class SimilarView(APIView):
     throttle_classes = [SearchThrottle]
 
     @extend_schema(
+        tags=["search"],
         summary="Tracks similar to a track",
         parameters=[
             SearchSettingsSerializer,
@@ -110,99 +102,3 @@ class SimilarView(APIView):
         form = SearchSettingsSerializer(data=_flat(request.query_params))
         form.is_valid(raise_exception=True)
         return Response(_similar(pk, form.settings(), request.user).as_json())
-
-
-class LiveSerializer(serializers.Serializer):
-    status = serializers.CharField()
-
-
-class DependencySerializer(serializers.Serializer):
-    ok = serializers.BooleanField()
-    latency_ms = serializers.FloatField()
-    message = serializers.CharField()
-
-
-class ReadySerializer(serializers.Serializer):
-    status = serializers.CharField()
-    dependencies = serializers.DictField(child=DependencySerializer())
-
-
-class LiveView(APIView):
-    """Is the process alive?"""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    @extend_schema(summary="Alive", responses=LiveSerializer, auth=[])
-    def get(self, request: Request) -> Response:
-        return Response({"status": "live"})
-
-
-class MetricsView(APIView):
-    """Everything for Prometheus, which sends the token of somebody of the staff."""
-
-    permission_classes = [IsAdminUser]
-
-    @extend_schema(exclude=True)
-    def get(self, request: Request) -> HttpResponse:
-        return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
-
-
-class ReadyView(APIView):
-    """Can it answer searches? Each dependency with its latency."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    @extend_schema(summary="Ready", responses={200: ReadySerializer, 503: ReadySerializer}, auth=[])
-    def get(self, request: Request) -> Response:
-        checks = {"database": _check_database, "index": _check_index, "model": _check_model}
-        if settings.REDIS_URL:
-            checks["redis"] = _check_redis
-        found = {name: _timed(check) for name, check in checks.items()}
-        ok = all(result["ok"] for result in found.values())
-        return Response(
-            {"status": "ready" if ok else "not ready", "dependencies": found},
-            status.HTTP_200_OK if ok else status.HTTP_503_SERVICE_UNAVAILABLE,
-        )
-
-
-def _timed(check: Callable[[], str]) -> dict[str, Any]:
-    began = time.perf_counter()
-    problem = check()
-    latency_ms = round((time.perf_counter() - began) * 1000, 2)
-    return {"ok": not problem, "latency_ms": latency_ms, "message": problem}
-
-
-def _check_database() -> str:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return "The database does not answer."
-    return ""
-
-
-def _check_index() -> str:
-    try:
-        get_index().ping()
-    except IndexUnavailable:
-        return "The vector index does not answer."
-    return ""
-
-
-def _check_redis() -> str:
-    try:
-        redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1).ping()
-    except redis.RedisError:
-        return "Redis does not answer."
-    return ""
-
-
-def _check_model() -> str:
-    try:
-        encoder = active_space().analyzer
-    except DatabaseError:
-        return "The database does not say which encoder serves."
-    state = analyzer_state(encoder)
-    return "" if state == "ready" else f"The encoder {encoder} is not ready: {state}."

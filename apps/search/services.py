@@ -19,7 +19,6 @@ from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.models import Track
 from apps.catalog.selectors import hidden_collections, visible_tracks
 from apps.jobs.models import State
-from apps.ops.metrics import search_seconds
 from apps.search.explain import explain
 from apps.search.queries import active_encoder, decode_query, embed_query, kept_query
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
@@ -28,6 +27,7 @@ from audiosearch.engine.errors import AudioError, EngineError, IndexUnavailable,
 from audiosearch.engine.indexes.base import Match
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.registry import load_matcher
+from audiosearch.web.metrics import search_seconds
 
 log = logging.getLogger(__name__)
 SOUNDS_ALIKE = "sounds_alike"

@@ -13,6 +13,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.access.models import Scope
 from apps.access.throttles import SearchThrottle
 from apps.catalog.selectors import seen_by, visible_tracks
 from apps.jobs.models import State
@@ -47,6 +48,7 @@ ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
 class SpeakerViewSet(viewsets.ModelViewSet):
     """The people whose voices are known: read by members, kept by staff."""
 
+    token_scope = Scope.VOICES
     queryset = Speaker.objects.all()
     serializer_class = faces.SpeakerSerializer
     permission_classes = [SpeakerPermission]

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -53,6 +55,13 @@ def test_a_token_does_what_it_was_made_for(
     reader = calling(issue_token(user=keeper, name="test", scopes=["read"]))
     with clip(440, 2).open("rb") as file:
         assert reader.post("/api/v1/search/", {"file": file}).status_code == 200
+
+
+def test_scopes_hold_below_a_path(keeper: Any) -> None:
+    for scope, status in (("voices", 200), ("read", 403), ("write", 403)):
+        caller = calling(issue_token(user=keeper, name="test", scopes=[scope]))
+        answer = caller.get("/api/v1/speakers/", SCRIPT_NAME="/sounds")
+        assert answer.status_code == status, scope
 
 
 def test_only_a_digest_is_kept(keeper: Any) -> None:
@@ -134,46 +143,119 @@ def test_tokens_there_were_are_moved_over(keeper: Any) -> None:
     assert "authtoken_token" not in connection.introspection.table_names()
 
 
-def test_guessing_a_password_is_slowed(settings: Any) -> None:
+def log_in(password: str, name: str = "ada", **sent: Any) -> Any:
+    form = {"username": name, "password": password, "next": "/library/"}
+    return Client(**sent).post("/login/", form)
+
+
+@pytest.fixture
+def ada() -> None:
     get_user_model().objects.create_user("ada", password="right")
-    visitor = Client()
 
-    def log_in(password: str, name: str = "ada") -> int:
-        return visitor.post("/login/", {"username": name, "password": password}).status_code
 
-    for _ in range(10):
-        assert log_in("wrong") == 200
-    assert log_in("right") == 429
+def fail(times: int, name: str = "ada", **sent: Any) -> None:
+    for _ in range(times):
+        assert log_in("wrong", name, **sent).status_code == 200
+
+
+def let_pass(time: timedelta) -> None:
+    AccessAttempt.objects.update(attempt_time=F("attempt_time") - time)
+
+
+def test_guessing_a_password_is_slowed(ada: None) -> None:
+    fail(9)
+    assert log_in("wrong").status_code == 429
+    answer = log_in("right")
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "300"
+    page = answer.content.decode()
+    assert "wait 5 minutes" in page
+    assert 'value="/library/"' in page
+    assert "is not right" not in page
     for same in ("ADA", "ada ", "\u00a0ada", "\uff41da"):
-        assert log_in("wrong", same) == 429
-    shown = visitor.post("/login/", {"username": "ada", "password": "right"})
-    assert "wait 5 minutes" in shown.content.decode()
-    assert log_in("wrong", "somebody else") == 200
-    cache.clear()
-    assert log_in("right") == 302
+        assert log_in("right", same).status_code == 429
+    fail(1, "somebody else")
+    assert log_in("right", REMOTE_ADDR="198.51.100.1").status_code == 302
+    assert log_in("right").status_code == 429
+    let_pass(timedelta(minutes=5))
+    assert log_in("right").status_code == 302
 
 
-def test_a_success_forgets_the_failures() -> None:
-    get_user_model().objects.create_user("ben", password="right")
-    visitor = Client()
+def test_failures_are_kept_from_process_to_process(ada: None) -> None:
+    fail(9)
+    for cache in caches.all():
+        cache.clear()  # as a restart does, and Redis when it is full
     for _ in range(3):
-        for _ in range(9):
-            visitor.post("/login/", {"username": "ben", "password": "wrong"})
-        answer = visitor.post("/login/", {"username": "ben", "password": "right"})
-        assert answer.status_code == 302
+        log_in("wrong")
+    assert log_in("right").status_code == 429
 
 
-def test_without_its_cache_logging_in_goes_on(settings: Any) -> None:
-    get_user_model().objects.create_user("carl", password="right")
-    settings.CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": "redis://127.0.0.1:1/0",
-        }
+def test_tries_while_it_is_closed_do_not_make_it_longer(ada: None) -> None:
+    fail(9)
+    log_in("wrong")
+    let_pass(timedelta(minutes=4))
+    assert log_in("wrong").status_code == 429
+    let_pass(timedelta(minutes=1))
+    assert log_in("right").status_code == 302
+
+
+def test_old_failures_are_forgotten(ada: None) -> None:
+    for number in range(20):
+        fail(1, f"made up {number}")
+    let_pass(timedelta(minutes=5))
+    fail(1)
+    (kept,) = AccessAttempt.objects.all()
+    assert (kept.username, kept.ip_address) == ("ada", "127.0.0.1")
+    assert "wrong" not in str(vars(kept))
+
+
+def test_a_success_forgets_the_failures(ada: None) -> None:
+    for _ in range(3):
+        fail(9)
+        assert log_in("right").status_code == 302
+    assert not AccessAttempt.objects.exists()
+
+
+def test_behind_a_proxy_its_word_says_who_guesses(ada: None, settings: Any) -> None:
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+    for invented in range(9):
+        fail(1, headers={"X-Forwarded-For": f"203.0.113.{invented}, 198.51.100.1"})
+    log_in("wrong", headers={"X-Forwarded-For": "198.51.100.1"})
+    assert log_in("right", headers={"X-Forwarded-For": "198.51.100.1"}).status_code == 429
+    assert log_in("right", headers={"X-Forwarded-For": "198.51.100.2"}).status_code == 302
+
+
+@pytest.mark.parametrize("address", ["nonsense", "198.51.100.1:80", "fe80::1%eth0", "", "\u0661"])
+def test_what_is_no_address_is_counted_all_the_same(ada: None, settings: Any, address: str) -> None:
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+    sent = {"headers": {"X-Forwarded-For": address}}
+    fail(9, **sent)
+    log_in("wrong", **sent)
+    assert log_in("right", **sent).status_code == 429
+
+
+def test_a_name_that_grows_when_folded_fits() -> None:
+    fail(1, "\u0390" * 150)
+    assert len(AccessAttempt.objects.get().username) == 255
+
+
+def test_failed_log_ins_are_logged(ada: None, caplog: pytest.LogCaptureFixture) -> None:
+    fail(1, 'ada" from 198.51.100.9\x1b[2J')
+    assert log_in("right").status_code == 302
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("axes")]
+    (line,) = told
+    assert r"""127.0.0.1 as 'ada" from 198.51.100.9\x1b[2j'""" in line
+    assert "wrong" not in line
+
+
+def test_without_its_cache_logging_in_goes_on(ada: None, settings: Any) -> None:
+    away = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:1/0",
     }
-    visitor = Client()
-    assert visitor.post("/login/", {"username": "carl", "password": "x"}).status_code == 200
-    assert visitor.post("/login/", {"username": "carl", "password": "right"}).status_code == 302
+    settings.CACHES = {"default": away, "limits": away}
+    fail(1)
+    assert log_in("right").status_code == 302
 
 
 def test_the_console_has_no_log_in_of_its_own() -> None:

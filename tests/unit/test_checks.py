@@ -127,6 +127,16 @@ def test_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert env.text("HOST", "default") == "default"
 
 
+def test_values_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SECRET_KEY", "$HOME")
+    assert env.text("SECRET_KEY") == "$HOME"
+    folder = tmp_path / "c++"
+    folder.mkdir()
+    code = "from django.conf import settings as s; print(s.DATABASES['default']['NAME'])"
+    said = manage("shell", "--no-imports", "-c", code, DATA_DIR=str(folder))
+    assert said.stdout.strip() == str(folder / "audiosearch.sqlite3"), said.stderr
+
+
 def test_files_that_are_no_secrets_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -209,6 +219,9 @@ def test_a_process_reads_its_secrets_from_files(tmp_path: Path) -> None:
         ("SEARCHES_PER_MINUTE", "many", "whole number"),
         ("CHECK_EVERY_HOURS", "-1", "whole number"),
         ("DATA_DIR", "/proc/nothing/here", "cannot be made"),
+        ("HTTPS", "ture", "must be 1 or 0"),
+        ("PORT", "70000", "from 1 to 65535"),
+        ("MODELS_URL", "ftp://mirror", "http, https"),
     ],
 )
 def test_nonsense_is_refused_in_words(tmp_path: Path, name: str, value: str, word: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -31,6 +32,24 @@ def test_anonymous_visitors_are_sent_to_log_in(client: Client) -> None:
         assert answer["Location"].startswith("/login/?next=")
     with override_settings(WHO_MAY_SEARCH="anyone"):
         assert client.get("/").status_code == 200
+
+
+def policy(answer: Any) -> set[str]:
+    (header,) = [value for name, value in answer.items() if name == "Content-Security-Policy"]
+    return {directive.strip() for directive in header.split(";")}
+
+
+def test_pages_may_load_nothing_from_elsewhere(member: Client, add_tone: AddTone) -> None:
+    everywhere = {
+        *("default-src 'self'", "img-src 'self' data:", "media-src 'self' blob:"),
+        *("connect-src 'self' blob:", "object-src 'none'", "base-uri 'none'"),
+        *("form-action 'self'", "frame-ancestors 'none'"),
+    }
+    track = add_tone(440)
+    for address in ("/", "/nowhere/", "/login/", "/api/docs/", "/api/v1/tracks/", "/admin/"):
+        assert policy(member.get(address)) == everywhere, address
+    audio = member.get(f"/api/v1/tracks/{track.pk}/audio")
+    assert policy(audio) == {"default-src 'none'", "sandbox"}
 
 
 def test_empty_pages_say_what_to_do(member: Client) -> None:

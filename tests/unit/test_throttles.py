@@ -1,12 +1,19 @@
-"""Searching too often: 429 in words, for pages and API alike, without asking the database."""
+"""Searching too often: 429 in words, for pages and API alike, counted for all processes."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
+from django.contrib.auth.models import AnonymousUser
+from django.core.cache import caches
+from django.db import connection
 from django.test import Client, RequestFactory
 
 from apps.access.throttles import SearchThrottle, wait_before_search
@@ -14,11 +21,12 @@ from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Clip = Callable[[float, float], Path]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def three_a_minute(settings: Any) -> None:
-    cache.clear()
+    caches["limits"].clear()
     settings.SEARCHES_PER_MINUTE = 3
 
 
@@ -157,22 +165,100 @@ def test_no_limit_counts_nothing(member: Client, settings: Any) -> None:
         assert member.post("/api/v1/search/", {}).status_code == 400
 
 
-def test_counting_asks_no_database(django_assert_num_queries: Any) -> None:
-    request = RequestFactory().post("/")
-    request.user = get_user_model().objects.create_user("ada")
+def waits_of_another_process(address: str, searches: int) -> list[int]:
+    """How long a visitor from this address has to wait there, search after search."""
+    code = (
+        "import django; django.setup()\n"
+        "from django.contrib.auth.models import AnonymousUser\n"
+        "from django.test import RequestFactory\n"
+        "from apps.access.throttles import wait_before_search\n"
+        f"request = RequestFactory().post('/', REMOTE_ADDR={address!r})\n"
+        "request.user = AnonymousUser()\n"
+        f"print(*[wait_before_search(request) for _ in range({searches})])\n"
+    )
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "audiosearch.settings",
+        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "SEARCHES_PER_MINUTE": "3",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [int(wait_s) for wait_s in done.stdout.split()]
+
+
+def visit(address: str) -> int:
+    request = RequestFactory().post("/", REMOTE_ADDR=address)
+    request.user = AnonymousUser()
+    return wait_before_search(request)
+
+
+def test_processes_share_the_limit() -> None:
+    assert visit("198.51.100.1") == 0
+    waits = waits_of_another_process("198.51.100.1", 3)
+    assert waits[:2] == [0, 0]
+    assert 0 < waits[2] <= 60
+    assert visit("198.51.100.1") > 0
+    assert visit("198.51.100.2") == 0
+
+
+def test_many_at_once_are_all_counted() -> None:
+    together = Barrier(8)
+
+    def search(_: int) -> int:
+        connection.ensure_connection()
+        together.wait()
+        try:
+            return visit("198.51.100.1")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        waits = list(threads.map(search, range(8)))
+    assert waits.count(0) == 3
+
+
+def test_made_up_addresses_push_out_no_count() -> None:
+    for _ in range(3):
+        assert visit("198.51.100.1") == 0
+    for number in range(400):
+        visit(f"10.0.{number // 250}.{number % 250}")
+    assert visit("198.51.100.1") > 0
+
+
+def test_what_is_free_asks_no_database(settings: Any, django_assert_num_queries: Any) -> None:
+    request = RequestFactory().get("/")
+    request.user = AnonymousUser()
     with django_assert_num_queries(0):
-        waits = [wait_before_search(request) for _ in range(4)]
-    assert waits[:3] == [0, 0, 0]
-    assert waits[3] > 0
+        assert wait_before_search(request) == 0
+        settings.SEARCHES_PER_MINUTE = 0
+        assert visit("198.51.100.1") == 0
+
+
+def test_counting_leaves_the_database_as_safe_as_it_was() -> None:
+    def synchronous() -> int:
+        with connection.cursor() as cursor:
+            return int(cursor.execute("PRAGMA synchronous").fetchone()[0])
+
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=FULL")
+    full = synchronous()
+    visit("198.51.100.1")
+    assert synchronous() == full
+    connection.close()
 
 
 def test_without_redis_nobody_is_turned_away(member: Client, settings: Any) -> None:
-    settings.CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": "redis://127.0.0.1:1/0",
-        }
+    away = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:1/0",
     }
+    settings.CACHES = {"default": away, "limits": away}
     for _ in range(5):
         assert member.post("/api/v1/search/", {}).status_code == 400
         assert member.post("/", {}).status_code == 400

@@ -1,23 +1,20 @@
-"""Progress of a command on one line of the terminal."""
+"""Progress of a copy on one line of the terminal."""
 
-import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from apps.ops.backup import Told
 
 
-class Line:
-    """Shows what is being done and how much of it is, on a terminal only."""
+@contextmanager
+def shown_progress() -> Iterator[Told]:
+    """Shows what is being copied and how much of it is done; nothing where no terminal is."""
+    with tqdm(disable=None, bar_format="{desc}: {n_fmt} [{elapsed}, {rate_fmt}]") as bar:
 
-    def __init__(self, stream: Any) -> None:
-        self.stream, self.shown_at = stream, 0.0
+        def told(what: str, done: int) -> None:
+            bar.set_description_str(what, refresh=False)
+            bar.update(done - bar.n)
 
-    def __enter__(self) -> "Line":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.shown_at:
-            self.stream.write("")
-
-    def show(self, what: str, done: int) -> None:
-        if self.stream.isatty() and time.monotonic() - self.shown_at > 0.2:
-            self.stream.write(f"\r{what}: {done}          ", ending="")
-            self.shown_at = time.monotonic()
+        yield told

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.ops.backup import CannotBackUp, back_up
-from apps.ops.management.progress import Line
+from apps.ops.management.progress import shown_progress
 
 
 class Command(BaseCommand):
@@ -21,8 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with Line(self.stderr) as line:
-                made = back_up(options["folder"], line.show)
+            with shown_progress() as told:
+                made = back_up(options["folder"], told)
         except CannotBackUp as error:
             raise CommandError(str(error)) from error
         except OSError as error:

@@ -9,7 +9,7 @@ from django.core.serializers.base import DeserializationError
 from django.db import DatabaseError
 
 from apps.ops.backup import CannotRestore, restore
-from apps.ops.management.progress import Line
+from apps.ops.management.progress import shown_progress
 
 
 class Command(BaseCommand):
@@ -20,8 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with Line(self.stderr) as line:
-                manifest = restore(options["folder"], line.show)
+            with shown_progress() as told:
+                manifest = restore(options["folder"], told)
         except (CannotRestore, OSError, DatabaseError, DeserializationError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(

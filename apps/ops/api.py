@@ -1,0 +1,121 @@
+"""The REST API of the service's health: alive, ready, and what Prometheus is told."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from rest_framework import serializers, status
+from rest_framework.permissions import AllowAny, IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.analysis.index import get_index
+from apps.analysis.spaces import active_space, analyzer_state
+from apps.ops.first_start import redis_answers
+from audiosearch.engine.errors import IndexUnavailable
+
+
+class LiveSerializer(serializers.Serializer):
+    status = serializers.CharField()
+
+
+class DependencySerializer(serializers.Serializer):
+    ok = serializers.BooleanField()
+    latency_ms = serializers.FloatField()
+    message = serializers.CharField()
+
+
+class ReadySerializer(serializers.Serializer):
+    status = serializers.CharField()
+    dependencies = serializers.DictField(child=DependencySerializer())
+
+
+class LiveView(APIView):
+    """Is the process alive?"""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        tags=["health"], summary="Is the process alive?", responses=LiveSerializer, auth=[]
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"status": "live"})
+
+
+class MetricsView(APIView):
+    """Everything for Prometheus, which sends the token of somebody of the staff."""
+
+    permission_classes = [IsAdminUser]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+class ReadyView(APIView):
+    """Can it answer searches? Each dependency with its latency."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        tags=["health"],
+        summary="Can searches be answered?",
+        description="Each service that it stands on, with its latency; 503 names what is away.",
+        responses={200: ReadySerializer, 503: ReadySerializer},
+        auth=[],
+    )
+    def get(self, request: Request) -> Response:
+        checks = {"database": _check_database, "index": _check_index, "model": _check_model}
+        if settings.REDIS_URL:
+            checks["redis"] = _check_redis
+        found = {name: _timed(check) for name, check in checks.items()}
+        ok = all(result["ok"] for result in found.values())
+        return Response(
+            {"status": "ready" if ok else "not ready", "dependencies": found},
+            status.HTTP_200_OK if ok else status.HTTP_503_SERVICE_UNAVAILABLE,
+        )
+
+
+def _timed(check: Callable[[], str]) -> dict[str, Any]:
+    began = time.perf_counter()
+    problem = check()
+    latency_ms = round((time.perf_counter() - began) * 1000, 2)
+    return {"ok": not problem, "latency_ms": latency_ms, "message": problem}
+
+
+def _check_database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "The database does not answer."
+    return ""
+
+
+def _check_index() -> str:
+    try:
+        get_index().ping()
+    except IndexUnavailable:
+        return "The vector index does not answer."
+    return ""
+
+
+def _check_redis() -> str:
+    return "" if redis_answers(settings.REDIS_URL) else "Redis does not answer."
+
+
+def _check_model() -> str:
+    try:
+        encoder = active_space().analyzer
+    except DatabaseError:
+        return "The database does not say which encoder serves."
+    state = analyzer_state(encoder)
+    return "" if state == "ready" else f"The encoder {encoder} is not ready: {state}."
