@@ -35,10 +35,10 @@ def test_imports_point_one_way(folder: str) -> None:
 def test_the_engine_works_without_django_torch_or_network() -> None:
     code = (
         "import sys\n"
-        "import audiosearch.engine.audio.decoding, audiosearch.engine.indexes.milvus\n"
+        "import audiosearch.engine.audio.sandbox, audiosearch.engine.indexes.milvus\n"
         "from audiosearch.engine.analyzers.registry import ANALYZERS, analyzer_spec\n"
         "[analyzer_spec(name) for name in ANALYZERS]\n"
-        "heavy = {'django', 'torch', 'pymilvus', 'librosa', 'panns_inference'}\n"
+        "heavy = {'av', 'django', 'torch', 'pymilvus', 'librosa', 'panns_inference'}\n"
         "loaded = heavy & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
