@@ -11,6 +11,9 @@ limit     the bare ONNX Runtime session on ready-made batches of eight
 
 FOLDER holds audio files; without it, 5 s clips are synthesised. Without --checkpoint, the model has
 random weights in the published format, which take the same time. Rates are files a second.
+
+Below the table: what a second encoder of the same rate costs beside `spectral`, in the analysis
+pipeline alone. Decoding is shared, so that the decoders' processor time stays as it is.
 """
 
 import argparse
@@ -30,8 +33,9 @@ from typing import Any
 import numpy as np
 
 from audiosearch.engine.audio.formats import SUFFIXES
-from benchmarks.report import alternate, show
+from benchmarks.report import alternate, children_cpu_s, show
 
+DECODER = "audiosearch.engine.audio.worker"
 PEER_FILES = 12
 PEER_B_FILES = 3
 
@@ -61,6 +65,9 @@ def main() -> None:
                 ),
             }
             found = alternate(options.runs, contenders)
+            shared = alternate(
+                options.runs, {"one": _pipeline(files, 1), "two": _pipeline(files, 2)}
+            )
     ours = found["ours"]["rate"]
     rows = [
         {"": name, "files a second": figures["rate"], "ours is": ours / figures["rate"]}
@@ -71,6 +78,9 @@ def main() -> None:
         "runs": options.runs,
         "ours_listening_only_files_a_second": found["ours"]["listening rate"],
         "ours_in_the_model": found["ours"]["in the model"],
+        "one_encoder_files_a_second": shared["one"]["rate"],
+        "two_encoders_files_a_second": shared["two"]["rate"],
+        "two_encoders_decoders_cpu_ratio": shared["two"]["decoders"] / shared["one"]["decoders"],
     }
     show("listen", rows, as_json=options.json, **more)
 
@@ -203,6 +213,35 @@ def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
     add_track(source=files[0], name="warm-up")
     work()
     delete_tracks(Track.objects.values_list("pk", flat=True))
+    return run
+
+
+def _pipeline(files: list[Path], encoders: int) -> Callable[[], dict[str, float]]:
+    """So many `spectral` encoders in the pipeline; `decoders`: their processor time in s."""
+    from audiosearch.engine.analyzers.embedding.spectral import Spectral
+    from audiosearch.engine.analyzers.pipeline import Failed, Pipeline, Recording
+
+    loaded = [Spectral(Path()) for _ in range(encoders)]
+
+    def run() -> dict[str, float]:
+        before, began = children_cpu_s(DECODER), time.perf_counter()
+        with Pipeline(streams=4, workers=len(os.sched_getaffinity(0))) as pipeline:
+            for number, path in enumerate(files):
+                analyzers = {number * encoders + at: one for at, one in enumerate(loaded)}
+                pipeline.add(Recording(path, 0, analyzers))
+            left = len(files) * encoders
+            while left:
+                outcomes = pipeline.step()
+                left -= len(outcomes)
+                for outcome in outcomes:
+                    if isinstance(outcome, Failed):
+                        raise outcome.error
+        return {
+            "rate": len(files) / (time.perf_counter() - began),
+            "decoders": children_cpu_s(DECODER) - before,
+        }
+
+    run()
     return run
 
 

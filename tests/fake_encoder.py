@@ -1,5 +1,6 @@
 """A small deterministic encoder for tests: how loud each of 32 frequency bands is."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,4 +47,4 @@ class Fake(Encoder):
 class FakeTwo(Fake):
     """A second space for tests that switch encoders."""
 
-    spec = EncoderSpec(**{**Fake.spec.__dict__, "name": "fake_two"})
+    spec = replace(Fake.spec, name="fake_two")

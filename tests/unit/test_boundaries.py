@@ -133,7 +133,7 @@ def test_the_engine_knows_nothing_of_django() -> None:
         "import audiosearch.engine.audio.sandbox, audiosearch.engine.indexes.milvus\n"
         "from audiosearch.engine.analyzers.registry import ANALYZERS, analyzer_spec\n"
         "[analyzer_spec(name) for name in ANALYZERS]\n"
-        "heavy = {'django', 'torch', 'pymilvus', 'librosa', 'panns_inference'}\n",
+        "heavy = {'av', 'django', 'torch', 'pymilvus', 'librosa', 'panns_inference'}\n",
         "import os\n"
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'\n"
         "import audiosearch.wsgi, audiosearch.urls\n"

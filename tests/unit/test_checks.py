@@ -48,7 +48,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("W007", {"WHO_MAY_ADD": "anyone", "WHO_MAY_SEARCH": "members"}, "WHO_MAY_ADD=members"),
     ("W007", {"WHO_MAY_ADD": "members", "WHO_MAY_SEARCH": "staff"}, "WHO_MAY_ADD=staff"),
     ("W008", {"VOICE_ENCODER": "wavlm"}, "models pull wavlm"),
-    ("W008", {"VOICE_ENCODER": "nonsense"}, "Known encoders"),
+    ("W008", {"VOICE_ENCODER": "nonsense"}, "Known analyzers"),
 ]
 
 

@@ -114,7 +114,7 @@ def test_failures_end_the_command_with_a_sentence(host: Host, tmp_path: Path) ->
     broken = tmp_path / "w=1.bin"
     broken.write_bytes(b"broken")
     for arguments, sentence in (
-        (("pull", "nothing"), 'no encoder "nothing"'),
+        (("pull", "nothing"), 'no analyzer "nothing"'),
         (("pull", "heavy", "--from", str(tmp_path / "absent")), "There is no file"),
         (("pull", "heavy", "--from", str(broken)), "add --trust"),
         (("pull", "heavy", "--from", str(broken), "--trust"), "not faithful"),

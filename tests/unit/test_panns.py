@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.analyzers.registry import panns
+from audiosearch.engine.analyzers.embedding import panns
 from audiosearch.engine.errors import ModelUnavailable
 from tests.audio_files import noise
 from tests.checkpoints import write_random_cnn14
@@ -243,7 +243,7 @@ def test_arrays_beside_the_weights_are_let_through(tmp_path: Path, core: bytes) 
 def test_importing_it_is_light_and_silent(tmp_path: Path) -> None:
     run_at_home(
         tmp_path,
-        "from audiosearch.engine.analyzers.registry import panns\n"
+        "from audiosearch.engine.analyzers.embedding import panns\n"
         "heavy = {'torch', 'onnxruntime', 'panns_inference', 'librosa'} & set(sys.modules)\n"
         "assert not heavy, heavy\n",
     )
@@ -253,7 +253,7 @@ def test_importing_it_is_light_and_silent(tmp_path: Path) -> None:
 def test_building_it_fetches_nothing_and_writes_nothing_at_home(tmp_path: Path) -> None:
     run_at_home(
         tmp_path,
-        "from audiosearch.engine.analyzers.registry import panns_export\n"
+        "from audiosearch.engine.analyzers.embedding import panns_export\n"
         "panns_export.build_torch_model()\n"
         "assert 'panns_inference' not in sys.modules\n"
         "import matplotlib.pyplot; matplotlib.pyplot.figure\n",

@@ -1,16 +1,30 @@
-"""Several recordings at once: nothing lost, nothing mixed up, nobody waits for others."""
+"""Several recordings and analyzers at once: nothing lost or mixed up, nobody waits for others."""
 
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
-from audiosearch.engine.analyzers.base import Encoded, FloatArray
-from audiosearch.engine.analyzers.pipeline import Failed, Heard, Pipeline, Recording
-from audiosearch.engine.errors import AudioError
+from audiosearch.engine.analyzers.base import (
+    AnalyzerSpec,
+    Embeddings,
+    Encoded,
+    Stream,
+    StreamAnalyzer,
+    Waveform,
+)
+from audiosearch.engine.analyzers.clips import embed_clip
+from audiosearch.engine.analyzers.pipeline import Analysed, Failed, Pipeline, Recording
+from audiosearch.engine.analyzers.waveform.peaks import WaveformPeaks
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio import sandbox
+from audiosearch.engine.errors import AudioError, CorruptAudio
 from tests.audio_files import noise, tone, write_audio
 from tests.fake_encoder import Fake
 
@@ -32,6 +46,49 @@ class Watched(Fake):
         return super().encode(windows)
 
 
+class Coarse(Fake):
+    """Another rate and other windows."""
+
+    spec = replace(Fake.spec, name="coarse", sample_rate=8000, window_ms=4000, hop_ms=4000)
+
+
+class Fails(StreamAnalyzer):
+    """Fails in one of its calls."""
+
+    spec = AnalyzerSpec(
+        name="fails",
+        version=1,
+        kind="waveform",
+        title="",
+        sample_rate=0,
+        licence="",
+        source="",
+    )
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+
+    def begin(self, duration_ms: int, sample_rate: int) -> Stream:
+        self.fail("begin")
+        return FailingStream(self)
+
+    def fail(self, call: str) -> None:
+        if self.call == call:
+            raise RuntimeError(call)
+
+
+class FailingStream(Stream):
+    def __init__(self, analyzer: Fails) -> None:
+        self.analyzer = analyzer
+
+    def feed(self, block: FloatArray) -> None:
+        self.analyzer.fail("feed")
+
+    def finish(self) -> Waveform:
+        self.analyzer.fail("finish")
+        return Waveform(b"")
+
+
 @pytest.fixture
 def encoder() -> Watched:
     return Watched()
@@ -43,13 +100,35 @@ def pipeline() -> Iterator[Pipeline]:
         yield opened
 
 
-def run(pipeline: Pipeline, count: int) -> dict[int, Heard | Failed]:
-    """Go on until `count` recordings are finished."""
-    finished: dict[int, Heard | Failed] = {}
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What decoders are asked for from now on."""
+    seen = []
+    ask = sandbox._Decoder.ask
+
+    def note(self: sandbox._Decoder, request: dict[str, Any], file: int) -> None:
+        seen.append(request)
+        ask(self, request, file)
+
+    monkeypatch.setattr(sandbox._Decoder, "ask", note)
+    return seen
+
+
+def run(pipeline: Pipeline, count: int) -> dict[int, Analysed | Failed]:
+    """Go on until `count` analyses are settled, each once."""
+    settled: dict[int, Analysed | Failed] = {}
     deadline = time.monotonic() + 30
-    while len(finished) < count and time.monotonic() < deadline:
-        finished.update({outcome.key: outcome for outcome in pipeline.step()})
-    return finished
+    while len(settled) < count and time.monotonic() < deadline:
+        for outcome in pipeline.step():
+            assert outcome.key not in settled
+            settled[outcome.key] = outcome
+    return settled
+
+
+def embeddings(outcome: Analysed | Failed) -> Embeddings:
+    assert isinstance(outcome, Analysed), outcome
+    assert isinstance(outcome.representation, Embeddings)
+    return outcome.representation
 
 
 def test_each_recording_gets_its_own_windows(
@@ -58,19 +137,127 @@ def test_each_recording_gets_its_own_windows(
     lengths = [5, 23, 5, 12, 31, 5]
     for key, seconds in enumerate(lengths):
         path = write_audio(tmp_path / f"{key}.wav", tone(seconds, 300 * (key + 1)))
-        pipeline.add(Recording(key, path, seconds * 1000, encoder))
-    finished = run(pipeline, len(lengths))
+        pipeline.add(Recording(path, seconds * 1000, {key: encoder}))
+    settled = run(pipeline, len(lengths))
     for key, seconds in enumerate(lengths):
-        heard = finished[key]
-        assert isinstance(heard, Heard)
-        starts = heard.spans[:, 0].tolist()
+        found = embeddings(settled[key])
+        starts = found.spans[:, 0].tolist()
         assert starts == sorted(starts)
-        assert heard.spans[-1, 1] == seconds * 1000
-        assert len(heard.embeddings) == len(starts)
-        assert heard.tag_probabilities.shape == (len(encoder.tag_names),)
+        assert found.spans[-1, 1] == seconds * 1000
+        assert len(found.embeddings) == len(starts)
+        assert found.tag_names == encoder.tag_names
+        assert found.tag_probabilities.shape == (len(encoder.tag_names),)
         alone = encoder.encode(tone(5, 300 * (key + 1), sample_rate=16000)[None])
-        similarity = heard.embeddings @ alone.embeddings[0]
+        similarity = found.embeddings @ alone.embeddings[0]
         assert similarity.min() > 0.95
+
+
+def test_two_encoders_of_one_rate_and_the_waveform_cost_one_decode(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[dict[str, Any]]
+) -> None:
+    samples = noise(33)
+    samples[: len(samples) // 2] *= 0.1
+    path = write_audio(tmp_path / "one.wav", samples)
+    analyzers = {1: encoder, 2: Fake(tmp_path), 3: WaveformPeaks(tmp_path)}
+    pipeline.add(Recording(path, 33_000, analyzers))
+    settled = run(pipeline, 3)
+    assert [request["sample_rates"] for request in asked] == [[16000]]
+    alone = embed_clip(encoder, [sandbox.decode(path, 16000)])
+    for key in (1, 2):
+        assert np.allclose(embeddings(settled[key]).embeddings, alone.embeddings, atol=1e-6)
+        assert np.array_equal(embeddings(settled[key]).spans, alone.spans)
+    waveform = settled[3]
+    assert isinstance(waveform, Analysed) and isinstance(waveform.representation, Waveform)
+    peaks = waveform.representation.peaks
+    assert 950 < len(peaks) <= 1000
+    assert max(peaks[:480]) < 40 < 200 < max(peaks[520:])
+
+
+def test_rates_are_resampled_once_each_out_of_one_decode(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[dict[str, Any]]
+) -> None:
+    path = write_audio(tmp_path / "one.wav", noise(21))
+    coarse = Coarse(tmp_path)
+    pipeline.add(Recording(path, 21_000, {1: encoder, 2: coarse, 3: encoder, 4: coarse}))
+    settled = run(pipeline, 4)
+    assert [request["sample_rates"] for request in asked] == [[8000, 16000]]
+    for keys, one in (((1, 3), encoder), ((2, 4), coarse)):
+        alone = embed_clip(one, sandbox.stream(path, one.spec.sample_rate))
+        for key in keys:
+            found = embeddings(settled[key])
+            assert np.array_equal(found.spans, alone.spans)
+            assert np.allclose(found.embeddings, alone.embeddings, atol=1e-6)
+
+
+def test_the_waveform_alone_needs_no_encoder(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "one.wav", tone(3))
+    pipeline.add(Recording(path, 3000, {1: WaveformPeaks(tmp_path)}))
+    (outcome,) = run(pipeline, 1).values()
+    assert isinstance(outcome, Analysed) and isinstance(outcome.representation, Waveform)
+    assert min(outcome.representation.peaks[:950]) > 200
+
+
+@pytest.mark.parametrize("call", ["begin", "feed", "finish"])
+def test_an_analyzer_that_fails_leaves_the_others_alone(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, call: str
+) -> None:
+    samples = tone(45)
+    samples[: 32000 * 11] = 0  # the first window fails in `Watched`, the others would not
+    path = write_audio(tmp_path / "one.wav", samples)
+    analyzers = {1: encoder, 2: Fails(call), 3: Fake(tmp_path), 4: WaveformPeaks(tmp_path)}
+    pipeline.add(Recording(path, 45_000, analyzers))
+    settled = run(pipeline, 4)
+    for _ in range(3):
+        assert pipeline.step(timeout_s=0.1) == [], "told once"
+    errors = {key: str(one.error) for key, one in settled.items() if isinstance(one, Failed)}
+    assert errors == {1: "silence", 2: call}
+    assert embeddings(settled[3]).spans[-1, 1] == 45_000
+    good = write_audio(tmp_path / "next.wav", tone(300))
+    pipeline.add(Recording(good, 300_000, {5: encoder}))
+    assert len(embeddings(run(pipeline, 1)[5]).spans) == 59, "there is as much room as before"
+
+
+def test_a_file_that_cannot_be_decoded_fails_all_of_its_analyses(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path
+) -> None:
+    empty = tmp_path / "no-sound.wav"
+    soundfile.write(empty, np.zeros(0, np.float32), 16000)
+    junk = tmp_path / "junk.wav"
+    junk.write_bytes(b"RIFF0000WAVE")
+    for at, path in ((0, empty), (10, junk)):
+        analyzers = {at: encoder, at + 1: Coarse(tmp_path), at + 2: WaveformPeaks(tmp_path)}
+        pipeline.add(Recording(path, 1000, analyzers))
+    settled = run(pipeline, 6)
+    assert set(settled) == {0, 1, 2, 10, 11, 12}
+    for outcome in settled.values():
+        assert isinstance(outcome, Failed)
+        assert isinstance(outcome.error, CorruptAudio)
+
+
+def test_a_decoder_that_dies_midway_fails_what_is_open_once(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[sandbox._Decoder] = []
+    ask = sandbox._Decoder.ask
+
+    def note(self: sandbox._Decoder, *request: Any) -> None:
+        begun.append(self)
+        ask(self, *request)
+
+    monkeypatch.setattr(sandbox._Decoder, "ask", note)
+    encoder.gate.clear()
+    path = write_audio(tmp_path / "long.wav", noise(600))
+    pipeline.add(Recording(path, 600_000, {1: encoder, 2: WaveformPeaks(tmp_path)}))
+    for _ in range(5):
+        pipeline.step(timeout_s=0.1)
+    begun[0].process.kill()
+    encoder.gate.set()
+    settled = run(pipeline, 2)
+    assert {type(one.error) for one in settled.values() if isinstance(one, Failed)} == {
+        CorruptAudio
+    }
+    assert set(settled) == {1, 2}
+    assert pipeline.step() == []
 
 
 def test_windows_of_one_length_share_a_batch(
@@ -79,7 +266,7 @@ def test_windows_of_one_length_share_a_batch(
     encoder.gate.clear()  # while the first is being encoded, the others are decoded
     for key in range(6):
         path = write_audio(tmp_path / f"{key}.wav", tone(2, 300 * (key + 1)))
-        pipeline.add(Recording(key, path, 2000, encoder))
+        pipeline.add(Recording(path, 2000, {key: encoder}))
     for _ in range(10):
         pipeline.step(timeout_s=0.1)
     encoder.gate.set()
@@ -95,7 +282,7 @@ def test_one_that_fails_fails_alone(pipeline: Pipeline, encoder: Watched, tmp_pa
     junk = tmp_path / "junk.wav"
     junk.write_bytes(b"RIFF0000WAVE")
     for key, path in enumerate([silent, *good, junk, tmp_path / "gone.wav"]):
-        pipeline.add(Recording(key, path, 2000, encoder))
+        pipeline.add(Recording(path, 2000, {key: encoder}))
     finished = {one.key: one for _ in range(10) for one in pipeline.step(timeout_s=0.1)}
     encoder.gate.set()
     finished |= run(pipeline, 6 - len(finished))
@@ -111,9 +298,9 @@ def test_a_short_recording_overtakes_a_long_one(
 ) -> None:
     long = write_audio(tmp_path / "long.wav", noise(600))
     short = write_audio(tmp_path / "short.wav", tone(2, 440))
-    pipeline.add(Recording(1, long, 600_000, encoder))
+    pipeline.add(Recording(long, 600_000, {1: encoder}))
     pipeline.step()
-    pipeline.add(Recording(2, short, 2000, encoder))
+    pipeline.add(Recording(short, 2000, {2: encoder}))
     assert list(run(pipeline, 1)) == [2]
     assert set(run(pipeline, 1)) == {1}
 
@@ -122,6 +309,6 @@ def test_leaving_gives_up_what_is_open(encoder: Watched, tmp_path: Path) -> None
     path = write_audio(tmp_path / "long.wav", noise(600))
     before = threading.active_count()
     with Pipeline(streams=2, workers=2) as pipeline:
-        pipeline.add(Recording(1, path, 600_000, encoder))
+        pipeline.add(Recording(path, 600_000, {1: encoder}))
         pipeline.step()
     assert threading.active_count() == before

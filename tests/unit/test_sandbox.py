@@ -42,18 +42,31 @@ def _target(link: Path) -> Path | None:
         return None
 
 
+def in_process(path: Path, **stretch: int) -> np.ndarray:
+    return np.concatenate([block for _, block in audio.stream_rates(path, (RATE,), **stretch)])
+
+
 def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
 def test_it_answers_what_the_decoder_answers(long: Path) -> None:
-    assert np.array_equal(sandbox.decode(long, RATE), audio.decode(long, RATE))
+    assert np.array_equal(sandbox.decode(long, RATE), in_process(long))
     stretch = {"start_ms": 60_000, "end_ms": 61_500}
-    assert np.array_equal(
-        sandbox.decode(long, RATE, **stretch), audio.decode(long, RATE, **stretch)
-    )
+    assert np.array_equal(sandbox.decode(long, RATE, **stretch), in_process(long, **stretch))
     asked = {"max_duration_ms": 10**6}
     assert sandbox.inspect(long, **asked) == audio.inspect(long, **asked)
+
+
+@pytest.mark.parametrize("stretch", [{}, {"start_ms": 60_000, "end_ms": 61_500}])
+def test_several_rates_at_once_are_what_each_is_alone(long: Path, stretch: dict[str, int]) -> None:
+    rates = (8000, RATE, 44_100)
+    found: dict[int, list[np.ndarray]] = {rate: [] for rate in rates}
+    for rate, block in sandbox.stream_rates(long, rates, **stretch):
+        found[rate].append(block)
+    for rate in rates:
+        alone = sandbox.decode(long, rate, **stretch)
+        assert np.array_equal(np.concatenate(found[rate]), alone)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +154,7 @@ def test_a_decoder_that_ended_while_it_was_idle_is_replaced(tmp_path: Path) -> N
 
 def test_many_threads_at_once(tmp_path: Path) -> None:
     paths = [write_audio(tmp_path / f"{hz}.wav", tone(3, hz)) for hz in range(300, 308)]
-    expected = [audio.decode(path, RATE) for path in paths]
+    expected = [in_process(path) for path in paths]
     found: dict[int, np.ndarray] = {}
 
     def read(number: int) -> None:
