@@ -65,3 +65,19 @@ def test_the_web_process_never_imports_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_only_the_decoder_process_decodes() -> None:
+    """Everybody else asks the sandbox: a file that crashes FFmpeg must not end who reads it."""
+    for folder in ("audiosearch", "apps", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path == ROOT / "audiosearch/engine/audio/worker.py":
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom):
+                    whole = [f"{node.module}.{alias.name}" for alias in node.names]
+                    for name in ("", ".decode", ".stream", ".inspect"):
+                        assert f"audiosearch.engine.audio.decoding{name}" not in whole, path
+                elif isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                    assert "audiosearch.engine.audio.decoding" not in names, path
