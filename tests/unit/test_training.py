@@ -21,7 +21,7 @@ from audiosearch.engine.analyzers.registry import (
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.training import trainer as training
 from audiosearch.engine.training.augment import SPEEDS, SpecAugment, at_speed, augment_speech
-from audiosearch.engine.training.corpus import Utterance, cut_speech
+from audiosearch.engine.training.corpus import Utterance, cut_noises, cut_speech, read_samples
 from audiosearch.engine.training.losses import Margin, MarginSoftmax
 from audiosearch.engine.training.trainer import Settings, Trainer
 from audiosearch.engine.voice.speech import RATE
@@ -139,11 +139,11 @@ def test_margins_make_the_right_answer_harder() -> None:
 
 def test_what_speech_is_put_through(tmp_path: Path) -> None:
     samples = speak(1, 2)
-    noise = tmp_path / "noise.wav"
-    soundfile.write(noise, np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    noises, _ = cut_noises([tmp_path / "noise.wav"], tmp_path)
     for seed in range(20):
-        found = augment_speech(samples, np.random.default_rng(seed), [noise] if seed % 2 else [])
-        again = augment_speech(samples, np.random.default_rng(seed), [noise] if seed % 2 else [])
+        found = augment_speech(samples, np.random.default_rng(seed), noises if seed % 2 else [])
+        again = augment_speech(samples, np.random.default_rng(seed), noises if seed % 2 else [])
         assert found.shape == samples.shape
         assert found.dtype == np.float32
         assert np.abs(found).max() <= 1
@@ -157,12 +157,36 @@ def test_what_speech_is_put_through(tmp_path: Path) -> None:
     assert torch.equal(SpecAugment().eval()(features), features)
 
 
+def test_noises_are_decoded_once(tmp_path: Path) -> None:
+    """Ten seconds of each are kept as they are; later nobody looks at the recordings."""
+    sound = 0.3 * np.random.default_rng(0).uniform(-1, 1, 12 * RATE)
+    soundfile.write(tmp_path / "noise.wav", sound, RATE, subtype="FLOAT")
+    (tmp_path / "broken.wav").write_bytes(b"nothing that plays")
+    names = ["noise.wav", "broken.wav", "missing.wav"]
+    noises, left_out = cut_noises([tmp_path / name for name in names], tmp_path / "kept")
+    assert [line.partition(":")[0] for line in left_out] == ["broken.wav", "missing.wav"]
+    kept_at = noises[0].stat().st_mtime_ns
+    assert cut_noises([tmp_path / "noise.wav"], tmp_path / "kept") == (noises, [])
+    assert noises[0].stat().st_mtime_ns == kept_at
+    assert np.allclose(read_samples(noises[0]), sound[: 10 * RATE], atol=1e-4)
+    (tmp_path / "noise.wav").unlink()
+    quiet = np.full(RATE, 1e-3, np.float32)
+    plain = [augment_speech(quiet, np.random.default_rng(seed), []) for seed in range(9)]
+    noisy = [augment_speech(quiet, np.random.default_rng(seed), noises) for seed in range(9)]
+    changed = [not np.array_equal(one, other) for one, other in zip(plain, noisy, strict=True)]
+    assert any(changed)
+
+
 def test_the_command_makes_an_encoder(labels: Path, tmp_path: Path) -> None:
     out, errors = StringIO(), StringIO()
     asked = ["--data", str(labels), "--name", "small_test", "--channels", "16", "--crop-s", "1"]
     asked += ["--epochs", "1", "--batch", "8"]
-    call_command("train_speaker", *asked, stdout=out, stderr=errors)
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    (tmp_path / "broken.wav").write_bytes(b"nothing that plays")
+    noise = ["--noise", str(tmp_path)]
+    call_command("train_speaker", *asked, *noise, stdout=out, stderr=errors)
     assert "left out: silence.wav" in errors.getvalue()
+    assert "left out: broken.wav" in errors.getvalue()
     assert "epoch   1  loss" in out.getvalue()
     assert "VOICE_ENCODER=small_test" in out.getvalue()
     add_trained(django_settings.MODELS_DIR)
@@ -177,7 +201,8 @@ def test_the_command_makes_an_encoder(labels: Path, tmp_path: Path) -> None:
     call_command("train_speaker", *asked, "--restart", "--seed", "1", stdout=out, stderr=errors)
     add_trained(django_settings.MODELS_DIR)
     assert analyzer_class("small_test").spec.space == "small_test-v2"
-    assert not (django_settings.MODELS_DIR / "small_test" / "speech").exists()
+    for name in ("speech", "noise"):
+        assert not (django_settings.MODELS_DIR / "small_test" / name).exists()
 
 
 @pytest.mark.parametrize("name", ["ecapa", "../elsewhere", "two words", "", "é", "n" * 61])
