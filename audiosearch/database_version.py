@@ -19,7 +19,7 @@ def unknown_migrations() -> list[str]:
     Empty for a database that does not answer or is not there yet: others tell of that. A release
     that drops an app, or squashed migrations, deletes their rows, or it would refuse itself.
     """
-    if connection.vendor == "sqlite" and not _has_file():
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
         return []  # looking would make it
     try:
         applied = MigrationRecorder(connection).applied_migrations()
@@ -45,8 +45,3 @@ def refuse_newer_database() -> None:
     """End the process, with words, when the database is of a newer version."""
     if problem := newer_database():
         raise SystemExit(f"{problem} {HINT}")
-
-
-def _has_file() -> bool:
-    name = str(connection.settings_dict["NAME"])
-    return "mode=memory" in name or name == ":memory:" or Path(name).exists()
