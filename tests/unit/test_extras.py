@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+import venv
+import zipfile
 from pathlib import Path
 
+import pip as pip_package
 import pytest
 
 from audiosearch.engine.errors import ExtraMissing
@@ -65,41 +68,65 @@ def test_the_voice_encoder_is_exported_without_pytorch(tmp_path: Path) -> None:
     assert (tmp_path / "resemblyzer" / "resemblyzer.onnx").stat().st_size > 5_000_000
 
 
-@pytest.mark.parametrize(
-    ("encoder", "files", "missing", "extra"),
-    [
-        ("panns_cnn14", ["Cnn14_mAP=0.431.pth"], "torch", "torch"),
-        ("panns_cnn14", ["Cnn14_mAP=0.431.pth"], "torchlibrosa", "torch"),
-        ("ecapa", ["embedding_model.ckpt"], "torch", "torch"),
-        (
-            "wavlm",
-            ["config.json", "preprocessor_config.json", "pytorch_model.bin"],
-            "transformers",
-            "wavlm",
-        ),
-    ],
-)
-def test_an_export_names_what_it_lacks(
-    tmp_path: Path, encoder: str, files: list[str], missing: str, extra: str
-) -> None:
-    """Where nothing may be installed, as in the image, the command to do so is said."""
-    (tmp_path / encoder).mkdir()
-    for name in files:
-        (tmp_path / encoder / name).write_bytes(b"weights")
+def test_every_export_names_what_it_lacks(tmp_path: Path) -> None:
+    files = {
+        "panns_cnn14": ["Cnn14_mAP=0.431.pth"],
+        "ecapa": ["embedding_model.ckpt"],
+        "wavlm": ["config.json", "preprocessor_config.json", "pytorch_model.bin"],
+    }
+    for encoder, names in files.items():
+        (tmp_path / encoder).mkdir()
+        for name in names:
+            (tmp_path / encoder / name).write_bytes(b"weights")
     code = (
-        "import sysconfig, django\n"
+        "from pathlib import Path\n"
+        "from audiosearch.engine.analyzers.registry import encoder_class\n"
+        "from audiosearch.engine.errors import ExtraMissing\n"
+        f"for name in {list(files)}:\n"
+        "    try:\n"
+        f"        encoder_class(name).prepare(Path({str(tmp_path)!r}), print)\n"
+        "    except ExtraMissing as missing:\n"
+        "        print(name, missing.extra)\n"
+    )
+    done = python(code, without=HEAVY)
+    assert done.stdout.split("\n")[:3] == ["panns_cnn14 torch", "ecapa torch", "wavlm wavlm"], done
+
+
+def test_where_nothing_may_be_installed_the_command_is_said(tmp_path: Path) -> None:
+    (tmp_path / "embedding_model.ckpt").write_bytes(b"weights")
+    code = (
+        "import django\n"
         "sys.prefix = sys.base_prefix\n"
         "django.setup()\n"
-        "from django.core.management import call_command\n"
-        f"call_command('models', 'pull', {encoder!r}, '--quiet', '--trust', '--from',\n"
-        f"    *(f'{tmp_path}/{encoder}/{{name}}' for name in {files!r}))\n"
+        "from django.core.management import execute_from_command_line\n"
+        "execute_from_command_line(['manage.py', 'models', 'pull', 'ecapa', '--trust', '--from',\n"
+        f"    {str(tmp_path / 'embedding_model.ckpt')!r}])\n"
     )
-    done = python(code, without=[missing], MODELS_DIR=str(tmp_path), DATA_DIR=str(tmp_path))
+    done = python(code, without=HEAVY, MODELS_DIR=str(tmp_path), DATA_DIR=str(tmp_path))
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
-    assert f"pip install -r {ROOT}/requirements-{extra}.txt" in said
-    assert f"--build-arg EXTRAS={extra}" in said
+    assert f"pip install -r {ROOT}/requirements-torch.txt" in said
+    assert "--build-arg EXTRAS=torch" in said
     assert "Traceback" not in said
+
+
+def test_training_names_what_it_lacks(tmp_path: Path) -> None:
+    code = (
+        "import django\n"
+        "sys.prefix = sys.base_prefix\n"
+        "django.setup()\n"
+        "from django.core.management import CommandError, call_command\n"
+        "for model in ('ecapa', 'wavlm'):\n"
+        "    try:\n"
+        "        call_command('train_speaker', data=Path('none.csv'), name='mine', model=model)\n"
+        "    except CommandError as error:\n"
+        "        print(error)\n"
+    )
+    done = python("from pathlib import Path\n" + code, without=HEAVY, DATA_DIR=str(tmp_path))
+    told = [line for line in done.stdout.splitlines() if "pip install" in line]
+    assert len(told) == 2, done
+    assert "requirements-torch.txt" in told[0]
+    assert "requirements-wavlm.txt" in told[1]
 
 
 def test_without_weights_nothing_is_installed(tmp_path: Path) -> None:
@@ -116,23 +143,21 @@ def test_without_weights_nothing_is_installed(tmp_path: Path) -> None:
     assert "nstall" not in done.stdout + done.stderr
 
 
-def test_what_is_missing_is_installed_and_the_work_done(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A real pip, a real environment, and a package that is made here."""
-    environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    package = tmp_path / "tiny_extra_package"
-    (package / "tiny_extra").mkdir(parents=True)
-    (package / "tiny_extra" / "__init__.py").write_text("VALUE = 7\n")
-    (package / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "build"\nbackend-path = ["."]\n'
-        '[project]\nname = "tiny-extra"\nversion = "1"\n'
-    )
-    (package / "build.py").write_text(BACKEND)
-    (tmp_path / "requirements-plots.txt").write_text(f"{package}\n")
+def test_what_is_missing_is_installed_and_the_work_done(tmp_path: Path) -> None:
+    """A real pip, an environment of its own, and a package that is made here."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    python_of_its_own = tmp_path / "venv" / "bin" / "python"
+    wheel = tmp_path / "tiny_extra-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("tiny_extra.py", "VALUE = 7\n")
+        about = "tiny_extra-1.dist-info"
+        told = "Metadata-Version: 2.1\nName: tiny-extra\nVersion: 1\n"
+        file.writestr(f"{about}/METADATA", told)
+        told = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        file.writestr(f"{about}/WHEEL", told)
+        file.writestr(f"{about}/RECORD", "")
+    (tmp_path / "requirements-plots.txt").write_text(f"{wheel}\n")
     code = (
-        f"import sys; sys.path.append({str(ROOT)!r})\n"
         "from pathlib import Path\n"
         "from audiosearch.engine import extras\n"
         f"extras.ROOT = Path({str(tmp_path)!r})\n"
@@ -142,26 +167,18 @@ def test_what_is_missing_is_installed_and_the_work_done(
         "        return tiny_extra.VALUE\n"
         "print(extras.with_extras(work, print))\n"
     )
-    command = [str(environment / "bin" / "python"), "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    pip = str(Path(pip_package.__file__).parents[1])
+    done = subprocess.run(
+        [str(python_of_its_own), "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": pip},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     first, last = done.stdout.splitlines()
     assert first.startswith("Installing matplotlib")
     assert last == "7"
-
-
-BACKEND = """
-import zipfile
-
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name, info = "tiny_extra-1-py3-none-any.whl", "tiny_extra-1.dist-info"
-    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
-        wheel.write("tiny_extra/__init__.py")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: tiny-extra\\nVersion: 1\\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    return name
-"""
 
 
 def test_a_failing_installation_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

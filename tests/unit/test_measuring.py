@@ -1,5 +1,7 @@
 """Measuring voices: on the page, from a trial list, and with another encoder."""
 
+import json
+import sys
 from collections.abc import Callable
 from io import StringIO
 from itertools import combinations
@@ -230,3 +232,41 @@ def test_another_encoder_hears_what_is_enrolled(
     for space in ("resemblyzer-v1", "resemblyzer-v2"):
         assert len(get_index().window_counts(space)) == 1
     assert Enrolment.objects.count() == 2
+
+
+@pytest.fixture
+def no_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules, "matplotlib"]:
+        if name.partition(".")[0] == "matplotlib":
+            monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "apps.voices.plots", raising=False)
+
+
+def test_without_matplotlib_there_are_no_plots(
+    no_matplotlib: None, curator: Client, enrolled: Enrol
+) -> None:
+    for seed in SEEDS[:2]:
+        enrolled(seed, 5)
+    curator.post("/voices/thresholds/measure/")
+    measuring.work_off()
+    row = Measurement.objects.get()
+    page = curator.get(f"/voices/measurements/{row.pk}/").content.decode()
+    assert "10 recordings of 2 speakers" in page
+    assert "Measured without plots: matplotlib" in page
+    assert "requirements-plots.txt" in page
+    assert f"/voices/measurements/{row.pk}/det.svg" not in page
+
+
+def test_without_matplotlib_there_is_a_report(
+    no_matplotlib: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)  # where nothing may be installed
+    rows = [f"{write(tmp_path, seed, words)},{seed}\n" for seed in SEEDS[:2] for words in range(5)]
+    (tmp_path / "labels.csv").write_text("path,speaker\n" + "".join(rows))
+    said = StringIO()
+    options = ["--out", str(tmp_path / "out")]
+    labels = str(tmp_path / "labels.csv")
+    call_command("evaluate", "speakers", labels, *options, stdout=StringIO(), stderr=said)
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["recordings"] == 10
+    assert not (tmp_path / "out" / "det.svg").exists()
+    assert "requirements-plots.txt" in said.getvalue()
