@@ -22,8 +22,11 @@ KEPT = ("DATABASE_URL", "MILVUS_URI", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "DA
 class Service:
     """A running service: its address, credentials, process and what it printed."""
 
-    def __init__(self, data_dir: Path, port: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, data_dir: Path, port: int, environment: dict[str, str], code: Path = ROOT
+    ) -> None:
         self.data_dir = data_dir
+        self.code = code
         self.url = f"http://127.0.0.1:{port}"
         self.log = data_dir / "output.txt"
         base = {key: value for key, value in os.environ.items() if key not in KEPT}
@@ -41,7 +44,7 @@ class Service:
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", "--no-demo", "--no-pull", *options],
-                cwd=ROOT,
+                cwd=self.code,
                 env=self.environment,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -64,7 +67,7 @@ class Service:
         """The same as `manage`, not waited for."""
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
+            cwd=self.code,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -97,7 +100,7 @@ class Service:
         """Run a management command on the same data; with the index where the service has it."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
+            cwd=self.code,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -175,15 +178,14 @@ def _parents() -> dict[int, int]:
     return found
 
 
-def _multipart(file: Path, fields: dict[str, Any]) -> tuple[bytes, str]:
+def _multipart(file: Path, fields: dict[str, Any], name: str = "file") -> tuple[bytes, str]:
     boundary = "audiosearch-boundary"
     parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+        for key, value in fields.items()
     ]
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\n'
-    )
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; '
+    head += f'filename="{file.name}"\r\n'
     parts += [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", file.read_bytes()]
     parts.append(f"\r\n--{boundary}--\r\n".encode())
     return b"".join(parts), f"multipart/form-data; boundary={boundary}"
