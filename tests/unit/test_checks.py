@@ -12,7 +12,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.analysis.models import Space
-from apps.analysis.spaces import active_space
+from apps.analysis.spaces import ensure_spaces
 from apps.ops import checks
 from audiosearch import environment as env
 from tests.service import free_port
@@ -47,7 +47,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("W007", {"WHO_MAY_ADD": "anyone", "WHO_MAY_SEARCH": "members"}, "WHO_MAY_ADD=members"),
     ("W007", {"WHO_MAY_ADD": "members", "WHO_MAY_SEARCH": "staff"}, "WHO_MAY_ADD=staff"),
     ("W008", {"VOICE_ENCODER": "wavlm"}, "models pull wavlm"),
-    ("W008", {"VOICE_ENCODER": "nonsense"}, "Known encoders"),
+    ("W008", {"VOICE_ENCODER": "nonsense"}, "Known analyzers"),
 ]
 
 
@@ -110,9 +110,9 @@ def test_a_key_that_everybody_may_read(settings: Any, monkeypatch: pytest.Monkey
 @pytest.mark.django_db
 def test_the_model_that_answers_searches_is_there() -> None:
     assert found(["default"]) == {}
-    active_space()
+    ensure_spaces()
     assert found(["default"]) == {}
-    Space.objects.update(encoder="wavlm")
+    Space.objects.filter(kind="embedding").update(analyzer="wavlm")
     assert found() == {}
     assert "wavlm" in found(["default"])["W009"]
 
@@ -212,7 +212,7 @@ def test_a_process_reads_its_secrets_from_files(tmp_path: Path) -> None:
     ],
 )
 def test_nonsense_is_refused_in_words(tmp_path: Path, name: str, value: str, word: str) -> None:
-    said = manage("check", "--settings-only", **{"DATA_DIR": str(tmp_path), name: value})
+    said = manage("check", **{"DATA_DIR": str(tmp_path), name: value})
     assert said.returncode == 1
     assert "ImproperlyConfigured" in said.stderr
     last = said.stderr.strip().splitlines()[-1]

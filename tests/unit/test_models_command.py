@@ -72,7 +72,9 @@ def row(name: str) -> list[str]:
 
 @pytest.mark.django_db
 def test_the_table_says_what_is_here_and_what_serves(host: Host) -> None:
-    Space.objects.create(name="fake-v1", encoder="fake", dimension=16, is_default=True)
+    Space.objects.create(
+        name="fake-v1", kind="embedding", analyzer="fake", dimension=16, state="active"
+    )
     assert row("heavy")[1] == "missing"
     assert row("fake")[:3] == ["*", "fake", "ready"]
     run("pull", "heavy", "--quiet")
@@ -114,7 +116,7 @@ def test_failures_end_the_command_with_a_sentence(host: Host, tmp_path: Path) ->
     broken = tmp_path / "w=1.bin"
     broken.write_bytes(b"broken")
     for arguments, sentence in (
-        (("pull", "nothing"), 'no encoder "nothing"'),
+        (("pull", "nothing"), 'no analyzer "nothing"'),
         (("pull", "heavy", "--from", str(tmp_path / "absent")), "There is no file"),
         (("pull", "heavy", "--from", str(broken)), "add --trust"),
         (("pull", "heavy", "--from", str(broken), "--trust"), "not faithful"),
