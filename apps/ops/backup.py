@@ -21,7 +21,8 @@ from django.db import connection, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from apps.analysis.models import Indexed
+from apps.analysis.holdings import HOLDINGS
+from apps.analysis.models import Indexed, mark_stale
 from apps.catalog.id_map import forget
 from apps.catalog.models import Track
 from apps.catalog.selectors import tell_private_collections
@@ -34,6 +35,7 @@ LEFT_OUT = (
     *("sessions.Session", "admin.LogEntry"),
     *("axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessLog"),
     "axes.AccessFailureLog",
+    "jobs.Lock",  # held by a process of this installation, which no other can see end
 )
 AT_ONCE = 500
 Told = Callable[[str, int], None]
@@ -182,6 +184,7 @@ def _read_database(folder: Path, told: Told) -> None:
             model._base_manager.all()._raw_delete(connection.alias)
         for model in kept:
             _read_rows(model, folder, told)
+        _let_index_know()
     connection.check_constraints()
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), kept):
@@ -192,15 +195,15 @@ def _read_rows(model: type[models.Model], folder: Path, told: Told) -> None:
     path = folder / f"{model._meta.label}.jsonl.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for number, found in enumerate(serializers.deserialize("jsonl", file), 1):
-            _let_index_know(found.object)
             found.save()
             told(model.__name__, number)
 
 
-def _let_index_know(row: Any) -> None:
-    """The index is told of it by the next mending, whatever was true where it comes from."""
-    if isinstance(row, Indexed):
-        row.index_stale = True
+def _let_index_know() -> None:
+    """The next reconciliation writes all rows, whatever the index knew where they come from."""
+    for model in apps.get_models():
+        if issubclass(model, Indexed):
+            mark_stale(model._default_manager.filter(space__kind__in=HOLDINGS))
 
 
 def _files_of(source: Path) -> Iterator[Path]:

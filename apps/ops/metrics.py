@@ -65,7 +65,8 @@ def _failures() -> GaugeMetricFamily:
         "audiosearch_failures", "Tracks set aside, by the commonest reasons", labels=["reason"]
     )
     failed = TrackAnalysis.objects.filter(state=State.FAILED).values_list("reason")
-    for reason, count in failed.annotate(count=Count("pk")).order_by("-count")[:REASONS]:
+    tracks = failed.annotate(count=Count("track", distinct=True))
+    for reason, count in tracks.order_by("-count")[:REASONS]:
         found.add_metric([reason], count)
     return found
 

@@ -121,7 +121,7 @@ def seen(client: Client, track: Track, text: str) -> dict[str, str]:
         "console track": f"/admin/catalog/track/{track.pk}/change/",
         "console tags": "/admin/catalog/tag/",
         "console collections": "/admin/catalog/collection/",
-        "console speakers": "/admin/catalog/speaker/",
+        "console speakers": "/admin/voices/speaker/",
     }
     answers = {name: client.get(address) for name, address in pages.items()}
     answers["result"] = client.post(f"/searches/{kept.pk}/", {"top_k": 3}, follow=True)

@@ -11,6 +11,7 @@ from django.test import Client
 
 from apps.access.models import Scope
 from apps.access.tokens import issue_token
+from apps.analysis.models import Space
 from apps.analysis.worker import work
 from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
@@ -81,7 +82,7 @@ class World:
         Enrolment.objects.create(
             speaker=speaker,
             track=added.track,
-            space=voice_space(),
+            space=Space.objects.get(name=voice_space()),
             embedding=(voice / np.linalg.norm(voice)).tobytes(),
             net_ms=5000,
             snr_db=30.0,

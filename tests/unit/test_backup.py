@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.access.models import ApiToken
 from apps.access.tokens import issue_token
@@ -25,6 +26,7 @@ from apps.analysis.models import TrackAnalysis
 from apps.analysis.reconcile import reconcile
 from apps.catalog.models import Collection, Tag, Track
 from apps.catalog.services.deleting import delete_tracks
+from apps.jobs.models import Lock
 from apps.ops.backup import MANIFEST, back_up
 from tests.unit.conftest import AddTone
 
@@ -52,6 +54,7 @@ def lose_everything(settings: Any, tmp_path: Path) -> None:
     Collection.objects.all().delete()
     Tag.objects.all().delete()
     Group.objects.all().delete()
+    Lock.objects.all().delete()
     get_user_model().objects.all().delete()
     admin = get_user_model().objects.create_superuser("admin", password="other")
     admin.groups.add(Group.objects.create(name="others"))
@@ -79,6 +82,8 @@ def test_a_restore_finds_the_same(
     client.force_login(get_user_model().objects.get(username="keeper"))
     before = hits(client, asked)
     token = ApiToken.objects.get().digest
+    ends = timezone.now() + timedelta(hours=6)
+    Lock.objects.create(name="check", holder="elsewhere:1", expires_at=ends)
     out = StringIO()
     call_command("backup", str(tmp_path / "kept"), stdout=out)
     assert "secret key is not in it" in out.getvalue()
@@ -89,6 +94,7 @@ def test_a_restore_finds_the_same(
     assert keeper.check_password("pw")
     assert keeper.has_perm("catalog.change_track")
     assert ApiToken.objects.get().digest == token
+    assert not Lock.objects.filter(name="check").exists()
     client.force_login(keeper)
     assert hits(client, asked) == before
     first = Track.objects.get(pk=catalogue[0].pk)

@@ -12,7 +12,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.analysis.models import Space
-from apps.analysis.spaces import active_space
+from apps.analysis.spaces import ensure_spaces
 from apps.ops import checks
 from audiosearch import environment as env
 from tests.service import free_port
@@ -110,9 +110,9 @@ def test_a_key_that_everybody_may_read(settings: Any, monkeypatch: pytest.Monkey
 
 def test_the_model_that_answers_searches_is_there() -> None:
     assert found(["default"]) == {}
-    active_space()
+    ensure_spaces()
     assert found(["default"]) == {}
-    Space.objects.update(encoder="wavlm")
+    Space.objects.filter(kind="embedding").update(analyzer="wavlm")
     assert found() == {}
     assert "wavlm" in found(["default"])["W009"]
 
@@ -225,7 +225,7 @@ def test_a_process_reads_its_secrets_from_files(tmp_path: Path) -> None:
     ],
 )
 def test_nonsense_is_refused_in_words(tmp_path: Path, name: str, value: str, word: str) -> None:
-    said = manage("check", "--settings-only", **{"DATA_DIR": str(tmp_path), name: value})
+    said = manage("check", **{"DATA_DIR": str(tmp_path), name: value})
     assert said.returncode == 1
     assert "ImproperlyConfigured" in said.stderr
     last = said.stderr.strip().splitlines()[-1]

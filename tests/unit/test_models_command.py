@@ -72,7 +72,9 @@ def row(name: str) -> list[str]:
 
 @pytest.mark.django_db
 def test_the_table_says_what_is_here_and_what_serves(host: Host) -> None:
-    Space.objects.create(name="fake-v1", encoder="fake", dimension=16, is_default=True)
+    Space.objects.create(
+        name="fake-v1", kind="embedding", analyzer="fake", dimension=16, state="active"
+    )
     assert row("heavy")[1] == "missing"
     assert row("fake")[:3] == ["*", "fake", "ready"]
     run("pull", "heavy", "--quiet")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.analysis.leasing import set_aside
 from apps.analysis.models import TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.worker import work
@@ -45,7 +46,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
     kept = Kept()
     logging.root.addHandler(kept)
     caplog.set_level(logging.INFO, "audiosearch.requests")
-    caplog.set_level(logging.INFO, "audiosearch.listening")
+    caplog.set_level(logging.INFO, "audiosearch.analysis")
     yield kept.records
     logging.root.removeHandler(kept)
 
@@ -79,19 +80,22 @@ def test_an_id_goes_with_the_work_to_the_worker(
         answer = member.post(
             "/api/v1/tracks/", {"file": file}, headers={"X-Request-ID": "upload-1"}
         )
-    row = TrackAnalysis.objects.get()
-    assert (answer.status_code, row.request_id) == (201, "upload-1")
+    rows = TrackAnalysis.objects.order_by("pk")
+    assert answer.status_code == 201
+    assert [row.request_id for row in rows] == ["upload-1", "upload-1"]
     work()
-    (line,) = of(told, "audiosearch.listening")
-    assert line.request_id == "upload-1"
-    assert line.fields["track"] == row.track_id
-    assert (line.fields["space"], line.fields["state"]) == ("fake-v1", "ready")
-    assert 0 <= line.fields["seconds"] < 60
-    assert member.post(f"/tracks/{row.track_id}/relisten/", headers={"X-Request-ID": "again-2"})
+    pk, lines = rows[0].track_id, of(told, "audiosearch.analysis")
+    assert {line.fields["space"] for line in lines} == {"fake-v1", "waveform-v1"}
+    for line in lines:
+        assert line.request_id == "upload-1"
+        assert (line.fields["track"], line.fields["state"]) == (pk, "ready")
+        assert 0 <= line.fields["seconds"] < 60
+    assert member.post(f"/tracks/{pk}/relisten/", headers={"X-Request-ID": "again-2"})
     work()
-    assert of(told, "audiosearch.listening")[-1].request_id == "again-2"
-    reanalyze([row.track_id])
-    assert TrackAnalysis.objects.get().request_id == ""
+    again = of(told, "audiosearch.analysis")[2:]
+    assert [line.request_id for line in again] == ["again-2", "again-2"]
+    reanalyze([pk])
+    assert set(rows.values_list("request_id", flat=True)) == {""}
 
 
 def test_a_failure_is_told_with_its_reason(
@@ -100,19 +104,24 @@ def test_a_failure_is_told_with_its_reason(
     track = add_tone(440, listen=False)
     Path(track.file.path).write_bytes(b"nonsense")
     work()
-    (line,) = of(told, "audiosearch.listening")
-    assert (line.fields["state"], line.fields["track"]) == ("failed", track.pk)
-    assert line.fields["reason"] == TrackAnalysis.objects.get().reason != ""
+    lines = of(told, "audiosearch.analysis")
+    assert len(lines) == TrackAnalysis.objects.count() == 2
+    for line in lines:
+        row = TrackAnalysis.objects.get(space__name=line.fields["space"])
+        assert (line.fields["state"], line.fields["track"]) == ("failed", track.pk)
+        assert line.fields["reason"] == row.reason != ""
 
 
 def test_what_is_set_aside_is_told(add_tone: AddTone, told: list[logging.LogRecord]) -> None:
     add_tone(440, listen=False)
     gone = {"state": State.RUNNING, "leased_by": f"{os.uname().nodename}:999999999"}
     TrackAnalysis.objects.update(**gone, attempts=3, request_id="upload-3")
-    requeue_lost()
-    (line,) = of(told, "audiosearch.listening")
-    assert (line.request_id, line.fields["state"]) == ("upload-3", "failed")
-    assert "set aside" in line.getMessage()
+    requeue_lost(TrackAnalysis, set_aside)
+    lines = of(told, "audiosearch.analysis")
+    assert len(lines) == 2
+    for line in lines:
+        assert (line.request_id, line.fields["state"]) == ("upload-3", "failed")
+        assert "set aside" in line.getMessage()
 
 
 def test_one_line_tells_of_a_request(

@@ -10,7 +10,7 @@ from django.test import override_settings
 from apps.analysis import turns
 from apps.analysis.worker import work
 from apps.catalog.services.adding import add_track
-from apps.search import queries
+from apps.search.queries import NotListenedYet
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
 from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooLong
@@ -117,7 +117,7 @@ def test_queries_that_cannot_be_used_say_why(add_tone: AddTone, tmp_path: Path, 
 
 def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
     track = add_tone(400, listen=False)
-    with pytest.raises(queries.NotListenedYet, match="not been listened to yet"):
+    with pytest.raises(NotListenedYet, match="not been listened to yet"):
         similar_to_track(track_id=track.pk, asked=SearchSettings(), by=None)
 
 

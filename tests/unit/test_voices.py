@@ -14,13 +14,15 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client, override_settings
 
+from apps.analysis import sync
 from apps.analysis.index import get_index
 from apps.analysis.spaces import use_analyzer
 from apps.catalog.models import Track
-from apps.voices import holdings as voice_index
+from apps.voices import holdings
 from apps.voices.consent import NoConsent
 from apps.voices.enrolling import enrol, erase_speaker
 from apps.voices.hearing import PoorRecording, hear_voice, voice_space
+from apps.voices.holdings import speaker_changed
 from apps.voices.labels import read_speakers
 from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
 from apps.voices.recognition import NotEnrolled, identify, verify_speaker
@@ -173,10 +175,10 @@ def test_without_consent_nothing_is_matched(
     anna = known[ANNA]
     anna.consent_until = date.today() - timedelta(days=1)
     anna.save()
-    voice_index.speaker_changed(anna)
+    speaker_changed(anna, ["consent_until"])
     voice = hear_voice(say(ANNA, words=1))
     assert [one.speaker.name for one in identify(voice=voice, by=staff).candidates] == ["Ben"]
-    Enrolment.objects.filter(speaker=known[BEN]).update(indexed=True)
+    Enrolment.objects.filter(speaker=known[BEN]).update(index_stale=False)
     known[BEN].consent_until = date.today() - timedelta(days=1)
     known[BEN].save()  # and the index has not heard of it
     assert identify(voice=voice, by=staff).candidates == []
@@ -215,12 +217,13 @@ def test_with_the_index_away_enrolments_wait_and_erasing_refuses(
             raise IndexUnavailable("The vector index does not answer.")
 
     with monkeypatch.context() as away:
-        away.setattr(voice_index, "get_index", Away)
+        for module in (holdings, sync):
+            away.setattr(module, "get_index", Away)
         with pytest.raises(IndexUnavailable):
             erase_speaker(speaker=known[ANNA], by=staff)
         enrol(speaker=person("Carl"), source=say(CARL), name="c.wav", by=staff)
     assert Speaker.objects.filter(name="Anna").exists()
-    assert Enrolment.objects.filter(indexed=False).count() == 1
+    assert Enrolment.objects.filter(index_stale=True).count() == 1
     reconcile()
     found = identify(voice=hear_voice(say(CARL, words=1)), by=staff)
     assert found.speaker is not None
@@ -364,15 +367,15 @@ def test_members_read_but_do_not_keep_speakers(member: Client, known: dict[int, 
 
 
 def test_the_console_is_for_all_staff(curator: Client, known: dict[int, Speaker]) -> None:
-    page = curator.get("/admin/catalog/speaker/").content.decode()
+    page = curator.get("/admin/voices/speaker/").content.decode()
     assert "Anna" in page
-    address = f"/admin/catalog/speaker/{known[BEN].pk}/change/"
+    address = f"/admin/voices/speaker/{known[BEN].pk}/change/"
     form = {"name": "Ben", "groups": "Night, day", "consent_by": "", "consent_on": ""}
     assert curator.post(address, form).status_code == 302
     assert Speaker.objects.get(name="Ben").groups == ["night", "day"]
     assert "enrol" in curator.get("/admin/voices/voiceevent/").content.decode()
     assert curator.post("/admin/voices/voiceevent/add/", {}).status_code == 403
-    erased = curator.post(f"/admin/catalog/speaker/{known[ANNA].pk}/delete/", {"post": "yes"})
+    erased = curator.post(f"/admin/voices/speaker/{known[ANNA].pk}/delete/", {"post": "yes"})
     assert erased.status_code == 302
     assert VoiceEvent.objects.filter(action="erase").count() == 1
     assert get_index().window_counts(voice_space()).keys() == {known[BEN].enrolments.get().pk}
@@ -404,7 +407,7 @@ def test_measuring_sets_the_threshold(say: Say, tmp_path: Path) -> None:
 
 
 def test_the_voice_encoder_does_not_search_sounds() -> None:
-    with pytest.raises(ModelUnavailable, match="hears voices only"):
+    with pytest.raises(ModelUnavailable, match="makes no embeddings of sounds"):
         use_analyzer("resemblyzer")
 
 
