@@ -22,6 +22,7 @@ from apps.analysis.vector_index import get_index
 from audiosearch.engine.analyzers.registry import ENCODERS
 from tests import servers
 from tests.reporting import PartReport
+from tests.turns import Turns, shared_folder
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,11 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(PartReport(config))
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.pluginmanager.register(Turns(shared_folder(session.config)))
+
+
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that all workers of pytest-xdist see."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """A folder that all workers of a run see."""
+    return shared_folder(pytestconfig)
 
 
 @pytest.fixture(scope="session")
