@@ -1,56 +1,118 @@
 """Real servers for the tests that need them, each started once, at first use."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.management.color import no_style
+from django.db import connection
+from django.test import TransactionTestCase
 
 from apps.analysis.index import get_index
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from tests import servers
+from tests.reporting import PartReport
+from tests.scheduling import ByModule
+from tests.turns import Turns, shared_folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(PartReport(config))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.pluginmanager.register(Turns(shared_folder(session.config)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule | None:
+    return ByModule(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")
-def milvus_lite_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.milvus_lite(_folder(tmp_path_factory, "lite")) as uri:
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """A folder that all workers of a run see."""
+    return shared_folder(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def milvus_lite_uri(run_folder: Path) -> Iterator[str]:
+    start = partial(servers.milvus_lite, run_folder / "lite")
+    with servers.shared(run_folder, "lite", start) as uri:
         yield uri
 
 
 @pytest.fixture(scope="session")
-def milvus_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.milvus_server(_folder(tmp_path_factory, "milvus")) as uri:
+def milvus_server_uri(run_folder: Path) -> Iterator[str]:
+    with _milvus_server(run_folder) as uri:
         yield uri
+
+
+@pytest.fixture(scope="session", autouse=True)
+def early_milvus_server(request: pytest.FixtureRequest, run_folder: Path) -> Iterator[None]:
+    """It takes longest to start: that goes on beside the tests before the first that needs it."""
+    needed = any("milvus_server_uri" in item.fixturenames for item in request.session.items)
+    with ExitStack() as stack, ThreadPoolExecutor(1) as starter:
+        if needed:
+            starter.submit(stack.enter_context, _milvus_server(run_folder))
+        yield
+
+
+def _milvus_server(folder: Path) -> AbstractContextManager[str]:
+    return servers.shared(folder, "milvus", partial(servers.milvus_server, folder / "milvus"))
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
+    """Of this worker alone, as tests empty it."""
     with servers.redis_server() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with servers.postgres_server() as url:
+def postgres_url(run_folder: Path) -> Iterator[str]:
+    with servers.shared(run_folder, "postgres", servers.postgres_server) as url:
         yield url
 
 
+@pytest.fixture(scope="session")
+def new_database(postgres_url: str) -> Callable[[], str]:
+    """Make a new database on the PostgreSQL server, which no other test sees; its URL."""
+
+    def make() -> str:
+        name = f"own_{uuid4().hex}"
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return f"{postgres_url.rpartition('/')[0]}/{name}"
+
+    return make
+
+
 @pytest.fixture
-def own_database(postgres_url: str) -> str:
-    """A new database on the PostgreSQL server, which no other test sees; its URL."""
-    name = f"own_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    return f"{postgres_url.rpartition('/')[0]}/{name}"
+def own_database(new_database: Callable[[], str]) -> str:
+    return new_database()
 
 
-def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    return factory.mktemp(name) / "data"
+def _delete_rows(case: TransactionTestCase) -> None:
+    """Empty the tables, but those that Django would then spend most of the time on filling anew."""
+    kept = {model._meta.db_table for model in (ContentType, Permission)}
+    tables = [name for name in connection.introspection.django_table_names() if name not in kept]
+    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables))
 
 
+TransactionTestCase._fixture_teardown = _delete_rows  # type: ignore[method-assign]
 ANALYZERS["fake"] = "tests.fake_encoder.Fake"
 ANALYZERS["fake_two"] = "tests.fake_encoder.FakeTwo"
 

@@ -1,8 +1,10 @@
 """The real servers, as processes on free loopback ports, stopped with all their children.
 
-Each is a context manager that yields an address once the server answers.
+Each is a context manager that yields an address once the server answers. A test run that is killed
+leaves none of them.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -13,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -73,6 +75,7 @@ class Server:
         self._environment = environment
         self._stop_signal = stop_signal
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     def start(self) -> None:
         """Start and wait until it answers; raises ServerFailed."""
@@ -85,6 +88,7 @@ class Server:
                 cwd=self._log.parent,
                 env={**os.environ, **self._environment},
             )
+        self._guard = Guard(self._process.pid)
         deadline = time.monotonic() + self._wait_s
         while not self._ready():
             ended = self._process.poll() is not None
@@ -101,14 +105,14 @@ class Server:
             return
         _signal(self._process, signal.SIGCONT)
         _stop(self._process, self._stop_signal)
-        self._process = None
+        self._release()
 
     def kill(self) -> None:
         """End it as a crash does."""
         assert self._process is not None
         _signal(self._process, signal.SIGKILL)
         self._process.wait(GRACE_S)
-        self._process = None
+        self._release()
 
     def pause(self) -> None:
         """Let it hang: it takes connections and says nothing."""
@@ -118,6 +122,59 @@ class Server:
     def resume(self) -> None:
         assert self._process is not None
         _signal(self._process, signal.SIGCONT)
+
+    def _release(self) -> None:
+        assert self._guard is not None
+        self._guard.release()
+        self._process = self._guard = None
+
+
+class Guard:
+    """A process that sends `number` to the group `pid` should this process die before `release`."""
+
+    def __init__(self, pid: int, number: int = signal.SIGKILL) -> None:
+        # A line says that all is well; without one, the pipe has closed as its writer has died.
+        command = f"read -r line || kill -{number:d} -{pid}"
+        self._process = subprocess.Popen(
+            ["sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def release(self) -> None:
+        self._process.communicate(b"released\n")
+
+
+@contextmanager
+def shared(
+    folder: Path, name: str, start: Callable[[], AbstractContextManager[str]]
+) -> Iterator[str]:
+    """The address of a server that all processes of a test run use; `folder` is theirs together.
+
+    The first to ask starts it, and stops it when nobody uses it any more.
+    """
+    address = folder / f"{name}.url"
+    with ExitStack() as server, (folder / f"{name}.users").open("w") as users:
+        with _locked(folder / f"{name}.lock"):
+            started = not address.exists()
+            if started:
+                address.write_text(server.enter_context(start()))
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield address.read_text()
+        finally:
+            if started:
+                with _locked(folder / f"{name}.lock"):
+                    address.unlink()
+                fcntl.flock(users, fcntl.LOCK_EX)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -143,7 +200,7 @@ def milvus_lite_process(data_dir: Path, *, port: int = 0) -> Iterator[Server]:
         f"http://127.0.0.1:{port}",
         command,
         data_dir.with_suffix(".log"),
-        lambda: _listens(port),
+        lambda: listens(port),
         wait_s=60,
     )
     with _running(server):
@@ -207,7 +264,7 @@ def redis_process() -> Iterator[Server]:
             f"redis://127.0.0.1:{port}/0",
             command,
             Path(folder) / "log",
-            lambda: _listens(port),
+            lambda: listens(port),
             wait_s=20,
         )
         with _running(server):
@@ -289,7 +346,7 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
     return True
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.servers import Guard
+
 ROOT = Path(__file__).parents[1]
 KEPT = ("DATABASE_URL", "MILVUS_URI", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "DATA_DIR")
 
@@ -32,6 +34,7 @@ class Service:
         base = {key: value for key, value in os.environ.items() if key not in KEPT}
         self.environment = {**base, **environment, "DATA_DIR": str(data_dir), "PORT": str(port)}
         self.process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     def start(self, *options: str) -> None:
         """Start and wait until it says where it is."""
@@ -50,6 +53,7 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._guard = Guard(self.process.pid, signal.SIGTERM)
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -84,13 +88,21 @@ class Service:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
         self.process.wait(10)
+        self._release()
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ask it to stop; its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(30)
+        status = self.process.wait(30)
+        self._release()
+        return status
+
+    def _release(self) -> None:
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
 
     @property
     def credentials(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from tests.faults.conftest import MakeSounds
 from tests.faults.whole import ask, assert_refused, assert_whole, is_live, settled, stored, upload
 from tests.service import Service, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 Mount = Callable[[Path, int], None]
 
 

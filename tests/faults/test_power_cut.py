@@ -14,7 +14,7 @@ from tests.faults.conftest import MakeSounds
 from tests.faults.whole import assert_whole, catch, query, settled, stored
 from tests.service import Service, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 CUTS = 10
 FILES = 40
 Moment = Callable[[Service], Any]

@@ -34,7 +34,7 @@ from tests.faults.whole import (
 from tests.servers import Server, milvus_lite_process, postgres_process, redis_process
 from tests.service import ROOT, Service, running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @dataclass

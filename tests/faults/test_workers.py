@@ -25,7 +25,7 @@ from tests.faults.whole import (
 )
 from tests.service import Service, command_of, descendants, running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 MakeLong = Callable[[], Path]
 
 

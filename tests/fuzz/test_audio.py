@@ -38,9 +38,7 @@ def test_every_original_is_heard(originals: Mapping[str, bytes], tmp_path: Path)
         assert _answer(path, thorough=True) == "heard", name
 
 
-def test_damaged_files_are_heard_or_refused(
-    originals: Mapping[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_files_are_heard_or_refused(originals: Mapping[str, bytes], tmp_path: Path) -> None:
     answers: Counter[str] = Counter()
     problems = []
     slowest, began = 0.0, time.monotonic()
@@ -57,12 +55,11 @@ def test_damaged_files_are_heard_or_refused(
         slowest = max(slowest, took)
         if took > LONGEST_WAIT_S:
             problems.append(f"damaged(originals, [{SEED}, {number}]), {what}: took {took:.1f} s")
-    with capsys.disabled():
-        told = ", ".join(f"{count} {code}" for code, count in answers.most_common())
-        print(
-            f"\n{FILES} damaged files in {time.monotonic() - began:.0f} s: {told};"
-            f" {len(problems)} problems; the slowest took {slowest:.2f} s"
-        )
+    told = ", ".join(f"{count} {code}" for code, count in answers.most_common())
+    print(  # shown when the test fails
+        f"{FILES} damaged files in {time.monotonic() - began:.0f} s: {told};"
+        f" {len(problems)} problems; the slowest took {slowest:.2f} s"
+    )
     assert not problems, "\n".join(problems[:50])
 
 

@@ -66,11 +66,7 @@ def schema(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("name", CALLERS)
 def test_every_answer_is_one_that_the_schema_tells_of(
-    name: str,
-    world: World,
-    schema: Any,
-    subtests: pytest.Subtests,
-    capsys: pytest.CaptureFixture[str],
+    name: str, world: World, schema: Any, subtests: pytest.Subtests
 ) -> None:
     caller = caller_named(name)
     answers: Counter[int] = Counter()
@@ -97,9 +93,8 @@ def test_every_answer_is_one_that_the_schema_tells_of(
                 feedback=FeedbackSources(),
                 explicit_settings=some,
             )()
-    with capsys.disabled():
-        told = ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
-        print(f"\n{answers.total()} requests of {name}: {told}")
+    told = ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
+    print(f"{answers.total()} requests of {name}: {told}")  # shown when the test fails
 
 
 def check(case: Any, response: Any) -> None:

@@ -5,10 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import redis
 
@@ -38,13 +37,13 @@ def distributed(
     tmp_path_factory: pytest.TempPathFactory,
     milvus_server_uri: str,
     redis_url: str,
-    postgres_url: str,
+    new_database: Callable[[], str],
 ) -> Iterator[Service]:
     with running(
         tmp_path_factory.mktemp("distributed") / "data",
         MILVUS_URI=milvus_server_uri,
         REDIS_URL=redis_url,
-        DATABASE_URL=postgres_url,
+        DATABASE_URL=new_database(),
     ) as service:
         yield service
 
@@ -176,7 +175,7 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_backup_of_sqlite_answers_the_same_from_postgres(
-    sounds: Path, tmp_path: Path, postgres_url: str
+    sounds: Path, tmp_path: Path, own_database: str
 ) -> None:
     asked = sounds / "low" / "300.flac"
     with running(tmp_path / "one") as service:
@@ -184,13 +183,7 @@ def test_a_backup_of_sqlite_answers_the_same_from_postgres(
         before = service.call("POST", "/api/v1/search/", file=asked)[1]["hits"]
         made = service.manage("backup", str(tmp_path / "kept"))
         assert made.returncode == 0, made.stderr
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE restored")
-    there = Service(
-        tmp_path / "two",
-        free_port(),
-        {"DATABASE_URL": postgres_url.rpartition("/")[0] + "/restored"},
-    )
+    there = Service(tmp_path / "two", free_port(), {"DATABASE_URL": own_database})
     assert there.manage("migrate").returncode == 0
     done = there.manage("restore", str(tmp_path / "kept"))
     assert done.returncode == 0, done.stderr
