@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.analysis.index import get_index
-from apps.analysis.models import Space, TrackAnalysis
+from apps.analysis.models import Space
 from apps.catalog.models import Collection, Tag, Track
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track

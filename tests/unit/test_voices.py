@@ -16,6 +16,7 @@ from django.test import Client, override_settings
 
 from apps.analysis import sync
 from apps.analysis.index import get_index
+from apps.analysis.reconcile import rebuild_outgrown_spaces
 from apps.analysis.spaces import use_analyzer
 from apps.catalog.models import Track
 from apps.voices import holdings
@@ -250,7 +251,7 @@ def test_voices_kept_as_tracks_by_version_0_1_0_are_written_anew(
     index.create_space(space, 256, TrackPayload.layout)
     voice = hear_voice(say(BEN, words=1))
     assert identify(voice=voice, by=staff).candidates == []
-    mend()
+    rebuild_outgrown_spaces()
     assert not index.outdated(space, EnrolmentPayload.layout)
     assert identify(voice=voice, by=staff).speaker == known[BEN]
 
