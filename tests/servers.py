@@ -7,6 +7,7 @@ leaves none of them.
 import fcntl
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ from types import MappingProxyType
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GRACE_S = 5
+PORTS = range(20_000, 32_768)
+"""Below those that the system takes for outgoing connections."""
 MILVUS_PORTS = (
     "etcd", "root-coord", "proxy", "proxy-internal", "query-coord", "query-node", "index-coord",
     "index-node", "data-coord", "data-node",
@@ -44,10 +47,20 @@ class ServerFailed(Exception):
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on. Another process may still take it first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on, and that no other test is given for a long time."""
+    last = Path(tempfile.gettempdir()) / f"audiosearch-test-port-{os.getuid()}"
+    with last.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        port = int(file.read() or random.choice(PORTS))
+        while True:
+            port = port + 1 if port + 1 in PORTS else PORTS.start
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                break
+        file.truncate(0)
+        file.write(str(port))
+    return port
 
 
 class Server:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Guard
+from tests.servers import Guard, free_port
 
 ROOT = Path(__file__).parents[1]
 KEPT = ("DATABASE_URL", "MILVUS_URI", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "DATA_DIR")
@@ -201,12 +200,6 @@ def _multipart(file: Path, fields: dict[str, Any], name: str = "file") -> tuple[
     parts += [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", file.read_bytes()]
     parts.append(f"\r\n--{boundary}--\r\n".encode())
     return b"".join(parts), f"multipart/form-data; boundary={boundary}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

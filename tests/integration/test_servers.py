@@ -69,3 +69,10 @@ def test_one_that_cannot_start_is_tried_again(tmp_path: Path) -> None:
             servers.shared(tmp_path, "it", broken),
         ):
             pass
+
+
+def test_a_port_is_given_once_and_taken_by_no_connection() -> None:
+    given = [servers.free_port() for _ in range(50)]
+    assert len(set(given)) == 50
+    first_of_others = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(given) < first_of_others
