@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.analysis.drift import find_drift, repair
-from apps.analysis.index import get_index
+from apps.analysis.index import size_of
 from apps.analysis.models import Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.reconcile import reconcile
@@ -24,7 +24,7 @@ from apps.catalog.models import Removal, Track
 from apps.catalog.selectors import serving_analysis
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.registry import analyzer_names, analyzer_spec
-from audiosearch.engine.errors import EngineError
+from audiosearch.engine.errors import EngineError, IndexUnavailable
 
 SHOWN = 50
 STATUS = "admin:analysis_space_changelist"
@@ -140,8 +140,8 @@ def _spaces() -> list[dict[str, Any]]:
     found = []
     for space in Space.objects.order_by("state", "-created_at"):
         try:
-            size_bytes = get_index().size_bytes(space.name) if space.dimension else 0
-        except EngineError:
+            size_bytes = size_of(space.name) if space.dimension else 0
+        except IndexUnavailable:
             size_bytes = None
         found.append({"space": space, "progress": progress_of(space), "size_bytes": size_bytes})
     return found

@@ -5,6 +5,7 @@ from functools import lru_cache
 from django.conf import settings
 
 from apps.catalog.models import Track
+from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
@@ -19,6 +20,14 @@ def get_index() -> VectorIndex:
     return MilvusIndex(
         settings.MILVUS_URI, token=settings.MILVUS_TOKEN, prefix=settings.MILVUS_PREFIX
     )
+
+
+def size_of(space: str) -> int:
+    """Bytes that a space takes in the index; 0 while it is not in it. Raises IndexUnavailable."""
+    try:
+        return get_index().size_bytes(space)
+    except SpaceMissing:
+        return 0
 
 
 def track_payload(track: Track) -> TrackPayload:

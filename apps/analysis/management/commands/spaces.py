@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.analysis.index import get_index
+from apps.analysis.index import size_of
 from apps.analysis.models import Space
 from apps.analysis.removing import drop_space
 from apps.analysis.spaces import progress_of
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         )
         for space in Space.objects.order_by("kind", "state", "-created_at"):
             progress = progress_of(space)
-            size = get_index().size_bytes(space.name) / 2**20 if space.dimension else 0
+            size = size_of(space.name) / 2**20 if space.dimension else 0
             self.stdout.write(
                 f"{space.name:<24}{space.kind:<11}{space.state:<10}{progress.ready:>8}"
                 f"{progress.failed:>8}{size:>8.1f}"
