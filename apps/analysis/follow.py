@@ -21,18 +21,18 @@ def tracks_added(track_ids: Collection[int], *, wake: bool) -> None:
     queue_tracks(track_ids, wake=wake)
 
 
-def tracks_changed(track_ids: Collection[int]) -> None:
+def tracks_changed(track_ids: Collection[int], *, at_once: bool) -> None:
     ids = list(track_ids)
     for start in range(0, len(ids), ROWS):
         rows = TrackAnalysis.objects.filter(space__kind=SpaceKind.EMBEDDING)
         mark_stale(rows.filter(track_id__in=ids[start : start + ROWS]))
-    transaction.on_commit(lambda: _follow(track_ids))
+    if ids and at_once and len(ids) <= AT_ONCE:
+        transaction.on_commit(lambda: _sync_now(ids))
+    elif ids:
+        transaction.on_commit(lambda: enqueue(SYNC))
 
 
-def _follow(track_ids: Collection[int]) -> None:
-    if len(track_ids) > AT_ONCE:
-        enqueue(SYNC)
-        return
+def _sync_now(track_ids: list[int]) -> None:
     try:
         sync_tracks(track_ids)
     except IndexUnavailable as error:

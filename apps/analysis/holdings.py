@@ -49,6 +49,10 @@ class Holdings(ABC):
         """Items that somebody works on, of which the index may hold anything or nothing."""
         return set()
 
+    def only_here(self, space: Space) -> int:
+        """How many items of a space would be lost with it, as nothing makes them anew."""
+        return 0
+
     def send_again(self, space: Space, item_ids: Collection[int]) -> None:
         """Let the index have these items anew."""
         mark_stale(self.rows(space).filter(**{f"{self.item}__in": item_ids}))

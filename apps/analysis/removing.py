@@ -4,12 +4,13 @@ from collections.abc import Collection
 
 from django.core.files.storage import default_storage
 
-from apps.analysis.holdings import HOLDINGS
+from apps.analysis.holdings import HOLDINGS, holdings_of
 from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceKind, SpaceState
 from apps.analysis.representations import forget_kept, space_folder
 from apps.catalog.models import Removal
 from apps.jobs.locks import exclusive
+from apps.jobs.models import State
 from audiosearch.engine.errors import Conflict, SpaceMissing
 
 
@@ -43,13 +44,17 @@ def finish_removals(track_ids: Collection[int] | None = None) -> int:
 def drop_space(space: Space) -> None:
     """Forget a retired space: its rows, its kept vectors and its place in the index.
 
-    Raises Conflict for a space that is in use or being built, and IndexUnavailable.
+    Raises Conflict for a space that is in use, being built or written, or that alone knows
+    something; and IndexUnavailable.
     """
     if space.state != SpaceState.RETIRED:
         raise Conflict(f"{space.name} is {space.get_state_display().lower()}; it is not dropped.")
+    holdings = holdings_of(space)
+    if holdings and (lost := holdings.only_here(space)):
+        raise Conflict(f"{space.name} alone knows {lost} recordings; it is not dropped.")
     with exclusive(f"space:{space.name}", seconds=3600) as alone:
-        if not alone:
-            raise Conflict(f"{space.name} is being rebuilt; try again when that is done.")
+        if not alone or space.analyses.filter(state=State.RUNNING).exists():
+            raise Conflict(f"{space.name} is being written; try again when that is done.")
         get_index().drop_space(space.name)
         space.delete()
         _delete_folder(space_folder(space.name))

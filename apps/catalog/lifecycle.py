@@ -21,13 +21,18 @@ def tracks_added(track_ids: Collection[int], *, wake: bool = True) -> None:
         follower.tracks_added(track_ids, wake=wake)
 
 
-def tracks_changed(track_ids: Collection[int], *, payload: bool = True) -> None:
-    """In the transaction that changed them; payload: what searches filter by, so collection,
-    kind or tags, is other by now."""
+def tracks_changed(
+    track_ids: Collection[int], *, payload: bool = True, at_once: bool = True
+) -> None:
+    """In the transaction that changed them.
+
+    payload: what searches filter by, so collection, kind or tags, is other by now. at_once: the
+    index may follow before the caller goes on, when they are few; else a worker brings it there.
+    """
     id_map.forget(track_ids)
     transaction.on_commit(lambda: id_map.forget(track_ids))
     for follower in _followers() if payload else ():
-        follower.tracks_changed(track_ids)
+        follower.tracks_changed(track_ids, at_once=at_once)
 
 
 def tracks_removed(track_ids: Collection[int]) -> None:

@@ -145,8 +145,7 @@ def add(request: HttpRequest) -> HttpResponse:
 def _first_error(form: AddForm) -> str:
     """What is wrong with a form, and with which field of it."""
     field, errors = next(iter(form.errors.items()))
-    label = form.fields[field].label or field if field in form.fields else ""
-    return f"{label}: {errors[0]}" if label else str(errors[0])
+    return f"{form[field].label}: {errors[0]}" if field in form.fields else str(errors[0])
 
 
 def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]:

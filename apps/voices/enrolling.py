@@ -55,7 +55,8 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
     track = add_track(
         source=source, name=name, added_by=by, kind=Kind.SPEECH, fields={"title": title}
     ).track
-    if track.speaker_id not in (None, speaker.pk):
+    others = track.enrolments.exclude(speaker=speaker)
+    if track.speaker_id not in (None, speaker.pk) or others.exists():
         raise OtherSpeaker("This very recording is already enrolled for another speaker.")
     with transaction.atomic():
         edit_track(track=track, changes={"speaker": speaker})

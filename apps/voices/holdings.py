@@ -54,6 +54,11 @@ class EnrolmentHoldings(Holdings):
     def counts(self, space: Space) -> dict[int, int]:
         return dict.fromkeys(self.rows(space).values_list("pk", flat=True), 1)
 
+    def only_here(self, space: Space) -> int:
+        """Erasing a speaker erases what is enrolled: without a row the recording would stay."""
+        others = Enrolment.objects.exclude(space=space).values("track")
+        return self.rows(space).exclude(track__in=others).count()
+
 
 def speaker_spaces() -> QuerySet[Space]:
     """The spaces that voices are enrolled in."""

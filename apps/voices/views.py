@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Count
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
@@ -30,6 +31,7 @@ from apps.voices.thresholds import point_in_force
 from audiosearch.engine.errors import EngineError, ModelUnavailable
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
 
+PAGE = 50
 PLOTS = {
     "det": "False rejects against false accepts, the threshold falling",
     "thresholds": "Error rates, costs, precision, recall and F1 by threshold",
@@ -40,7 +42,7 @@ PLOTS = {
 @require_safe
 @allowed(may_recognise)
 def voices(request: HttpRequest) -> HttpResponse:
-    """Identify, compare, and all speakers."""
+    """Identify, compare, and all speakers; 50 a page."""
     return _page(request)
 
 
@@ -267,9 +269,9 @@ def _page(
 ) -> HttpResponse:
     speakers = Speaker.objects.annotate(
         recordings=Count("enrolments__track", distinct=True)
-    ).order_by("name")
+    ).order_by("name", "pk")
     context = {
-        "speakers": speakers,
+        "page": Paginator(speakers, PAGE).get_page(request.GET.get("page")),
         "identify_form": IdentifyForm(auto_id="identify_%s"),
         "compare_form": CompareForm(auto_id="compare_%s"),
         "may_curate": may_curate(request.user),

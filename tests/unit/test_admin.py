@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.analysis.index import get_index
 from apps.analysis.models import Space
+from apps.analysis.sync import sync_changes
 from apps.catalog.models import Collection, Tag, Track
 from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
@@ -113,8 +114,10 @@ def test_editing_goes_through_the_services(curator: Client, add_tone: AddTone) -
     assert (two.title, two.edited_fields) == ("New", ["kind", "title"])
     assert tagged(one, "bell") == [two.pk]
     curator.post(f"/admin/catalog/tag/{tag.pk}/change/", {"name": "gong"})
+    sync_changes()
     assert (tagged(one, "bell"), tagged(one, "gong")) == ([], [two.pk])
     curator.post(f"/admin/catalog/tag/{tag.pk}/delete/", {"post": "yes"})
+    sync_changes()
     assert tagged(one, "gong") == []
 
 

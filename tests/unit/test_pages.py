@@ -119,6 +119,30 @@ def test_adding_many_reports_each(member: Client, tmp_path: Path) -> None:
     assert answer.json()["outcome"] == "already there"
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "opera"}, "Kind: Select a valid choice. opera is not one of"),
+        ({"new_collection": "x" * 201}, "Ensure this value has at most 200 characters"),
+        ({"collection": "99"}, "Collection: Select a valid choice"),
+        ({}, "Choose at least one file."),
+    ],
+)
+def test_what_is_wrong_with_the_form_is_said_to_the_script(
+    member: Client, tmp_path: Path, fields: dict[str, str], message: str
+) -> None:
+    script = {"accept": "application/json"}
+    if fields:
+        with write_audio(tmp_path / "good.wav", tone(1)).open("rb") as file:
+            answer = member.post("/add/", {"files": file, **fields}, headers=script)
+    else:
+        answer = member.post("/add/", headers=script)
+    assert answer.status_code == 400
+    assert answer.json()["outcome"] == "refused"
+    assert message in answer.json()["message"]
+    assert not Track.objects.exists()
+
+
 def test_the_library_finds_sorts_and_polls(member: Client, add_tone: AddTone) -> None:
     one = add_tone(400, listen=False)
     page = member.get("/library/").content.decode()

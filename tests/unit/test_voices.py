@@ -1,6 +1,7 @@
 """Voices from enrolment to erasure, by service, API, page and command."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from io import StringIO
@@ -16,18 +17,21 @@ from django.test import Client, override_settings
 
 from apps.analysis import sync
 from apps.analysis.index import get_index
+from apps.analysis.models import mark_stale
 from apps.analysis.reconcile import rebuild_outgrown_spaces
 from apps.analysis.spaces import use_analyzer
 from apps.catalog.models import Track
+from apps.catalog.services.editing import edit_track
 from apps.voices import holdings
 from apps.voices.consent import NoConsent
-from apps.voices.enrolling import enrol, erase_speaker
+from apps.voices.enrolling import OtherSpeaker, enrol, erase_speaker
 from apps.voices.hearing import PoorRecording, hear_voice, voice_space
 from apps.voices.holdings import speaker_changed
 from apps.voices.labels import read_speakers
 from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
 from apps.voices.recognition import NotEnrolled, identify, verify_speaker
 from apps.voices.tasks import reconcile
+from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable, NoSpeech
 from audiosearch.engine.indexes.payloads import EnrolmentPayload, TrackPayload
@@ -122,6 +126,38 @@ def test_a_group_narrows_the_search(known: dict[int, Speaker], say: Say, staff: 
     assert "Nobody is enrolled" in identify(voice=voice, by=staff, group="none").reason
 
 
+def test_a_group_of_two_has_the_threshold_of_two(
+    known: dict[int, Speaker],
+    say: Say,
+    person: Callable[..., Speaker],
+    staff: Any,
+    synthesised_threshold: OperatingPoint,
+) -> None:
+    for measured in synthesised_threshold.points:
+        measured["impostor_std"] = 0.06  # so that more strangers need a higher threshold
+    synthesised_threshold.save()
+    voice, stranger = hear_voice(say(BEN, words=1)), hear_voice(say(CARL))
+    ben = known[BEN].enrolments.get()
+    for number in range(20):
+        groups = ["crew"] if number == 0 else ["others"]
+        track = Track.objects.get(pk=ben.track_id)
+        track.pk, track.sha256 = None, f"{number:064}"
+        track.save(force_insert=True)
+        speaker = person(f"Voice {number}", groups=groups)
+        Enrolment.objects.create(
+            **{"speaker": speaker, "track": track, "space": ben.space, "net_ms": ben.net_ms},
+            **{"embedding": stranger.embedding.tobytes(), "snr_db": 30.0},
+        )
+    gone = Speaker.objects.get(name="Voice 1")
+    gone.groups, gone.consent_until = ["crew"], date.today() - timedelta(days=1)
+    gone.save()
+    point = point_in_force(voice_space()).at(voice.speech.net_ms)
+    assert point.threshold_among(2) < point.threshold_among(21)
+    asked = {group: identify(voice=voice, by=staff, group=group) for group in ("crew", "")}
+    assert asked["crew"].threshold == point.threshold_among(2)
+    assert asked[""].threshold == point.threshold_among(21)
+
+
 def test_the_same_voice_under_a_second_name_is_pointed_out(
     known: dict[int, Speaker], say: Say, person: Callable[..., Speaker], staff: Any
 ) -> None:
@@ -207,6 +243,55 @@ def test_erasing_leaves_nothing_but_a_line(known: dict[int, Speaker], staff: Any
     assert line is not None
     assert (line.action, line.speaker_number, line.username) == ("erase", number, "keeper")
     assert line.detail == {"recordings": 1, "vectors": 1}
+
+
+def test_what_is_erased_is_what_was_enrolled(
+    known: dict[int, Speaker], say: Say, staff: Any
+) -> None:
+    """And not what a track is attributed to by now."""
+    anna, ben = known[ANNA], known[BEN]
+    of_anna = anna.enrolments.get().track
+    edit_track(track=of_anna, changes={"speaker": ben})
+    with pytest.raises(OtherSpeaker):
+        enrol(speaker=ben, source=say(ANNA), name="a.wav", by=staff)
+    assert anna.enrolments.get().track == of_anna
+    erase_speaker(speaker=ben, by=staff)
+    assert list(Track.objects.all()) == [of_anna]
+    assert Path(of_anna.file.path).exists()
+    assert identify(voice=hear_voice(say(ANNA, words=1)), by=staff).speaker == anna
+    edit_track(track=of_anna, changes={"speaker": None})
+    erase_speaker(speaker=anna, by=staff)
+    assert not Track.objects.exists()
+    assert not Path(of_anna.file.path).exists()
+
+
+def test_a_change_while_enrolments_are_synced_is_not_lost(
+    known: dict[int, Speaker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the rows and noting that the index knows them, the groups change again."""
+    anna = known[ANNA]
+    row, index = anna.enrolments.get(), get_index()
+    upsert = index.upsert
+
+    def found_in(group: str) -> bool:
+        near = holdings.nearest_enrolments(voice_space(), holdings.embedding_of(row), group)
+        return row.pk in [match.item_id for match in near]
+
+    def then_changed(space: str, entries: Any) -> None:
+        upsert(space, entries)
+        Speaker.objects.filter(pk=anna.pk).update(groups=["late"])
+        mark_stale(anna.enrolments.all())
+
+    anna.groups = ["early"]
+    anna.save()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(index, "upsert", then_changed)
+        speaker_changed(anna, ["groups"])
+    assert (found_in("early"), found_in("late")) == (True, False)
+    assert Enrolment.objects.get(index_stale=True) == row
+    reconcile()
+    assert (found_in("early"), found_in("late")) == (False, True)
+    assert not Enrolment.objects.filter(index_stale=True).exists()
 
 
 def test_with_the_index_away_enrolments_wait_and_erasing_refuses(
@@ -355,6 +440,28 @@ def test_the_pages(curator: Client, say: Say) -> None:
     assert "cannot be undone" in curator.get(address + "erase/").content.decode()
     assert curator.post(address + "erase/").status_code == 302
     assert not Speaker.objects.exists()
+
+
+def test_the_page_shows_fifty_speakers_at_a_time(
+    member: Client, person: Callable[..., Speaker]
+) -> None:
+    for number in range(101):
+        person(f"Voice {number:03}")
+
+    def shown(address: str) -> tuple[str, list[str]]:
+        page = member.get(address).content.decode()
+        return page, re.findall(r"/voices/speakers/\d+/\">(Voice \d+)<", page)
+
+    page, names = shown("/voices/")
+    assert names == [f"Voice {number:03}" for number in range(50)]
+    assert "Page 1 of 3" in page
+    assert 'href="/voices/?page=2"' in page
+    assert shown("/voices/?page=2")[1] == [f"Voice {number:03}" for number in range(50, 100)]
+    page, names = shown("/voices/?page=99")
+    assert names == ["Voice 100"]
+    assert 'rel="next"' not in page
+    refused = member.post("/voices/identify/", {}).content.decode()
+    assert 'href="/voices/?page=2"' in refused, "its own address takes no GET"
 
 
 def test_members_read_but_do_not_keep_speakers(member: Client, known: dict[int, Speaker]) -> None:

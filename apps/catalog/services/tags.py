@@ -36,7 +36,7 @@ def rename_tag(tag: Tag) -> None:
 
 @transaction.atomic
 def delete_tags(tags: Iterable[Tag]) -> None:
-    """Delete tags; the tracks that carry them stay, without them."""
+    """Delete tags; the tracks stay, and the index learns of it by a worker."""
     pks = [tag.pk for tag in tags]
     track_ids = list(Track.objects.filter(tags__in=pks).distinct().values_list("pk", flat=True))
     Tag.objects.filter(pk__in=pks).delete()
@@ -47,4 +47,4 @@ def _touch(track_ids: list[int]) -> None:
     now = timezone.now()
     for start in range(0, len(track_ids), AT_ONCE):
         Track.objects.filter(pk__in=track_ids[start : start + AT_ONCE]).update(updated_at=now)
-    lifecycle.tracks_changed(track_ids)
+    lifecycle.tracks_changed(track_ids, at_once=False)
