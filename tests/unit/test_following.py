@@ -24,6 +24,7 @@ from apps.search.results import SearchSettings
 from apps.search.services import similar_to_track
 from apps.voices.holdings import sync_soon
 from apps.voices.models import Enrolment, Speaker
+from audiosearch.engine.analyzers.base import Embeddings
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,6 +14,7 @@ from apps.analysis.representations import load_kept
 from apps.analysis.worker import work
 from apps.catalog.models import Track
 from apps.jobs.models import State
+from audiosearch.engine.analyzers.base import Embeddings
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)

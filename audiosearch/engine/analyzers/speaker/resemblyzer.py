@@ -15,13 +15,15 @@ import numpy as np
 
 from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec
 from audiosearch.engine.analyzers.sessions import open_session
+from audiosearch.engine.analyzers.speaker.resemblyzer_frames import (
+    FRAMES,
+    HOP,
+    RATE,
+    power_spectrogram,
+)
 from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
 
-RATE = 16_000
-FFT = 400
-HOP = 160
-FRAMES = 160  # of a partial utterance, 1.6 s
 STEP = 77  # frames between partial utterances: 1.3 of them a second
 COVERED = 0.75  # share of the last one that must be there
 SHORTEST = FRAMES * HOP
@@ -62,7 +64,7 @@ class Resemblyzer(Encoder):
         starts = _starts(windows.shape[1])
         parts = [
             power[start : start + FRAMES]
-            for power in (_power(window, starts[-1] + FRAMES) for window in windows)
+            for power in (power_spectrogram(window, starts[-1] + FRAMES) for window in windows)
             for start in starts
         ]
         partials = np.concatenate(
@@ -123,13 +125,3 @@ def _starts(samples: int) -> list[int]:
     starts = list(range(0, max(1, frames - FRAMES + STEP + 1), STEP))
     covered = (samples - starts[-1] * HOP) / (FRAMES * HOP)
     return starts[:-1] if covered < COVERED and len(starts) > 1 else starts
-
-
-def _power(samples: FloatArray, frames: int) -> FloatArray:
-    """(frames, 201) power spectrogram, frame i centred on sample 160 i, silence around it."""
-    after = max((frames - 1) * HOP + FFT // 2 - len(samples), FFT // 2)
-    padded = np.pad(samples, (FFT // 2, after))
-    cut = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP][:frames]
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT) / FFT)
-    spectrum = np.fft.rfft(cut * hann, axis=1)
-    return np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)

@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from audiosearch.engine.analyzers.base import FloatArray
-from audiosearch.engine.analyzers.speaker.resemblyzer import FFT, FRAMES, RATE
+from audiosearch.engine.analyzers.speaker.resemblyzer_frames import FFT, FRAMES, RATE
 from audiosearch.engine.analyzers.torch_files import UNREADABLE, read_legacy_weights
 from audiosearch.engine.errors import ModelUnavailable
 
