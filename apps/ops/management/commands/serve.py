@@ -52,6 +52,7 @@ class Command(BaseCommand):
             with closing(take_lock(settings.DATA_DIR / "run" / "serve.lock")):
                 require_port(settings.HOST, settings.PORT)
                 try:
+                    self._require_services()
                     index = self._begin_index(supervisor)
                     credentials = self._prepare()
                     self._start(supervisor, index, credentials, options)
@@ -67,8 +68,8 @@ class Command(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
-    def _prepare(self) -> Credentials:
-        self._say("Preparing the database and the static files …")
+    def _require_services(self) -> None:
+        """Raise CannotStart, or SystemCheckError, before anything is started or written."""
         try:
             connection.ensure_connection()
         except OperationalError as error:
@@ -82,6 +83,9 @@ class Command(BaseCommand):
                 "without."
             )
         self.check(tags=[TAG])
+
+    def _prepare(self) -> Credentials:
+        self._say("Preparing the database and the static files …")
         call_command("migrate", verbosity=0, interactive=False)
         ensure_spaces()
         call_command("collectstatic", verbosity=0, interactive=False)
