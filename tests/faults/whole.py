@@ -41,7 +41,7 @@ def assert_whole(
     ready = {track["id"]: track["sha256"] for track in tracks if track["state"] == "ready"}
     assert {int(path.stem) for path in stored(service, "vectors")} == set(ready)
     assert {sha256(path) for path in stored(service, "tracks")} >= set(by_digest)
-    checked = service.manage("check")
+    checked = service.manage("check_index")
     assert "Database, files and index agree." in checked.stdout, checked.stdout + checked.stderr
     for track_id in list(ready)[:: max(1, len(ready) // SEARCHED)]:
         assert_found(service, track_id, by_digest[ready[track_id]])

@@ -38,10 +38,12 @@ def test_from_the_upload_to_the_worker(tmp_path: Path) -> None:
         }
         status, headers = post(service, "/api/v1/tracks/", sound, **sent)
         assert (status, headers["X-Request-ID"]) == (201, "upload-1")
-        service.wait_for(lambda: lines_of(service, "worker", "audiosearch.listening"))
-        (heard,) = lines_of(service, "worker", "audiosearch.listening")
-        assert (heard["request_id"], heard["state"]) == ("upload-1", "ready")
-        assert heard["seconds"] > 0
+        service.wait_for(lambda: len(lines_of(service, "worker", "audiosearch.analysis")) == 2)
+        analyses = lines_of(service, "worker", "audiosearch.analysis")
+        assert {line["space"] for line in analyses} == {"spectral-v1", "waveform-v1"}
+        for line in analyses:
+            assert (line["request_id"], line["state"]) == ("upload-1", "ready")
+            assert line["seconds"] > 0
         asked = lines_of(service, "web", "audiosearch.requests")
         (upload,) = [line for line in asked if line["request_id"] == "upload-1"]
         assert (upload["method"], upload["path"]) == ("POST", "/api/v1/tracks/")

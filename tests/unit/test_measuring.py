@@ -248,7 +248,7 @@ def test_without_matplotlib_there_are_no_plots(
     for seed in SEEDS[:2]:
         enrolled(seed, 5)
     curator.post("/voices/thresholds/measure/")
-    measuring.work_off()
+    measuring.measure_queued()
     row = Measurement.objects.get()
     page = curator.get(f"/voices/measurements/{row.pk}/").content.decode()
     assert "10 recordings of 2 speakers" in page
@@ -266,7 +266,7 @@ def test_without_matplotlib_there_is_a_report(
     said = StringIO()
     options = ["--out", str(tmp_path / "out")]
     labels = str(tmp_path / "labels.csv")
-    call_command("evaluate", "speakers", labels, *options, stdout=StringIO(), stderr=said)
+    call_command("evaluate_voices", labels, *options, stdout=StringIO(), stderr=said)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["recordings"] == 10
     assert not (tmp_path / "out" / "det.svg").exists()
     assert "requirements-plots.txt" in said.getvalue()

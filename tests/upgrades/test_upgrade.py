@@ -39,7 +39,7 @@ class Upgraded:
         return self.people["curator"]
 
     def check_index(self) -> str:
-        return self.service.manage("check").stdout
+        return self.service.manage("check_index").stdout
 
 
 @pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: path.name)
