@@ -11,9 +11,6 @@ from apps.voices.judge import P_TARGETS
 from audiosearch.engine.extras import needs
 from audiosearch.engine.scoring.verification import Trials, curve, decision_at
 
-with needs("plots"):
-    pass
-
 DET_TICKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 STEPS = 400
 
@@ -21,10 +18,11 @@ STEPS = 400
 def figures(trials: Trials) -> Iterator[tuple[str, Any]]:
     """Figures of matplotlib by name: DET curve, rates by threshold, and histograms of scores.
 
-    Raises ImportError where matplotlib is not installed; only here it is needed.
+    Raises ExtraMissing where matplotlib is not installed; only here it is needed.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with needs("plots"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     for name, draw in {"det": _det, "thresholds": _thresholds, "scores": _scores}.items():
         figure = Figure(figsize=(7, 5), layout="constrained")

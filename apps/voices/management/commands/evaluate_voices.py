@@ -3,7 +3,6 @@
 import json
 from argparse import ArgumentParser
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from apps.voices.evaluation import SpeakerEvaluation, apply_points, evaluate_speakers
 from apps.voices.hearing import voice_encoder
 from apps.voices.labels import read_labelled
+from apps.voices.plots import write_plots
 from audiosearch.engine.errors import EngineError, ExtraMissing
 from audiosearch.engine.extras import with_extras
 
@@ -78,8 +78,7 @@ class Command(BaseCommand):
         if found.cohort is not None:
             np.save(folder / "cohort.npy", found.cohort.astype(np.float16))
         try:
-            plots = with_extras(partial(import_module, "apps.voices.plots"), self.stdout.write)
-            plots.write_plots(found.trials, folder)
+            with_extras(partial(write_plots, found.trials, folder), self.stdout.write)
         except ExtraMissing as missing:
             self.stderr.write(f"No plots: {missing}")
         self.stdout.write(f"The report is in {folder}.")
