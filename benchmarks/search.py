@@ -105,15 +105,16 @@ def _fill(windows: int, encoder: str) -> Made:
     """A catalogue in database and index; the first tracks have kept vectors too."""
     from apps.analysis.index import get_index
     from apps.analysis.models import TrackAnalysis
-    from apps.analysis.spaces import active_space
+    from apps.analysis.spaces import active_space, ensure_spaces
     from apps.analysis.vectors import Vectors, save_vectors
     from apps.catalog.models import Collection, Track
     from apps.jobs.models import State
     from audiosearch.engine.indexes.payloads import TrackPayload
 
+    ensure_spaces()
     space = active_space()
-    if space.encoder != encoder:
-        raise SystemExit(f"The default space is of {space.encoder}.")
+    if space.analyzer != encoder:
+        raise SystemExit(f"The active space is of {space.analyzer}.")
     made = Made(windows, space.dimension)
     Collection.objects.bulk_create([Collection(name=f"Collection {n}") for n in range(1, 6)])
     count = len(made.collections)
@@ -198,17 +199,15 @@ def _eight_at_once(by_clip: Callable[[], object], clip: bytes) -> tuple[float, f
     """Whole searches a second, and what the model does in the same threads and nothing else."""
     from django.conf import settings
 
-    from apps.search.services import _default_encoder, _encode_query
-    from apps.voices.management.commands.evaluate import _rate
+    from apps.search.queries import active_encoder, embed_query
     from audiosearch.engine.audio.sandbox import decode
 
-    encoder = _default_encoder()[1]
+    encoder = active_encoder()[1]
     path = Path(settings.DATA_DIR) / "clip.flac"
     path.write_bytes(clip)
-    samples = decode(path, _rate(encoder))
+    samples = decode(path, encoder.spec.sample_rate)
     rounds = [
-        (_per_second(by_clip), _per_second(lambda: _encode_query(samples, encoder)))
-        for _ in range(3)
+        (_per_second(by_clip), _per_second(lambda: embed_query(samples, encoder))) for _ in range(3)
     ]
     together, alone = np.median(rounds, axis=0)
     return float(together), float(alone)

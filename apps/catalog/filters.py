@@ -76,7 +76,7 @@ class ConsoleFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         field = TrackFilterSet(request=request).form.fields[self.parameter_name]
-        return [(value, label) for value, label in field.choices if value != ""]  # type: ignore[attr-defined]
+        return [(value, label) for value, label in field.choices if value != ""]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Track]) -> QuerySet[Track]:
         chosen = {self.parameter_name: self.value()}

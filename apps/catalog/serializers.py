@@ -133,7 +133,9 @@ class TrackCreateSerializer(TrackFieldsSerializer):
 
 class TrackPatchSerializer(TrackFieldsSerializer):
     speaker = serializers.PrimaryKeyRelatedField(
-        queryset=Track.speaker.get_queryset(), required=False, allow_null=True
+        queryset=Track.speaker.field.related_model._default_manager.all(),
+        required=False,
+        allow_null=True,
     )
 
 

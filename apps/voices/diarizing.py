@@ -120,7 +120,9 @@ def _work_on(row: Diarization) -> None:
         )
 
 
-def _diarize(chunks: Iterable[FloatArray], heard: Callable[[int], None] = lambda ms: None) -> Found:
+def _diarize(
+    chunks: Iterable[FloatArray], heard: Callable[[int], object] = lambda ms: None
+) -> Found:
     likeness = point_in_force(voice_space()).likeness
     return diarize(chunks, voice_encoder(), likeness, heard)
 

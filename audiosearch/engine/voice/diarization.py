@@ -69,7 +69,7 @@ def diarize(
     chunks: Iterable[FloatArray],
     encoder: Encoder,
     likeness: Likeness,
-    heard: Callable[[int], None] = lambda ms: None,
+    heard: Callable[[int], object] = lambda ms: None,
 ) -> Diarization:
     """Turns of the voices in a recording, in memory that hardly grows with its length.
 
