@@ -99,7 +99,7 @@ def test_a_recording_is_edited_and_deleted(page: Page, service: Service) -> None
     page.get_by_role("button", name="Delete 1 recording").click()
     expect(page.locator(".message")).to_contain_text("deleted")
     expect(page.locator(".tracks .title")).to_have_count(3)
-    assert "agree" in service.manage("check").stdout
+    assert "agree" in service.manage("check_index").stdout
 
 
 def test_a_voice_is_enrolled_known_compared_and_erased(
@@ -134,7 +134,7 @@ def test_a_voice_is_enrolled_known_compared_and_erased(
     page.get_by_text("Erase …").click()
     page.get_by_role("button", name="Erase", exact=True).click()
     expect(page.locator(".message")).to_contain_text("erased")
-    assert "agree" in service.manage("check").stdout
+    assert "agree" in service.manage("check_index").stdout
 
 
 def test_pages_fit_a_phone(page: Page, service: Service) -> None:

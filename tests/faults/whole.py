@@ -41,7 +41,7 @@ def assert_whole(
     ready = {track["id"]: track["sha256"] for track in tracks if track["state"] == "ready"}
     assert {int(path.stem) for path in stored(service, "vectors")} == set(ready)
     assert {sha256(path) for path in stored(service, "tracks")} >= set(by_digest)
-    checked = service.manage("check")
+    checked = service.manage("check_index")
     assert "Database, files and index agree." in checked.stdout, checked.stdout + checked.stderr
     for track_id in list(ready)[:: max(1, len(ready) // SEARCHED)]:
         assert_found(service, track_id, by_digest[ready[track_id]])
@@ -123,11 +123,11 @@ def state_of(service: Service, file: Path) -> str:
 def attempts_at(service: Service, file: Path) -> int:
     """How many times listening to a file was begun; read from the embedded database."""
     asked = (
-        "SELECT attempts FROM catalog_listening JOIN catalog_track"
+        "SELECT max(attempts) FROM analysis_trackanalysis JOIN catalog_track"
         " ON track_id = catalog_track.id WHERE state = 'listening' AND sha256 = ?"
     )
     rows = query(service, asked, sha256(file))
-    return int(rows[0][0]) if rows else 0
+    return int(rows[0][0] or 0) if rows else 0
 
 
 def catch(test: Callable[[], Any], seconds: float = 60) -> None:

@@ -38,10 +38,13 @@ def test_from_the_upload_to_the_worker(tmp_path: Path) -> None:
         }
         status, headers = post(service, "/api/v1/tracks/", sound, **sent)
         assert (status, headers["X-Request-ID"]) == (201, "upload-1")
-        service.wait_for(lambda: lines_of(service, "worker", "audiosearch.listening"))
-        (heard,) = lines_of(service, "worker", "audiosearch.listening")
-        assert (heard["request_id"], heard["state"]) == ("upload-1", "ready")
-        assert heard["seconds"] > 0
+        ended = "audiosearch.analysis"
+        service.wait_for(lambda: len(lines_of(service, "worker", ended)) == 2)
+        analyses = lines_of(service, "worker", ended)
+        assert {each["space"] for each in analyses} == {"spectral-v1", "waveform-v1"}
+        for each in analyses:
+            assert (each["request_id"], each["state"]) == ("upload-1", "ready")
+            assert each["seconds"] > 0
         asked = lines_of(service, "web", "audiosearch.requests")
         (upload,) = [line for line in asked if line["request_id"] == "upload-1"]
         assert (upload["method"], upload["path"]) == ("POST", "/api/v1/tracks/")

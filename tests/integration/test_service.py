@@ -83,7 +83,7 @@ def test_import_search_edit_delete_check(service: Service, sounds: Path) -> None
     _, after = service.call("GET", f"/api/v1/tracks/{best}/similar?tags=new")
     assert after["hits"] == []
     assert "tags: new" in after["explanation"]["message"]
-    checked = service.manage("check")
+    checked = service.manage("check_index")
     assert "Database, files and index agree" in checked.stdout, checked.stdout + checked.stderr
 
 
@@ -113,7 +113,7 @@ def test_the_id_map_is_refilled_when_cold_wrong_or_gone(
 def test_a_lost_index_comes_back_without_listening(embedded: Service) -> None:
     done = embedded.manage("reindex")
     assert "tracks indexed anew" in done.stdout, done.stderr
-    assert "agree" in embedded.manage("check").stdout
+    assert "agree" in embedded.manage("check_index").stdout
 
 
 def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> Non
         os.killpg(killed, signal.SIGKILL)
         embedded.wait_for(lambda pid=killed: embedded.children().get("worker", pid) != pid)
     embedded.wait_for(lambda: embedded.states()["ready"] == before + 6, 90)
-    assert "agree" in embedded.manage("check").stdout
+    assert "agree" in embedded.manage("check_index").stdout
 
 
 def test_a_second_start_keeps_everything_and_strangers_out(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_backup_of_sqlite_answers_the_same_from_postgres(
         assert there.call("POST", "/api/v1/tracks/", file=sounds / "high" / "3000.flac")[0] == 200
         added = there.call("POST", "/api/v1/tracks/", file=_new_sound(tmp_path))
         assert added[0] in (201, 202)
-        check = there.manage("check")
+        check = there.manage("check_index")
         assert check.returncode == 0, check.stdout
     finally:
         there.stop()
