@@ -201,9 +201,9 @@ def _read_rows(model: type[models.Model], folder: Path, told: Told) -> None:
 
 def _let_index_know() -> None:
     """The next reconciliation writes all rows, whatever the index knew where they come from."""
-    for model in apps.get_models():
-        if issubclass(model, Indexed):
-            mark_stale(model._default_manager.filter(space__kind__in=HOLDINGS))
+    indexed: list[Any] = [model for model in apps.get_models() if issubclass(model, Indexed)]
+    for model in indexed:
+        mark_stale(model.objects.filter(space__kind__in=HOLDINGS))
 
 
 def _files_of(source: Path) -> Iterator[Path]:

@@ -62,7 +62,7 @@ def cut_at(moment: Moment, service: Service, importing: subprocess.Popen[str]) -
 
 
 def rows(service: Service) -> int:
-    return int(value(service, "SELECT count(*) FROM catalog_listening") or 0)
+    return int(value(service, "SELECT count(*) FROM catalog_track") or 0)
 
 
 def file_stored(service: Service) -> int:
@@ -71,7 +71,7 @@ def file_stored(service: Service) -> int:
 
 def claimed(service: Service) -> str:
     """When a worker last claimed a track."""
-    return str(value(service, "SELECT max(heartbeat_at) FROM catalog_listening") or "")
+    return str(value(service, "SELECT max(heartbeat_at) FROM analysis_trackanalysis") or "")
 
 
 def vectors_kept(service: Service) -> int:
@@ -79,7 +79,10 @@ def vectors_kept(service: Service) -> int:
 
 
 def one_more_ready(service: Service) -> int:
-    counted = "SELECT count(*) FROM catalog_listening WHERE state = 'ready'"
+    counted = (
+        "SELECT count(*) FROM analysis_trackanalysis AS one JOIN analysis_space AS space"
+        " ON space_id = space.id WHERE kind = 'embedding' AND one.state = 'ready'"
+    )
     return int(value(service, counted) or 0)
 
 
@@ -95,5 +98,5 @@ def listen_again(service: Service) -> None:
     print(f"{len(aside)} set aside")
     if aside:
         ids = [track["id"] for track in aside]
-        again = f"from apps.catalog.services.editing import relisten; relisten({ids})"
+        again = f"from apps.analysis.queueing import reanalyze; reanalyze({ids})"
         assert service.manage("shell", "-c", again).returncode == 0

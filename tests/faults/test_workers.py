@@ -158,7 +158,7 @@ def test_a_file_that_takes_its_worker_down_is_set_aside_after_three_tries(
         tracks = assert_whole(service, [long, *others], aside=[long])
         (broken,) = [track for track in tracks if track["state"] == "failed"]
         assert "broke off 3 times" in broken["reason"]
-        again = f"from apps.catalog.services.editing import relisten; relisten([{broken['id']}])"
+        again = f"from apps.analysis.queueing import reanalyze; reanalyze([{broken['id']}])"
         assert service.manage("shell", "-c", again).returncode == 0
         service.wait_for(lambda: service.states()["ready"] == 4, 60)
 

@@ -123,11 +123,11 @@ def state_of(service: Service, file: Path) -> str:
 def attempts_at(service: Service, file: Path) -> int:
     """How many times listening to a file was begun; read from the embedded database."""
     asked = (
-        "SELECT attempts FROM catalog_listening JOIN catalog_track"
+        "SELECT max(attempts) FROM analysis_trackanalysis JOIN catalog_track"
         " ON track_id = catalog_track.id WHERE state = 'listening' AND sha256 = ?"
     )
     rows = query(service, asked, sha256(file))
-    return int(rows[0][0]) if rows else 0
+    return int(rows[0][0] or 0) if rows else 0
 
 
 def catch(test: Callable[[], Any], seconds: float = 60) -> None:

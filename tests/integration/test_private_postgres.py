@@ -13,8 +13,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection, transaction
 call_command("migrate", verbosity=0)
-from apps.catalog.services.adding import audience_of
-from apps.catalog.services.editing import save_collection
+from apps.catalog.services.collections import audience_of, save_collection
 from apps.catalog.models import Collection
 
 group = Group.objects.create(name="insiders")

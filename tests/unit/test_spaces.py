@@ -148,6 +148,14 @@ def test_the_console_drops_after_asking(switched: Track, curator: Client) -> Non
     assert list(get_index().spaces()) == [NEW]
 
 
+def test_before_the_first_recording_there_is_nothing_to_rebuild() -> None:
+    out = io.StringIO()
+    call_command("reindex", stdout=out)
+    assert f"{OLD}: 0 tracks indexed anew" in out.getvalue()
+    with pytest.raises(CommandError, match='no space "nothing"'):
+        call_command("reindex", "nothing")
+
+
 def test_a_missing_model_holds_up_no_other_space(
     add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

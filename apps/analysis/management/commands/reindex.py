@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.analysis.models import Space
 from apps.analysis.reconcile import reindex
-from apps.analysis.spaces import active_space, progress_of
+from apps.analysis.spaces import active_space, ensure_spaces, progress_of
 from audiosearch.engine.errors import Conflict, IndexUnavailable
 
 
@@ -16,9 +16,10 @@ class Command(BaseCommand):
     help = "Rebuild a space of the index from the kept vectors; searches go on meanwhile."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("space", nargs="?", help="the default space when left out")
+        parser.add_argument("space", nargs="?", help="the active space of embeddings when left out")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        ensure_spaces()
         name = options["space"]
         space = Space.objects.filter(name=name).first() if name else active_space()
         if space is None:
