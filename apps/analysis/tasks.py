@@ -1,8 +1,11 @@
 """Celery tasks of the analysis: thin, and only wake-ups; the database knows the work."""
 
+import logging
+
 from apps.jobs.queue import ANALYSE, SYNC, enqueue
 from audiosearch.celery import app
 
+log = logging.getLogger(__name__)
 TURN_S = 20
 
 
@@ -19,8 +22,12 @@ def work() -> None:
 def sync() -> None:
     """Bring changed payloads to the index."""
     from apps.analysis.sync import sync_changes
+    from audiosearch.engine.errors import IndexUnavailable
 
-    sync_changes()
+    try:
+        sync_changes()
+    except IndexUnavailable as error:
+        log.warning("changes wait for the index: %s", error)
 
 
 @app.task(name="analysis.reconcile")

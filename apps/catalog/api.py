@@ -114,6 +114,13 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         return Response(faces.TrackSerializer(listed).data, code)
 
 
+@extend_schema_view(
+    list=extend_schema(summary="List collections"),
+    create=extend_schema(summary="Make a collection"),
+    retrieve=extend_schema(summary="One collection"),
+    partial_update=extend_schema(summary="Change a collection, or whom it is for"),
+    destroy=extend_schema(summary="Delete a collection and keep its tracks"),
+)
 class CollectionViewSet(viewsets.ModelViewSet):
     """The groupings of tracks; deleting one keeps its tracks."""
 
@@ -130,6 +137,7 @@ class CollectionViewSet(viewsets.ModelViewSet):
         delete_collection(collection)
 
 
+@extend_schema_view(list=extend_schema(summary="List tags in use"))
 class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     """The free tags in use, with the number of tracks that carry each."""
 

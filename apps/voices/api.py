@@ -36,7 +36,7 @@ ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
 
 
 @extend_schema_view(
-    list=extend_schema(summary="All speakers"),
+    list=extend_schema(summary="List speakers"),
     create=extend_schema(summary="Add a speaker"),
     retrieve=extend_schema(summary="One speaker"),
     partial_update=extend_schema(summary="Change a speaker, groups or consent"),

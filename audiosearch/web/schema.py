@@ -48,6 +48,10 @@ class Schema(AutoSchema):
             bodies.setdefault(code, body | {"description": MEANINGS[code]})
         return bodies
 
+    def get_tags(self) -> list[str]:
+        """What an operation is about: the first word of its path, unless its view says."""
+        return [self.path.removeprefix("/api/v1/").partition("/")[0]]
+
     def _error_codes(self) -> list[str]:
         """Those that this operation may answer, in order."""
         ending = next((codes for end, codes in BY_ENDING.items() if self.path.endswith(end)), ())

@@ -187,6 +187,10 @@ def test_health_is_open_and_the_schema_is_valid(client: Client, add_tone: AddTon
     assert set(ready["dependencies"]) == {"database", "index", "model"}
     schema = client.get("/api/schema/", headers={"accept": "application/json"}).json()
     validate_schema(schema)
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("summary"), f"{method} {path} says nothing of itself"
+            assert operation["tags"] != ["api"], f"{method} {path}"
     for path in ("/api/v1/search/", "/api/v1/tracks/{id}/similar", "/api/v1/tracks/{id}/audio"):
         assert path in schema["paths"]
     assert client.get("/api/docs/").status_code == 200
