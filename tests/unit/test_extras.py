@@ -80,11 +80,11 @@ def test_every_export_names_what_it_lacks(tmp_path: Path) -> None:
             (tmp_path / encoder / name).write_bytes(b"weights")
     code = (
         "from pathlib import Path\n"
-        "from audiosearch.engine.analyzers.registry import encoder_class\n"
+        "from audiosearch.engine.analyzers.registry import analyzer_class\n"
         "from audiosearch.engine.errors import ExtraMissing\n"
         f"for name in {list(files)}:\n"
         "    try:\n"
-        f"        encoder_class(name).prepare(Path({str(tmp_path)!r}), print)\n"
+        f"        analyzer_class(name).prepare(Path({str(tmp_path)!r}), print)\n"
         "    except ExtraMissing as missing:\n"
         "        print(name, missing.extra)\n"
     )
