@@ -22,7 +22,7 @@ _refuse_newer_database()
 
 def _warm_up() -> None:
     from apps.search.services import warm_up
-    from apps.voices.hearing import warm_up_voices
+    from apps.voices.embedding import warm_up_voices
 
     warm_up()
     warm_up_voices()

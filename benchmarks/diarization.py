@@ -48,7 +48,7 @@ def _measure(labels: Path, conversations: int) -> list[dict[str, Any]]:
     import django
 
     django.setup()
-    from apps.voices.hearing import voice_encoder
+    from apps.voices.embedding import voice_encoder
     from apps.voices.labels import read_speakers
     from apps.voices.thresholds import point_measured
     from audiosearch.engine.voice.diarization import diarize

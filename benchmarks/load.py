@@ -234,7 +234,7 @@ def drain(service: Service) -> float:
 
 
 def waiting(service: Service) -> int:
-    """How many recordings wait or are being heard; asked again while it is too busy to say."""
+    """How many recordings wait or are being analysed; asked again while it is too busy to say."""
     for _ in range(10):
         try:
             states = service.states()

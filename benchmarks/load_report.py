@@ -78,7 +78,7 @@ class Sampler(threading.Thread):
 
 
 def queue_in(spaces: bytes) -> int:
-    """How many recordings of the default space wait or are being heard, in the API's answer."""
+    """How many recordings of the active space wait or are being analysed, in the API's answer."""
     found = next(space for space in json.loads(spaces)["results"] if space["is_default"])
     return int(found["progress"]["queued"] + found["progress"]["listening"])
 

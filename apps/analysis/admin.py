@@ -174,4 +174,5 @@ def _queue() -> dict[str, Any]:
 
 def _failures() -> list[TrackAnalysis]:
     failed = TrackAnalysis.objects.filter(state=State.FAILED).select_related("track", "space")
+    failed = failed.exclude(space__state=SpaceState.RETIRED)
     return list(failed.order_by("-finished_at")[:20])

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from django.conf import settings
 
-from apps.analysis.drift import KINDS, Drift, find_drift, repair
+from apps.analysis.drift import KINDS, Drift, StorageUnavailable, find_drift, repair
 from apps.jobs.locks import exclusive
 from audiosearch.engine.errors import IndexUnavailable
 
 log = logging.getLogger(__name__)
 LOCK = "check"
-LOCK_S = 6 * 3600
-"""How long one process at most keeps others from checking."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,15 @@ class Checked:
 
 def check_and_repair() -> bool:
     """Find and repair what differs; False when another process is at it, or the index is away."""
-    with exclusive(LOCK, seconds=LOCK_S) as alone:
+    with exclusive(LOCK) as alone:
         if not alone:
             log.info("no check: another one is running")
             return False
         try:
             drifts = _settled_drift()
             repair(drifts)
-        except IndexUnavailable as error:
-            log.warning("the check waits for the index: %s", error)
+        except (IndexUnavailable, StorageUnavailable) as error:
+            log.warning("the check waits: %s", error)
             return False
     _tell(drifts)
     return True

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,10 +16,12 @@ from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackA
 from apps.analysis.queueing import reanalyze
 from apps.analysis.representations import ROOT, kept_name
 from apps.catalog.models import Removal, Track
+from apps.catalog.services.adding import FOLDER
 from apps.jobs.models import State
+from apps.jobs.pieces import in_pieces
 from apps.jobs.queue import ANALYSE, enqueue
 from audiosearch.engine.analyzers.registry import analyzer_class
-from audiosearch.engine.errors import SpaceMissing
+from audiosearch.engine.errors import EngineError, ModelUnavailable, SpaceMissing
 
 YOUNG = timedelta(hours=1)
 FILE_MISSING = "file missing"
@@ -39,6 +42,13 @@ KINDS = (
 )
 
 
+class StorageUnavailable(EngineError):
+    """The storage does not hold what it should, and nothing may be concluded from that."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
 @dataclass(frozen=True)
 class Drift:
     """One difference between database, files and index: what it is, and where.
@@ -54,28 +64,38 @@ class Drift:
 
 
 def find_drift() -> list[Drift]:
-    """Everything in which database, files and index differ. Raises IndexUnavailable."""
+    """Everything in which database, files and index differ.
+
+    Raises IndexUnavailable and StorageUnavailable.
+    """
     drifts = [*_file_drifts(), *_vector_drifts()]
-    for space in Space.objects.exclude(state=SpaceState.RETIRED):
+    for space in Space.objects.all():
         drifts.extend(index_drifts(space))
     return drifts
 
 
 def _file_drifts() -> Iterator[Drift]:
     known = dict(Track.objects.values_list("file", "pk"))
-    stored = set(_stored("tracks"))
-    set_aside = set(_gone().values_list("track_id", flat=True))
+    if known and not default_storage.exists(FOLDER):
+        raise StorageUnavailable("The storage has no place for recordings; is it mounted?")
+    stored = set(_stored(FOLDER))
     others = TrackAnalysis.objects.filter(~_IS_GONE).exclude(space__state=SpaceState.RETIRED)
     in_use = set(others.values_list("track_id", flat=True))
     for name, track_id in known.items():
         if name not in stored and track_id in in_use:
             yield Drift(FILE_MISSING, f"The file of track {track_id} is gone.", track_id)
-        elif name in stored and track_id in set_aside:
-            yield Drift(FILE_BACK, f"The file of track {track_id} is there again.", track_id)
+    yield from files_back()
     pending = set(Removal.objects.values_list("file_name", flat=True))
     for name in stored - set(known) - pending:
         if _is_old(name):
             yield Drift(ORPHAN_FILE, f"{name} belongs to no track.", name=name)
+
+
+def files_back() -> Iterator[Drift]:
+    """Tracks that were set aside as their file was gone, and whose file is there again."""
+    for track_id, name in set(_gone().values_list("track_id", "track__file")):
+        if default_storage.exists(name):
+            yield Drift(FILE_BACK, f"The file of track {track_id} is there again.", track_id)
 
 
 _IS_GONE = Q(state=State.FAILED, reason=FILE_GONE)
@@ -87,8 +107,9 @@ def _gone() -> QuerySet[TrackAnalysis]:
 
 def _vector_drifts() -> Iterator[Drift]:
     expected: dict[str, tuple[int, str]] = {}
-    rows = TrackAnalysis.objects.filter(space__in=_spaces_with_files())
-    ready = rows.filter(state=State.READY).exclude(space__state=SpaceState.RETIRED)
+    rows = TrackAnalysis.objects.all()
+    ready = rows.filter(state=State.READY, space__in=_spaces_with_files())
+    ready = ready.exclude(space__state=SpaceState.RETIRED)
     for track_id, space in ready.values_list("track_id", "space__name"):
         expected[kept_name(space, track_id)] = (track_id, space)
     stored = set(_stored(ROOT))
@@ -107,8 +128,12 @@ def _vector_drifts() -> Iterator[Drift]:
 
 def _spaces_with_files() -> list[Space]:
     """Those whose representations are kept as files."""
-    spaces = Space.objects.exclude(kind=SpaceKind.SPEAKER)
-    return [space for space in spaces if analyzer_class(space.analyzer).representation.kept]
+    found = []
+    for space in Space.objects.exclude(kind=SpaceKind.SPEAKER):
+        with suppress(ModelUnavailable):  # of an analyzer that is gone nothing is expected
+            if analyzer_class(space.analyzer).representation.kept:
+                found.append(space)
+    return found
 
 
 def index_drifts(space: Space) -> Iterator[Drift]:
@@ -120,12 +145,14 @@ def index_drifts(space: Space) -> Iterator[Drift]:
         indexed = get_index().window_counts(space.name)
     except SpaceMissing:
         indexed = {}
+    # In this order: what settles meanwhile is in both, and so is no drift.
+    unsettled = holdings.unsettled(space)
     expected = holdings.counts(space)
-    for item_id, windows in expected.items():
+    for item_id, windows in expected.items() if space.state != SpaceState.RETIRED else ():
         if indexed.get(item_id, 0) != windows:
             message = f"{space.name} holds {indexed.get(item_id, 0)} of {windows} of {item_id}."
             yield Drift(MISSING_IN_INDEX, message, item_id, space.name)
-    for item_id in set(indexed) - set(expected) - holdings.unsettled(space):
+    for item_id in set(indexed) - set(expected) - unsettled:
         message = f"{space.name} holds {item_id}, which does not exist."
         yield Drift(UNKNOWN_TO_DATABASE, message, item_id, space.name)
 
@@ -139,20 +166,25 @@ def repair(drifts: Iterable[Drift]) -> None:
         else:
             items[drift.kind, drift.space].append(drift.item_id)
     for (kind, space), ids in items.items():
-        if kind == FILE_MISSING:
-            _set_aside(ids)
-        elif kind == FILE_BACK:
-            _gone().filter(track_id__in=ids).update(state=State.QUEUED, reason="", attempts=0)
-        elif kind == VECTORS_MISSING:
-            reanalyze(ids, space=Space.objects.get(name=space))
-        elif kind == UNKNOWN_TO_DATABASE:
-            get_index().delete_items(space, ids)
-        elif kind == MISSING_IN_INDEX:
-            found = Space.objects.get(name=space)
-            holdings = holdings_of(found)
-            assert holdings is not None  # noqa: S101 - only spaces with holdings drift so
-            holdings.send_again(found, ids)
+        for piece in in_pieces(ids):
+            _settle(kind, space, piece)
     enqueue(ANALYSE)
+
+
+def _settle(kind: str, space: str, ids: list[int]) -> None:
+    if kind == FILE_MISSING:
+        _set_aside(ids)
+    elif kind == FILE_BACK:
+        _gone().filter(track_id__in=ids).update(state=State.QUEUED, reason="", attempts=0)
+    elif kind == VECTORS_MISSING:
+        reanalyze(ids, space=Space.objects.get(name=space))
+    elif kind == UNKNOWN_TO_DATABASE:
+        get_index().delete_items(space, ids)
+    elif kind == MISSING_IN_INDEX:
+        found = Space.objects.get(name=space)
+        holdings = holdings_of(found)
+        assert holdings is not None  # noqa: S101 - only spaces with holdings drift so
+        holdings.send_again(found, ids)
 
 
 def _set_aside(track_ids: list[int]) -> None:

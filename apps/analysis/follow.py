@@ -8,7 +8,8 @@ from django.db import transaction
 from apps.analysis.models import SpaceKind, TrackAnalysis, mark_stale
 from apps.analysis.queueing import queue_tracks
 from apps.analysis.removing import finish_removals
-from apps.analysis.sync import ROWS, sync_tracks
+from apps.analysis.sync import sync_tracks
+from apps.jobs.pieces import in_pieces
 from apps.jobs.queue import SYNC, enqueue
 from audiosearch.engine.errors import IndexUnavailable
 
@@ -23,9 +24,9 @@ def tracks_added(track_ids: Collection[int], *, wake: bool) -> None:
 
 def tracks_changed(track_ids: Collection[int], *, at_once: bool) -> None:
     ids = list(track_ids)
-    for start in range(0, len(ids), ROWS):
+    for piece in in_pieces(ids):
         rows = TrackAnalysis.objects.filter(space__kind=SpaceKind.EMBEDDING)
-        mark_stale(rows.filter(track_id__in=ids[start : start + ROWS]))
+        mark_stale(rows.filter(track_id__in=piece))
     if ids and at_once and len(ids) <= AT_ONCE:
         transaction.on_commit(lambda: _sync_now(ids))
     elif ids:

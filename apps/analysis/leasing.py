@@ -32,12 +32,21 @@ def ready_analyzers() -> dict[int, Analyzer]:
     queued = TrackAnalysis.objects.filter(state=State.QUEUED).values("space")
     for space in Space.objects.exclude(state=SpaceState.RETIRED).filter(pk__in=queued):
         try:
-            found[space.pk] = load_analyzer(space.analyzer, settings.MODELS_DIR, threads=1)
+            found[space.pk] = _load(space)
         except ModelUnavailable as error:
             log.warning("analyses for %s wait: %s", space, error)
             waiting = space.analyses.filter(state=State.QUEUED).exclude(reason=str(error)[:500])
             waiting.update(reason=str(error)[:500])
     return found
+
+
+def _load(space: Space) -> Analyzer:
+    analyzer = load_analyzer(space.analyzer, settings.MODELS_DIR, threads=1)
+    if analyzer.spec.space != space.name:
+        raise ModelUnavailable(
+            f"{space.name} is of another version; {analyzer.spec.space} follows."
+        )
+    return analyzer
 
 
 def lease_tracks(
@@ -50,6 +59,7 @@ def lease_tracks(
     Returns the leased analyses by track; each track with all that is queued for `spaces`.
     """
     queued = TrackAnalysis.objects.filter(state=State.QUEUED, space__in=list(spaces))
+    queued = queued.exclude(space__state=SpaceState.RETIRED)
     while True:
         chosen = _choose(queued, limit, long=long, others=others)
         if not chosen:

@@ -7,10 +7,10 @@ from django.db.models import F, Q
 
 from apps.catalog.models import Track
 from apps.jobs.models import Job
+from apps.jobs.pieces import in_pieces
 
 FILE_GONE = "The file of this track is gone from the storage."
 """Reason of an analysis that failed for it; it is queued again when the file is back."""
-AT_ONCE = 1_000
 
 
 class SpaceKind:
@@ -86,8 +86,8 @@ def mark_synced(model: type[Indexed], seen: dict[int, int]) -> None:
     for pk, version in seen.items():
         by_version.setdefault(version, []).append(pk)
     for version, pks in by_version.items():
-        for start in range(0, len(pks), AT_ONCE):
-            rows = model._default_manager.filter(pk__in=pks[start : start + AT_ONCE])
+        for piece in in_pieces(pks):
+            rows = model._default_manager.filter(pk__in=piece)
             rows.filter(payload_version=version).update(index_stale=False)
             rows.exclude(payload_version=version).update(index_stale=True)
 
@@ -100,6 +100,7 @@ class TrackAnalysis(Job, Indexed):
     windows = models.PositiveIntegerField(default=0, help_text="Vectors of it in the index")
 
     class Meta:
+        ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["track", "space"], name="one_analysis_per_space")
         ]

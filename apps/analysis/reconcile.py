@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 from django.db.models import Q
 
-from apps.analysis.drift import MISSING_IN_INDEX, UNKNOWN_TO_DATABASE, index_drifts, repair
+from apps.analysis.drift import (
+    MISSING_IN_INDEX,
+    UNKNOWN_TO_DATABASE,
+    files_back,
+    index_drifts,
+    repair,
+)
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
 from apps.analysis.index import get_index
 from apps.analysis.leasing import set_aside
@@ -20,8 +26,6 @@ from audiosearch.engine.errors import Conflict, IndexUnavailable
 from audiosearch.engine.indexes.base import Entry
 
 log = logging.getLogger(__name__)
-REBUILD_S = 6 * 3600
-"""How long one process at most keeps others from building the same index."""
 
 
 def reconcile() -> None:
@@ -36,6 +40,8 @@ def reconcile() -> None:
         sync_changes()
     except IndexUnavailable as error:
         log.warning("reconciling waits for the index: %s", error)
+    if back := list(files_back()):
+        repair(back)
     switch_when_complete()
     if waiting(TrackAnalysis, ~Q(space__state=SpaceState.RETIRED)):
         enqueue(ANALYSE)
@@ -96,7 +102,7 @@ def reindex(space: Space) -> None:
     holdings = holdings_of(space)
     if holdings is None:
         raise Conflict(f"{space.name} is in no index.")
-    with exclusive(f"space:{space.name}", seconds=REBUILD_S) as alone:
+    with exclusive(f"space:{space.name}") as alone:
         if not alone:
             raise Conflict(f"{space.name} is being rebuilt by another process.")
         # The versions come first: what changes after this is brought once it is built.

@@ -11,6 +11,7 @@ from apps.analysis.representations import forget_kept, space_folder
 from apps.catalog.models import Removal
 from apps.jobs.locks import exclusive
 from apps.jobs.models import State
+from apps.jobs.pieces import in_pieces
 from audiosearch.engine.errors import Conflict, SpaceMissing
 
 
@@ -19,10 +20,13 @@ def finish_removals(track_ids: Collection[int] | None = None) -> int:
 
     Raises IndexUnavailable; what remains is tried again by the next reconciliation.
     """
-    removals = Removal.objects.all()
-    if track_ids is not None:
-        removals = removals.filter(pk__in=track_ids)
-    pending = list(removals)
+    if track_ids is None:
+        track_ids = list(Removal.objects.values_list("pk", flat=True))
+    return sum(map(_finish, in_pieces(track_ids)))
+
+
+def _finish(track_ids: list[int]) -> int:
+    pending = list(Removal.objects.filter(pk__in=track_ids))
     if not pending:
         return 0
     spaces = dict(Space.objects.exclude(kind=SpaceKind.SPEAKER).values_list("name", "kind"))
@@ -52,9 +56,11 @@ def drop_space(space: Space) -> None:
     holdings = holdings_of(space)
     if holdings and (lost := holdings.only_here(space)):
         raise Conflict(f"{space.name} alone knows {lost} recordings; it is not dropped.")
-    with exclusive(f"space:{space.name}", seconds=3600) as alone:
+    with exclusive(f"space:{space.name}") as alone:
         if not alone or space.analyses.filter(state=State.RUNNING).exists():
             raise Conflict(f"{space.name} is being written; try again when that is done.")
+        if not Space.objects.filter(pk=space.pk, state=SpaceState.RETIRED).exists():
+            raise Conflict(f"{space.name} has just been taken into use; it is not dropped.")
         get_index().drop_space(space.name)
         space.delete()
         _delete_folder(space_folder(space.name))

@@ -1,5 +1,6 @@
 """Spaces: which analyzer version answers, and how a new one takes over in one step."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,13 @@ from apps.analysis.models import Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.catalog.models import Track
 from apps.catalog.selectors import seen_by
 from apps.jobs.models import PENDING, State
+from apps.jobs.pieces import AT_ONCE
 from apps.jobs.queue import ANALYSE, enqueue
 from audiosearch.engine.analyzers.base import AnalyzerSpec
 from audiosearch.engine.analyzers.registry import analyzer_class, analyzer_spec
 from audiosearch.engine.errors import ModelUnavailable
 
-AT_ONCE = 1_000
+log = logging.getLogger(__name__)
 _CACHE_S = 60
 
 
@@ -72,25 +74,34 @@ def active_space(kind: str = SpaceKind.EMBEDDING) -> Space:
 def ensure_spaces() -> None:
     """Make the active space of every kind that has none; VOICE_ENCODER says which voices use.
 
-    Where the analyzer of an active space has another version by now, its new space is begun.
+    Where the analyzer of an active space has another version by now, its new space is begun. A kind
+    whose analyzer is not known here waits, and holds up no other.
     """
-    speaker = _first_choice(SpaceKind.SPEAKER).space
-    active = dict(Space.objects.filter(state=SpaceState.ACTIVE).values_list("kind", "name"))
+    active = {space.kind: space for space in Space.objects.filter(state=SpaceState.ACTIVE)}
     for kind in (*settings.ANALYSES, SpaceKind.SPEAKER):
-        if kind not in active or (kind == SpaceKind.SPEAKER and active[kind] != speaker):
-            _make_active(kind)
-    for space in Space.objects.filter(kind__in=settings.ANALYSES, state=SpaceState.ACTIVE):
-        spec = analyzer_spec(space.analyzer)
-        if spec.space != space.name and not Space.objects.filter(name=spec.space).exists():
-            _build_beside(spec)
+        try:
+            _ensure_space(kind, active.get(kind))
+        except ModelUnavailable as error:
+            log.warning("the space of kind %s waits: %s", kind, error)
+
+
+def _ensure_space(kind: str, active: Space | None) -> None:
+    """Raises ModelUnavailable."""
+    if active is None or kind == SpaceKind.SPEAKER:
+        spec = _first_choice(kind)
+        if active is None or active.name != spec.space:
+            _make_active(spec)
+        return
+    spec = analyzer_spec(active.analyzer)
+    if spec.space != active.name and not Space.objects.filter(name=spec.space).exists():
+        _build_beside(spec)
 
 
 @transaction.atomic
-def _make_active(kind: str) -> None:
-    spec = _first_choice(kind)
+def _make_active(spec: AnalyzerSpec) -> None:
     space = _space_of(spec)
     _activate(space)
-    if kind in settings.ANALYSES:
+    if space.kind in settings.ANALYSES:
         _queue_missing(space)
 
 
@@ -169,17 +180,20 @@ def _queue_missing(space: Space) -> None:
 
 
 def switch_when_complete() -> None:
-    """Make a space whose building is complete the active one of its kind."""
+    """Make a space that is complete, and as the index knows it, the active one of its kind."""
     for space in Space.objects.filter(kind__in=settings.ANALYSES, state=SpaceState.BUILDING):
         with transaction.atomic():
             _queue_missing(space)
-            if not space.analyses.filter(state__in=PENDING).exists():
+            unfinished = Q(state__in=PENDING) | Q(state=State.READY, index_stale=True)
+            if not space.analyses.filter(unfinished).exists():
                 _activate(space)
 
 
 def _activate(space: Space) -> None:
-    others = Space.objects.filter(kind=space.kind, state=SpaceState.ACTIVE)
-    others.exclude(pk=space.pk).update(state=SpaceState.RETIRED)
+    others = Space.objects.filter(kind=space.kind).exclude(pk=space.pk)
+    if space.kind != SpaceKind.SPEAKER:  # of these none is built beside another
+        others = others.filter(state=SpaceState.ACTIVE)
+    others.update(state=SpaceState.RETIRED)
     space.state = SpaceState.ACTIVE
     space.activated_at = timezone.now()
     space.save(update_fields=["state", "activated_at"])

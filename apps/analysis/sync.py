@@ -7,12 +7,11 @@ from django.db.models import QuerySet
 
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
 from apps.analysis.index import get_index
-from apps.analysis.models import Space, SpaceKind, mark_synced
+from apps.analysis.models import Space, SpaceKind, SpaceState, mark_synced
+from apps.jobs.pieces import in_pieces
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import Entry
 
-ROWS = 1_000
-"""Rows asked of the database at once."""
 WINDOWS = 2_000
 """Vectors in memory, about, before they are written."""
 
@@ -20,14 +19,16 @@ WINDOWS = 2_000
 def sync_changes() -> int:
     """Bring all changed payloads to the index; returns how many rows.
 
-    Raises IndexUnavailable; what was not brought stays marked.
+    Those of retired spaces wait until the space is used again. Raises IndexUnavailable; what was
+    not brought stays marked.
     """
-    return sum(sync_space(space) for space in Space.objects.filter(kind__in=HOLDINGS))
+    spaces = Space.objects.filter(kind__in=HOLDINGS).exclude(state=SpaceState.RETIRED)
+    return sum(map(sync_space, spaces))
 
 
 def sync_tracks(track_ids: Collection[int]) -> int:
     """The same for these tracks only."""
-    spaces = Space.objects.filter(kind=SpaceKind.EMBEDDING)
+    spaces = Space.objects.filter(kind=SpaceKind.EMBEDDING).exclude(state=SpaceState.RETIRED)
     return sum(sync_space(space, track_id__in=track_ids) for space in spaces)
 
 
@@ -38,8 +39,8 @@ def sync_space(space: Space, **only: Any) -> int:
         return 0
     stale = holdings.rows(space).filter(index_stale=True, **only)
     pks = list(stale.values_list("pk", flat=True))
-    for start in range(0, len(pks), ROWS):
-        _sync_rows(space, holdings, stale.filter(pk__in=pks[start : start + ROWS]))
+    for piece in in_pieces(pks):
+        _sync_rows(space, holdings, stale.filter(pk__in=piece))
     return len(pks)
 
 

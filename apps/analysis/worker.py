@@ -18,7 +18,7 @@ from apps.jobs.leases import heartbeat, release, requeue_left, settle
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Analyzer, Representation
 from audiosearch.engine.analyzers.pipeline import Analysed, Failed, Pipeline, Recording
-from audiosearch.engine.errors import AudioError, Busy, IndexUnavailable
+from audiosearch.engine.errors import AudioError, Busy, EngineError
 
 log = logging.getLogger(__name__)
 STREAMS = 4
@@ -44,7 +44,7 @@ def work(seconds: float | None = None) -> int:
         turn = _Turn(pipeline, writer, analyzers)
         try:
             turn.run(seconds)
-        except (IndexUnavailable, Busy, OSError) as error:
+        except (EngineError, OSError) as error:
             release(turn.leased(), str(error))
             log.warning("analysis pauses: %s", error)
     switch_when_complete()

@@ -1,44 +1,65 @@
 """Locks in the database: every process sees them, and nothing evicts them."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Event, Thread
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.jobs.leases import process_is_gone, worker_name
+from apps.jobs.leases import LEASE, process_is_gone, worker_name
 from apps.jobs.models import Lock
+
+log = logging.getLogger(__name__)
+RENEW_S = LEASE.total_seconds() / 3
 
 
 @contextmanager
-def exclusive(name: str, *, seconds: int) -> Iterator[bool]:
-    """Whether this process alone may go on inside; no longer than `seconds`.
+def exclusive(name: str, *, lease: timedelta = LEASE) -> Iterator[bool]:
+    """Whether this process alone may go on inside.
 
-    A lock that has expired, or whose holder on this host is gone, is taken over.
+    The lock is renewed by a thread as long as the process lives. One that has expired, or whose
+    holder on this host is gone, is taken over.
     """
-    holder = _take(name, timedelta(seconds=seconds))
+    alone = _take(name, lease)
+    done = Event()
+    if alone:
+        Thread(target=_renew, args=(name, lease, done), name=f"lock {name}", daemon=True).start()
     try:
-        yield bool(holder)
+        yield alone
     finally:
-        if holder:
-            Lock.objects.filter(name=name, holder=holder).delete()
+        done.set()
+        if alone:
+            Lock.objects.filter(name=name, holder=worker_name()).delete()
 
 
-def _take(name: str, lifetime: timedelta) -> str:
-    """The name of the holder, this process; empty when another one holds the lock."""
+def _take(name: str, lease: timedelta) -> bool:
     now = timezone.now()
-    ours = {"holder": worker_name(), "expires_at": now + lifetime}
-    for found in Lock.objects.filter(name=name):
-        if found.expires_at > now and not process_is_gone(found.holder):
-            return ""
-        taken = Lock.objects.filter(
-            name=name, holder=found.holder, expires_at=found.expires_at
-        ).update(**ours)
-        return ours["holder"] if taken else ""  # type: ignore[return-value]
+    holder, expires_at = worker_name(), now + lease
+    found = Lock.objects.filter(name=name).first()
+    if found is None:
+        try:
+            with transaction.atomic():
+                Lock.objects.create(name=name, holder=holder, expires_at=expires_at)
+        except IntegrityError:
+            return False
+        return True
+    if found.expires_at > now and not process_is_gone(found.holder):
+        return False
+    same = Lock.objects.filter(name=name, holder=found.holder, expires_at=found.expires_at)
+    return same.update(holder=holder, expires_at=expires_at) == 1
+
+
+def _renew(name: str, lease: timedelta, done: Event) -> None:
+    """In a thread, with a connection of its own."""
     try:
-        with transaction.atomic():
-            Lock.objects.create(name=name, **ours)
-    except IntegrityError:
-        return ""
-    return worker_name()
+        while not done.wait(RENEW_S):
+            held = Lock.objects.filter(name=name, holder=worker_name())
+            try:
+                held.update(expires_at=timezone.now() + lease)
+            except DatabaseError as error:
+                log.warning("the lock %s is not renewed: %s", name, error)
+    finally:
+        connection.close()

@@ -21,7 +21,7 @@ KEPT_S = 15
 
 
 class Work(Collector):
-    """What the database knows: tracks by state, how old the queue is, why listening failed."""
+    """What the database knows: tracks by state, how old the queue is, why analyses failed."""
 
     def __init__(self) -> None:
         self.told: list[GaugeMetricFamily] = []
@@ -72,7 +72,7 @@ def _failures() -> GaugeMetricFamily:
 
 
 def _behind() -> GaugeMetricFamily:
-    """Drift between database and index that mending has still to settle."""
+    """Drift between database and index that a reconciliation has still to settle."""
     found = GaugeMetricFamily(
         "audiosearch_index_behind", "Rows the index does not know yet", labels=["kind"]
     )
@@ -99,7 +99,7 @@ def _drift() -> list[GaugeMetricFamily]:
     if checked is None:
         return []
     found = GaugeMetricFamily(
-        "audiosearch_drift", "What the last scheduled check found and mended", labels=["kind"]
+        "audiosearch_drift", "What the last scheduled check found and repaired", labels=["kind"]
     )
     for kind, count in checked.drift.items():
         found.add_metric([kind], count)

@@ -18,7 +18,7 @@ from audiosearch.engine.analyzers.registry import load_encoder
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import SILENCE_PEAK
 from audiosearch.engine.audio.sandbox import decode, inspect
-from audiosearch.engine.errors import AudioError, SilentAudio, TooLong, TooShort
+from audiosearch.engine.errors import AudioError, ModelUnavailable, SilentAudio, TooLong, TooShort
 from audiosearch.engine.matchers.sounds_alike import MAX_QUERY_WINDOWS
 
 
@@ -36,10 +36,18 @@ class InvalidStretch(AudioError):
 
 
 def active_encoder() -> tuple[str, Encoder]:
-    """Name of the active embedding space, and its encoder. Raises ModelUnavailable."""
+    """Name of the active embedding space, and its encoder.
+
+    Raises ModelUnavailable, also while the space of another version is being built.
+    """
     space = active_name()
     name = space.rpartition("-v")[0]  # a space's name is its analyzer's and the version
-    return space, load_encoder(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
+    encoder = load_encoder(name, settings.MODELS_DIR, threads=settings.ENCODER_THREADS)
+    if encoder.spec.space != space:
+        raise ModelUnavailable(
+            f"{encoder.spec.title} has another version; the recordings are being analysed for it."
+        )
+    return space, encoder
 
 
 def decode_query(path: Path, rate: int, asked: SearchSettings) -> FloatArray:

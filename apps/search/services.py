@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 
 from apps.analysis.index import get_index
 from apps.analysis.models import TrackAnalysis
+from apps.analysis.spaces import active_name
 from apps.analysis.turns import query_slot
 from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.models import Track
@@ -30,7 +31,7 @@ from audiosearch.engine.matchers.registry import load_matcher
 from audiosearch.web.metrics import search_seconds
 
 log = logging.getLogger(__name__)
-SOUNDS_ALIKE = "sounds_alike"
+SOUNDS_ALIKE = load_matcher("sounds_alike")
 
 
 class FileGone(AudioError):
@@ -90,19 +91,20 @@ def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> Search
     IndexUnavailable.
     """
     search = _Asked(asked, by)
-    space, encoder = active_encoder()
     hidden = hidden_collections(by)
     track = _card(track_id, by if hidden else None)
     if asked.start_ms is not None or asked.end_ms is not None:
         path = Path(default_storage.path(track.path))
         if not path.exists():
             raise FileGone(f"The file of “{track.title}” is gone from the storage.")
+        space, encoder = active_encoder()
         with query_slot():
             with search.timed("decode"):
                 samples = decode_query(path, encoder.spec.sample_rate, asked)
             with search.timed("encode"):
                 query = embed_query(samples, encoder)
     else:
+        space = active_name(SOUNDS_ALIKE.spec.kind)
         with search.timed("decode"):
             query = kept_query(space, track_id)
     told = {"track": track_id, "space": space, **asked.as_json()}
@@ -131,9 +133,8 @@ def _find(
 
 
 def _matches(space: str, query: Embeddings, top_k: int, where: TrackFilter) -> list[Match]:
-    matcher = load_matcher(SOUNDS_ALIKE)
     try:
-        return matcher.match(query, get_index(), space, top_k=top_k, where=where)
+        return SOUNDS_ALIKE.match(query, get_index(), space, top_k=top_k, where=where)
     except SpaceMissing as error:
         if TrackAnalysis.objects.filter(space__name=space, state=State.READY).exists():
             raise IndexUnavailable(

@@ -19,8 +19,8 @@ from apps.catalog.selectors import seen_by, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
+from apps.voices.embedding import Voice, embed_voice
 from apps.voices.enrolling import enrol, erase_speaker, unenrol
-from apps.voices.hearing import Voice, hear_voice
 from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
 from apps.voices.permissions import MayRecognise, SpeakerPermission
@@ -89,7 +89,9 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     def enrolments(self, request: Request, pk: str) -> Response:
         speaker = self.get_object()
         if request.method == "GET":
-            rows = speaker.enrolments.filter(seen_by(request.user, "track__"))
+            rows = speaker.enrolments.filter(seen_by(request.user, "track__")).select_related(
+                "space"
+            )
             return Response(faces.EnrolmentSerializer(rows, many=True).data)
         form = faces.EnrolSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -203,4 +205,4 @@ def _face(
 
 
 def _voice(upload: Any) -> Voice:
-    return hear_voice(Path(upload.temporary_file_path()))
+    return embed_voice(Path(upload.temporary_file_path()))

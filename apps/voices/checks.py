@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from audiosearch.engine.analyzers.registry import analyzer_names
 
 
-@register
+@register("audiosearch")  # as those that every start asks
 def voice_encoder_is_one(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """VOICE_ENCODER names an encoder that hears voices."""
     voices = analyzer_names("speaker")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.voices.hearing import LONGEST_S
+from apps.voices.embedding import LONGEST_S
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import NoSpeech

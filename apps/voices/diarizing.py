@@ -16,7 +16,7 @@ from apps.jobs.models import State
 from apps.jobs.queue import VOICES, enqueue
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts
-from apps.voices.hearing import voice_encoder, voice_space
+from apps.voices.embedding import voice_encoder, voice_space
 from apps.voices.models import Diarization, DiarizedVoice, Speaker, VoiceAction
 from apps.voices.recognition import recognise
 from apps.voices.thresholds import point_in_force

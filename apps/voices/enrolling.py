@@ -18,7 +18,7 @@ from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts_in, refuse_without_consent
-from apps.voices.hearing import Voice, hear_voice, refuse_poor, voice_space
+from apps.voices.embedding import Voice, embed_voice, refuse_poor, voice_space
 from apps.voices.holdings import forget_enrolments, sync_soon
 from apps.voices.models import Enrolment, Speaker, VoiceAction
 from apps.voices.recognition import Candidate, candidates_among
@@ -49,7 +49,7 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
     NoConsent, or OtherSpeaker; then nothing was kept.
     """
     refuse_without_consent(speaker)
-    voice = hear_voice(source)
+    voice = embed_voice(source)
     refuse_poor(voice)
     title = f"{speaker.name}, {timezone.localdate():%Y-%m-%d}"
     track = add_track(
@@ -90,7 +90,7 @@ def reembed_enrolments(at_once: int = 50) -> int:
     chosen = {row.track_id: row for row in others.order_by("?")[:at_once]}
     for row in chosen.values():
         try:
-            voice = hear_voice(Path(default_storage.path(str(row.track.file.name))))
+            voice = embed_voice(Path(default_storage.path(str(row.track.file.name))))
         except (AudioError, OSError) as error:
             log.warning("enrolment %s cannot be embedded by %s: %s", row.pk, space, error)
             continue
@@ -101,26 +101,26 @@ def reembed_enrolments(at_once: int = 50) -> int:
 
 def _keep_enrolment(track: Track, speaker_id: int, voice: Voice, by: Any) -> Enrolment:
     ensure_spaces()
-    enrolment, created = Enrolment.objects.update_or_create(
+    found: dict[str, Any] = {
+        "speaker_id": speaker_id,
+        "embedding": voice.embedding.astype("<f4").tobytes(),
+        "net_ms": voice.speech.net_ms,
+        "snr_db": round(voice.speech.snr_db, 1),
+        "index_stale": True,
+        "enrolled_by": by,
+    }
+    enrolment, _ = Enrolment.objects.update_or_create(
         track=track,
         space=Space.objects.get(name=voice_space()),
-        defaults={
-            "speaker_id": speaker_id,
-            "embedding": voice.embedding.astype("<f4").tobytes(),
-            "net_ms": voice.speech.net_ms,
-            "snr_db": round(voice.speech.snr_db, 1),
-            "index_stale": True,
-            "enrolled_by": by,
-        },
+        defaults={**found, "payload_version": F("payload_version") + 1},
+        create_defaults=found,
     )
-    if not created:
-        Enrolment.objects.filter(pk=enrolment.pk).update(payload_version=F("payload_version") + 1)
     return enrolment
 
 
 def unenrol(*, enrolment: Enrolment, by: Any) -> None:
     """Forget one recording of a speaker, vectors and audio."""
-    forget_enrolments(enrolment.track.enrolments.all())
+    forget_enrolments(enrolment.track.enrolments.select_related("space"))
     number, speaker = enrolment.pk, enrolment.speaker_id
     delete_tracks([enrolment.track_id])
     note(VoiceAction.UNENROL, by, speaker, enrolment=number)
@@ -138,5 +138,10 @@ def erase_speaker(*, speaker: Speaker, by: Any) -> None:
     delete_tracks(tracks)
     with transaction.atomic():
         number = speaker.pk
-        speaker.delete()
-        note(VoiceAction.ERASE, by, number, recordings=len(tracks), vectors=len(rows))
+        Speaker.objects.select_for_update().get(pk=number)
+        late = speaker.enrolments.exists()
+        if not late:
+            speaker.delete()
+            note(VoiceAction.ERASE, by, number, recordings=len(tracks), vectors=len(rows))
+    if late:  # somebody enrolled one meanwhile
+        erase_speaker(speaker=speaker, by=by)

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.voices.conditions import CUTS_MS, NOISES_DB, WHOLE, Progress, Voiceprint, embed_conditions
-from apps.voices.hearing import voice_encoder
+from apps.voices.embedding import voice_encoder
 from apps.voices.judge import (
     ErrorRates,
     Identified,

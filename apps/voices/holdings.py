@@ -108,8 +108,11 @@ def speaker_changed(speaker: Speaker, changed: Collection[str]) -> None:
 
 
 def drop_strays() -> None:
-    """Settle where the index holds other enrolments than the database. Raises IndexUnavailable."""
-    for space in speaker_spaces():
+    """Settle where the index holds other enrolments than the database. Raises IndexUnavailable.
+
+    In retired spaces, too: no vector of a voice outlives its recording.
+    """
+    for space in Space.objects.filter(kind=SpaceKind.SPEAKER):
         drifts = list(index_drifts(space))
         if drifts:
             repair(drifts)

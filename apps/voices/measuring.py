@@ -12,8 +12,8 @@ from apps.jobs.leases import ALL, heartbeat, settle, work_off
 from apps.jobs.models import PENDING, State
 from apps.jobs.queue import VOICES, enqueue
 from apps.voices.consent import consent_lasts_in
+from apps.voices.embedding import voice_encoder, voice_space
 from apps.voices.evaluation import evaluate_speakers, let_decide
-from apps.voices.hearing import voice_encoder, voice_space
 from apps.voices.labels import Labelled
 from apps.voices.models import Enrolment, Measurement, OperatingPoint
 from apps.voices.thresholds import pack_cohort

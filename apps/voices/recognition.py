@@ -7,7 +7,7 @@ import numpy as np
 
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts, consent_lasts_in, refuse_without_consent
-from apps.voices.hearing import Voice, voice_space
+from apps.voices.embedding import Voice, voice_space
 from apps.voices.holdings import embedding_of, nearest_enrolments
 from apps.voices.models import Enrolment, Speaker, VoiceAction
 from apps.voices.thresholds import MARGIN, InForce, point_in_force
@@ -102,7 +102,7 @@ def identify(*, voice: Voice, by: Any, group: str = "", top_k: int = 5) -> Ident
 
 
 def recognise(embedding: FloatArray, speech_ms: int, group: str = "") -> Identification:
-    """The same for a vector (d,) that so much speech was heard for; nothing is noted."""
+    """The same for a vector (d,) of so much speech; nothing is noted."""
     found = point_in_force(voice_space())
     point = found.at(speech_ms)
     threshold = point.threshold_among(_compared_with(group))
@@ -135,7 +135,7 @@ def candidates_among(
 ) -> list[Candidate]:
     """Speakers by their best recording, best first.
 
-    The index applies group and consent; what it has not heard of yet, the database knows.
+    The index applies group and consent; what it does not know yet, the database does.
     """
     near = [match.item_id for match in nearest_enrolments(voice_space(), embedding, group)]
     rows = list(Enrolment.objects.filter(pk__in=near).select_related("speaker"))

@@ -19,9 +19,9 @@ from apps.catalog.models import Track
 from apps.catalog.selectors import seen_by, visible_tracks
 from apps.jobs.models import State
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
+from apps.voices.embedding import Voice, embed_voice, voice_space
 from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
-from apps.voices.hearing import Voice, hear_voice, voice_space
 from apps.voices.holdings import speaker_changed
 from apps.voices.measuring import apply_measurement, request_measurement
 from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
@@ -261,7 +261,7 @@ def _lanes(track: Track, turns: list[SpokenTurn]) -> list[dict[str, Any]]:
 
 
 def _voice(upload: Any) -> Voice:
-    return hear_voice(Path(upload.temporary_file_path()))
+    return embed_voice(Path(upload.temporary_file_path()))
 
 
 def _page(

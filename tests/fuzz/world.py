@@ -16,7 +16,7 @@ from apps.analysis.worker import work
 from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
 from apps.jobs.models import State
-from apps.voices.hearing import voice_space
+from apps.voices.embedding import voice_space
 from apps.voices.models import Diarization, Enrolment, Speaker
 from tests.audio_files import tone, write_audio
 

@@ -13,7 +13,7 @@ from django.test import Client
 from apps.analysis.worker import work
 from apps.catalog.models import Track
 from apps.catalog.services.adding import Added, add_track
-from apps.voices.hearing import voice_space
+from apps.voices.embedding import voice_space
 from apps.voices.models import OperatingPoint
 from tests.audio_files import tone, write_audio
 

@@ -174,7 +174,7 @@ def test_a_turn_ends_while_a_service_is_away() -> None:
 TAKE = """
 import django; django.setup()
 from apps.jobs.locks import exclusive
-with exclusive("thing", seconds=60) as alone:
+with exclusive("thing") as alone:
     print(int(alone), flush=True)
     input()
 """
@@ -205,13 +205,13 @@ def another_process() -> Iterator[tuple[subprocess.Popen[str], bool]]:
 def test_a_lock_is_for_one_process_and_outlives_none() -> None:
     with another_process() as (holder, got):
         assert got
-        with exclusive("thing", seconds=60) as alone:
+        with exclusive("thing") as alone:
             assert not alone
-        with exclusive("another thing", seconds=60) as alone:
+        with exclusive("another thing") as alone:
             assert alone
         holder.kill()
         holder.wait()
-        with exclusive("thing", seconds=60) as alone:
+        with exclusive("thing") as alone:
             assert alone, "its holder is gone"
             with another_process() as (_, second):
                 assert not second
@@ -219,8 +219,8 @@ def test_a_lock_is_for_one_process_and_outlives_none() -> None:
 
 
 def test_a_lock_is_not_for_the_same_process_twice() -> None:
-    with exclusive("thing", seconds=60) as outer:
-        with exclusive("thing", seconds=60) as inner:
+    with exclusive("thing") as outer:
+        with exclusive("thing") as inner:
             assert (outer, inner) == (True, False)
         assert Lock.objects.filter(name="thing").exists(), "the inner one must not give it back"
 
@@ -228,10 +228,10 @@ def test_a_lock_is_not_for_the_same_process_twice() -> None:
 def test_a_lock_ends_by_itself() -> None:
     later = timezone.now() + timedelta(hours=1)
     Lock.objects.create(name="thing", holder=ELSEWHERE, expires_at=later)
-    with exclusive("thing", seconds=60) as alone:
+    with exclusive("thing") as alone:
         assert not alone
     Lock.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    with exclusive("thing", seconds=60) as alone:
+    with exclusive("thing") as alone:
         assert alone
         # Taken over meanwhile: it is not ours to give back.
         Lock.objects.update(holder=ELSEWHERE, expires_at=later)
@@ -239,6 +239,6 @@ def test_a_lock_ends_by_itself() -> None:
 
 
 def test_a_lock_is_given_back_after_an_error() -> None:
-    with pytest.raises(ZeroDivisionError), exclusive("thing", seconds=60):
+    with pytest.raises(ZeroDivisionError), exclusive("thing"):
         raise ZeroDivisionError
     assert not Lock.objects.exists()

@@ -18,8 +18,8 @@ from django.test import Client
 from apps.analysis.index import get_index
 from apps.jobs.models import State
 from apps.voices import measuring
+from apps.voices.embedding import embed_voice
 from apps.voices.enrolling import enrol, erase_speaker, unenrol
-from apps.voices.hearing import hear_voice
 from apps.voices.labels import read_labelled, read_speakers
 from apps.voices.models import Enrolment, Measurement, OperatingPoint, Speaker
 from apps.voices.recognition import identify, verify_voices
@@ -175,7 +175,7 @@ def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
         samples = decode(path, RATE)
         noisy = samples + rng.normal(0, 0.3 * samples.std(), len(samples)).astype(np.float32)
         soundfile.write(tmp_path / f"{number}.wav", noisy, RATE)
-        voices.append(hear_voice(tmp_path / f"{number}.wav"))
+        voices.append(embed_voice(tmp_path / f"{number}.wav"))
     verdicts = [
         verify_voices(voice=one, other=other, by=None) for one, other in combinations(voices, 2)
     ]
@@ -205,7 +205,7 @@ def test_enrolling_needs_no_threshold(
     speaker = enrolled(31, 1)
     assert speaker.enrolments.get().space.name == "resemblyzer-v2"
     with pytest.raises(ModelUnavailable, match="measure it"):
-        identify(voice=hear_voice(Path(speaker.tracks.get().file.path)), by=None)
+        identify(voice=embed_voice(Path(speaker.tracks.get().file.path)), by=None)
 
 
 def test_another_encoder_hears_what_is_enrolled(
@@ -224,7 +224,7 @@ def test_another_encoder_hears_what_is_enrolled(
     )
     reconcile()
     assert Enrolment.objects.filter(space__name="resemblyzer-v2").count() == 3
-    assert identify(voice=hear_voice(write(tmp_path, 34, 9)), by=None).speaker == second
+    assert identify(voice=embed_voice(write(tmp_path, 34, 9)), by=None).speaker == second
     reconcile()
     assert Enrolment.objects.count() == 6
     unenrol(enrolment=first.enrolments.filter(space__name="resemblyzer-v2")[0], by=None)

@@ -195,7 +195,7 @@ def test_the_command_makes_an_encoder(labels: Path, tmp_path: Path) -> None:
     assert (spec.space, spec.dimension, spec.kind) == ("small_test-v1", 192, "speaker")
     encoder = load_analyzer("small_test", django_settings.MODELS_DIR, threads=1)
     assert encoder.encode(speak(1, 2)[None]).embeddings.shape == (1, 192)
-    call_command("train_speaker", *asked, stdout=out, stderr=errors)
+    call_command("train_speaker", *asked, *noise, stdout=out, stderr=errors)
     add_trained(django_settings.MODELS_DIR)
     assert analyzer_class("small_test").spec.space == "small_test-v1"
     call_command("train_speaker", *asked, "--restart", "--seed", "1", stdout=out, stderr=errors)

@@ -24,8 +24,8 @@ from apps.catalog.models import Track
 from apps.catalog.services.editing import edit_track
 from apps.voices import holdings
 from apps.voices.consent import NoConsent
+from apps.voices.embedding import PoorRecording, embed_voice, voice_space
 from apps.voices.enrolling import OtherSpeaker, enrol, erase_speaker
-from apps.voices.hearing import PoorRecording, hear_voice, voice_space
 from apps.voices.holdings import speaker_changed
 from apps.voices.labels import read_speakers
 from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
@@ -92,7 +92,7 @@ def known(say: Say, person: Callable[..., Speaker], staff: Any) -> dict[int, Spe
 
 def test_the_right_speaker_and_nobody_else(known: dict[int, Speaker], say: Say, staff: Any) -> None:
     for seed, speaker in known.items():
-        voice = hear_voice(say(seed, words=1))
+        voice = embed_voice(say(seed, words=1))
         found = identify(voice=voice, by=staff)
         assert found.speaker == speaker
         assert found.candidates[0].speaker == speaker
@@ -103,7 +103,7 @@ def test_the_right_speaker_and_nobody_else(known: dict[int, Speaker], say: Say, 
         assert not verdict.same
         assert verdict.margin < 0
         assert verdict.probability < 0.5
-    stranger = identify(voice=hear_voice(say(CARL)), by=staff)
+    stranger = identify(voice=embed_voice(say(CARL)), by=staff)
     assert stranger.speaker is None
     assert "below the threshold" in stranger.reason
 
@@ -113,13 +113,13 @@ def test_several_recordings_are_kept_and_the_best_one_counts(
 ) -> None:
     enrol(speaker=known[ANNA], source=say(ANNA, words=2), name="b.wav", by=staff)
     assert known[ANNA].enrolments.count() == 2
-    found = identify(voice=hear_voice(say(ANNA, words=2)), by=staff)
+    found = identify(voice=embed_voice(say(ANNA, words=2)), by=staff)
     assert len(found.candidates) == 2
     assert found.candidates[0].score == pytest.approx(1, abs=1e-4)
 
 
 def test_a_group_narrows_the_search(known: dict[int, Speaker], say: Say, staff: Any) -> None:
-    voice = hear_voice(say(ANNA, words=1))
+    voice = embed_voice(say(ANNA, words=1))
     found = identify(voice=voice, by=staff, group="crew")
     assert [one.speaker.name for one in found.candidates] == ["Ben"]
     assert found.speaker is None
@@ -136,7 +136,7 @@ def test_a_group_of_two_has_the_threshold_of_two(
     for measured in synthesised_threshold.points:
         measured["impostor_std"] = 0.06  # so that more strangers need a higher threshold
     synthesised_threshold.save()
-    voice, stranger = hear_voice(say(BEN, words=1)), hear_voice(say(CARL))
+    voice, stranger = embed_voice(say(BEN, words=1)), embed_voice(say(CARL))
     ben = known[BEN].enrolments.get()
     for number in range(20):
         groups = ["crew"] if number == 0 else ["others"]
@@ -164,7 +164,7 @@ def test_the_same_voice_under_a_second_name_is_pointed_out(
     second = person("Annabel")
     found = enrol(speaker=second, source=say(ANNA, words=3), name="c.wav", by=staff)
     assert [one.speaker.name for one in found.sounds_like] == ["Anna"]
-    nearest = identify(voice=hear_voice(say(ANNA, words=3)), by=staff).candidates
+    nearest = identify(voice=embed_voice(say(ANNA, words=3)), by=staff).candidates
     assert [one.speaker.name for one in nearest] == ["Annabel", "Anna", "Ben"]
 
 
@@ -213,7 +213,7 @@ def test_without_consent_nothing_is_matched(
     anna.consent_until = date.today() - timedelta(days=1)
     anna.save()
     speaker_changed(anna, ["consent_until"])
-    voice = hear_voice(say(ANNA, words=1))
+    voice = embed_voice(say(ANNA, words=1))
     assert [one.speaker.name for one in identify(voice=voice, by=staff).candidates] == ["Ben"]
     Enrolment.objects.filter(speaker=known[BEN]).update(index_stale=False)
     known[BEN].consent_until = date.today() - timedelta(days=1)
@@ -227,7 +227,7 @@ def test_a_claim_on_somebody_without_recordings(
     say: Say, person: Callable[..., Speaker], staff: Any
 ) -> None:
     with pytest.raises(NotEnrolled):
-        verify_speaker(voice=hear_voice(say(CARL)), speaker=person("Carl"), by=staff)
+        verify_speaker(voice=embed_voice(say(CARL)), speaker=person("Carl"), by=staff)
 
 
 def test_erasing_leaves_nothing_but_a_line(known: dict[int, Speaker], staff: Any) -> None:
@@ -258,7 +258,7 @@ def test_what_is_erased_is_what_was_enrolled(
     erase_speaker(speaker=ben, by=staff)
     assert list(Track.objects.all()) == [of_anna]
     assert Path(of_anna.file.path).exists()
-    assert identify(voice=hear_voice(say(ANNA, words=1)), by=staff).speaker == anna
+    assert identify(voice=embed_voice(say(ANNA, words=1)), by=staff).speaker == anna
     edit_track(track=of_anna, changes={"speaker": None})
     erase_speaker(speaker=anna, by=staff)
     assert not Track.objects.exists()
@@ -311,7 +311,7 @@ def test_with_the_index_away_enrolments_wait_and_erasing_refuses(
     assert Speaker.objects.filter(name="Anna").exists()
     assert Enrolment.objects.filter(index_stale=True).count() == 1
     reconcile()
-    found = identify(voice=hear_voice(say(CARL, words=1)), by=staff)
+    found = identify(voice=embed_voice(say(CARL, words=1)), by=staff)
     assert found.speaker is not None
     assert found.speaker.name == "Carl"
 
@@ -321,9 +321,9 @@ def test_a_lost_space_and_strays_are_mended(
 ) -> None:
     get_index().drop_space(voice_space())
     reconcile()
-    assert identify(voice=hear_voice(say(BEN, words=1)), by=staff).speaker == known[BEN]
+    assert identify(voice=embed_voice(say(BEN, words=1)), by=staff).speaker == known[BEN]
     Enrolment.objects.filter(speaker=known[ANNA]).delete()
-    assert len(identify(voice=hear_voice(say(ANNA)), by=staff).candidates) == 1
+    assert len(identify(voice=embed_voice(say(ANNA)), by=staff).candidates) == 1
     reconcile()
     assert len(get_index().window_counts(voice_space())) == 1
 
@@ -334,7 +334,7 @@ def test_voices_kept_as_tracks_by_version_0_1_0_are_written_anew(
     index, space = get_index(), voice_space()
     index.drop_space(space)
     index.create_space(space, 256, TrackPayload.layout)
-    voice = hear_voice(say(BEN, words=1))
+    voice = embed_voice(say(BEN, words=1))
     assert identify(voice=voice, by=staff).candidates == []
     rebuild_outgrown_spaces()
     assert not index.outdated(space, EnrolmentPayload.layout)
@@ -548,10 +548,10 @@ def test_people_are_known_by_the_thresholds_of_this_release(
         ]
     right = wrong = 0
     for name, path in rest:
-        found = identify(voice=hear_voice(path), by=staff).speaker
+        found = identify(voice=embed_voice(path), by=staff).speaker
         right += found is not None and found.name == name
         wrong += found is not None and found.name != name
     assert wrong == 0
     assert right >= 0.85 * len(rest)
-    taken = [identify(voice=hear_voice(path), by=staff).speaker for path in strangers]
+    taken = [identify(voice=embed_voice(path), by=staff).speaker for path in strangers]
     assert sum(who is not None for who in taken) <= 1

@@ -62,6 +62,7 @@ class Migration(migrations.Migration):
                         ("track", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="analyses", to="catalog.track")),
                     ],
                     options={
+                        "ordering": ["id"],
                         "indexes": [models.Index(fields=["space", "state", "id"], name="listening_work"), models.Index(condition=models.Q(("index_stale", True)), fields=["id"], name="listening_index_stale")],
                         "constraints": [models.UniqueConstraint(fields=("track", "space"), name="one_listening_per_space")],
                     },

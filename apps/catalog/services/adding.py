@@ -23,6 +23,9 @@ from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
 from audiosearch.engine.errors import AudioError, TooLarge
 
+FOLDER = "tracks"
+"""Where in the storage the recordings are."""
+
 
 @dataclass(frozen=True)
 class Added:
@@ -137,7 +140,7 @@ def _title_from(original_name: str) -> str:
 
 def _store(source: Path, digest: str, suffix: str) -> str:
     """Copy the file into the storage under a name of our own; the user's never gets there."""
-    target = f"tracks/{digest[:2]}/{digest[:32]}-{get_random_string(8).lower()}{suffix}"
+    target = f"{FOLDER}/{digest[:2]}/{digest[:32]}-{get_random_string(8).lower()}{suffix}"
     try:
         with source.open("rb") as file:
             stored = default_storage.save(target, File(file))

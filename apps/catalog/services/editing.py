@@ -11,7 +11,8 @@ from apps.catalog import lifecycle
 from apps.catalog.models import Collection, Tag, Track
 from apps.catalog.selectors import tell_private_collections
 from apps.catalog.services.collections import audience_of, one_for_each_audience
-from apps.catalog.services.tags import AT_ONCE, clean_tags, tags_named
+from apps.catalog.services.tags import clean_tags, tags_named
+from apps.jobs.pieces import AT_ONCE, in_pieces
 from audiosearch.engine.errors import Conflict
 
 EDITABLE = ("title", "artist", "album", "description", "kind", "collection", "speaker")
@@ -79,8 +80,8 @@ def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
     columns = {**changes, "updated_at": timezone.now()}
     if "collection" in changes:
         columns["audience"] = audience_of(changes["collection"], by=by)
-    for start in range(0, len(ids), AT_ONCE):
-        part = Track.objects.filter(pk__in=ids[start : start + AT_ONCE])
+    for piece in in_pieces(ids):
+        part = Track.objects.filter(pk__in=piece)
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for pk, edited in part.values_list("pk", "edited_fields"):
             groups[tuple(sorted({*edited, *changes}))].append(pk)

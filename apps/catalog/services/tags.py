@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from apps.catalog import lifecycle
 from apps.catalog.models import Tag, Track
+from apps.jobs.pieces import in_pieces
 
 MAX_TAGS = 64
-AT_ONCE = 1_000
 
 
 def clean_tags(tags: Iterable[str]) -> list[str]:
@@ -45,6 +45,6 @@ def delete_tags(tags: Iterable[Tag]) -> None:
 
 def _touch(track_ids: list[int]) -> None:
     now = timezone.now()
-    for start in range(0, len(track_ids), AT_ONCE):
-        Track.objects.filter(pk__in=track_ids[start : start + AT_ONCE]).update(updated_at=now)
+    for piece in in_pieces(track_ids):
+        Track.objects.filter(pk__in=piece).update(updated_at=now)
     lifecycle.tracks_changed(track_ids, at_once=False)

@@ -241,7 +241,11 @@ class Pipeline:
 
     def _settle_when_done(self, analysis: _Analysis) -> None:
         if analysis.decoded and not analysis.unencoded and not analysis.settled:
-            self._settle(analysis, Analysed(analysis.key, analysis.result()))
+            try:
+                outcome: Analysed | Failed = Analysed(analysis.key, analysis.result())
+            except Exception as error:  # noqa: BLE001 - the caller has it from step()
+                outcome = Failed(analysis.key, error)
+            self._settle(analysis, outcome)
 
     def _settle(self, analysis: _Analysis, outcome: Analysed | Failed) -> None:
         if not analysis.settled:

@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from audiosearch.engine.errors import ModelUnavailable
+
 
 def open_session(path: Path, threads: int) -> Any:
-    """An ONNX Runtime session on the GPU when its ONNX Runtime has one, else on `threads` cores."""
+    """An ONNX Runtime session on the GPU when its ONNX Runtime has one, else on `threads` cores.
+
+    Raises ModelUnavailable when the file is damaged.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -17,4 +22,9 @@ def open_session(path: Path, threads: int) -> Any:
     # TensorFloat-32, the default on a GPU, would not pass the comparison with PyTorch.
     known = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
     here = [(name, known[name]) for name in known if name in onnxruntime.get_available_providers()]
-    return onnxruntime.InferenceSession(str(path), options, providers=here)
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=here)
+    except Exception as error:
+        raise ModelUnavailable(
+            f"{path} cannot be loaded ({error}); delete it and pull its encoder again."
+        ) from error

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.analysis.drift import find_drift, repair
+from apps.analysis.drift import StorageUnavailable, find_drift, repair
 from apps.analysis.reconcile import reconcile
 from audiosearch.engine.errors import IndexUnavailable
 
@@ -35,5 +35,7 @@ class Command(BaseCommand):
                 raise CommandError(f"The catalogue has drifted; repair it: {advice}")
         except IndexUnavailable as error:
             raise CommandError(f"{error} Start the service (./run), then check again.") from error
+        except StorageUnavailable as error:
+            raise CommandError(str(error)) from error
         if not drifts:
             self.stdout.write("Database, files and index agree.")

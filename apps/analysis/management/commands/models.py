@@ -116,14 +116,13 @@ class Command(BaseCommand):
     def _use(self, name: str, *, wait: bool) -> None:
         space = use_analyzer(name)
         space.refresh_from_db()
-        while wait and not space.is_active:
-            progress = progress_of(space)
-            self.stdout.write(
-                f"\r{space.name}: {progress.done} of {progress.total} listened to", ending=""
-            )
-            self.stdout.flush()
-            time.sleep(1)
-            space.refresh_from_db()
+        with tqdm(desc=space.name, unit="track", disable=None if wait else True) as bar:
+            while wait and not space.is_active:
+                progress = progress_of(space)
+                bar.total = progress.total
+                bar.update(progress.done - bar.n)
+                time.sleep(1)
+                space.refresh_from_db()
         if space.is_active:
             self.stdout.write(f"{space.name} answers searches now.")
         else:

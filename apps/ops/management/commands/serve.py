@@ -188,7 +188,7 @@ def _worker() -> list[str]:
 
 
 def _beat() -> list[str]:
-    """Asks for mending and checks; by itself, as nobody would notice it dying inside the worker."""
+    """Asks for what is done regularly; alone, as nobody would notice it dying in the worker."""
     return [
         *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "beat"),
         *("--loglevel", "WARNING", "--pidfile", ""),

@@ -10,8 +10,8 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from apps.voices.embedding import voice_encoder
 from apps.voices.evaluation import SpeakerEvaluation, apply_points, evaluate_speakers
-from apps.voices.hearing import voice_encoder
 from apps.voices.labels import read_labelled
 from apps.voices.plots import write_plots
 from audiosearch.engine.errors import EngineError, ExtraMissing

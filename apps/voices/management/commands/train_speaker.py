@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from apps.jobs.locks import exclusive
 from apps.voices.labels import read_speakers
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.analyzers.speaker.trained import install_trained
@@ -64,7 +65,10 @@ class Command(BaseCommand):
                 f"{', '.join(ANALYZERS)}."
             )
         try:
-            self._train(options)
+            with exclusive(f"training:{options['name']}") as alone:
+                if not alone:
+                    raise CommandError(f"{options['name']} is being trained by another process.")
+                self._train(options)
         except KeyboardInterrupt:
             raise CommandError(
                 "Stopped; the same command (without --restart) goes on from the last checkpoint."

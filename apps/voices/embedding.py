@@ -43,7 +43,7 @@ def voice_space() -> str:
     return analyzer_spec(settings.VOICE_ENCODER).space
 
 
-def hear_voice(path: Path) -> Voice:
+def embed_voice(path: Path) -> Voice:
     """The voice in the first five minutes of an audio file.
 
     Raises AudioError when it cannot be read or nobody speaks, and Busy when too many ask at once.
