@@ -137,7 +137,7 @@ def test_two_pulls_do_not_collide(host: Host, tmp_path: Path) -> None:
     (tmp_path / "fake").mkdir()
     with (tmp_path / "fake" / ".lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(ModelUnavailable, match="Another pull"):
+        with pytest.raises(ModelUnavailable, match="Another process"):
             pull(SPEC, tmp_path, ignore, base_url=host.url)
     assert host.ranges == []
     pull(SPEC, tmp_path, ignore, base_url=host.url)

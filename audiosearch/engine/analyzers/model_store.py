@@ -31,7 +31,7 @@ def pull(spec: AnalyzerSpec, models_dir: Path, progress: Progress, *, base_url: 
     what arrived is not the published file; an optional file that cannot be had stops nothing.
     """
     folder = models_dir / spec.name
-    with _alone(folder):
+    with alone_in(folder):
         for file in spec.weights:
             if (folder / file.name).exists():
                 continue
@@ -56,7 +56,7 @@ def install_file(spec: AnalyzerSpec, models_dir: Path, path: Path, *, trust: boo
     """
     file = _file_named(spec, path)
     folder = models_dir / spec.name
-    with _alone(folder):
+    with alone_in(folder):
         _require_space(folder, file.name, path.stat().st_size)
         part = folder / f"{file.name}.part"
         if path.resolve() != part.resolve():
@@ -190,8 +190,8 @@ def _file_named(spec: AnalyzerSpec, path: Path) -> WeightFile:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One pull at a time, in a folder made if need be.
+def alone_in(folder: Path) -> Iterator[None]:
+    """One pull or training at a time, in a folder made if need be.
 
     Raises ModelUnavailable when another is at work or nothing can be written there.
     """
@@ -204,7 +204,9 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ModelUnavailable("Another pull of this model is at work; wait for it.") from error
+            raise ModelUnavailable(
+                f"Another process works in {folder}; wait for it, or stop it."
+            ) from error
         yield
 
 

@@ -17,8 +17,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from apps.jobs.locks import exclusive
 from apps.voices.labels import read_speakers
+from audiosearch.engine.analyzers.model_store import alone_in
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from audiosearch.engine.analyzers.speaker.trained import install_trained
 from audiosearch.engine.audio.formats import SUFFIXES
@@ -65,9 +65,7 @@ class Command(BaseCommand):
                 f"{', '.join(ANALYZERS)}."
             )
         try:
-            with exclusive(f"training:{options['name']}") as alone:
-                if not alone:
-                    raise CommandError(f"{options['name']} is being trained by another process.")
+            with alone_in(django_settings.MODELS_DIR / options["name"]):
                 self._train(options)
         except KeyboardInterrupt:
             raise CommandError(
