@@ -91,7 +91,11 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
     """
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() - NEVER_THE_SAME - FOLLOWS_THE_WORK:
-            if key in after:
+            if key == "spaces":  # of a track: there may be more kinds by now
+                known = {row["space"] for row in before[key]}
+                newer = [row for row in after[key] if row["space"] in known]
+                yield from differences(before[key], newer, f"{where} {key}")
+            elif key in after:
                 yield from differences(before[key], after[key], f"{where} {key}")
             else:
                 yield f"{where}: {key} is gone"

@@ -1,4 +1,5 @@
-"""Waveforms were a by-product of embedding: those that are there count as analysed."""
+"""Waveforms were a by-product of embedding: those that are there count as analysed, and what could
+not be analysed is not tried again."""
 
 from typing import Any
 
@@ -20,12 +21,17 @@ def add_waveforms(apps: Any, schema_editor: Any) -> None:
     tracks = apps.get_model("catalog", "Track").objects
     analysis = apps.get_model("analysis", "TrackAnalysis")
     drawn = set(tracks.exclude(peaks=b"").values_list("pk", flat=True))
-    rows = (
-        analysis(track_id=pk, space=space, state="ready", finished_at=now)
-        if pk in drawn
-        else analysis(track_id=pk, space=space)
-        for pk in tracks.order_by("pk").values_list("pk", flat=True)
-    )
+    failed = dict(analysis.objects.filter(state="failed").values_list("track_id", "reason"))
+
+    def row(pk: int) -> Any:
+        if pk in drawn:
+            return analysis(track_id=pk, space=space, state="ready", finished_at=now)
+        if pk in failed:  # it would fail for the same reason
+            ended = {"state": "failed", "reason": failed[pk], "finished_at": now}
+            return analysis(track_id=pk, space=space, **ended)
+        return analysis(track_id=pk, space=space)
+
+    rows = [row(pk) for pk in tracks.order_by("pk").values_list("pk", flat=True)]
     analysis.objects.bulk_create(rows, batch_size=AT_ONCE, ignore_conflicts=True)
 
 
