@@ -24,6 +24,8 @@ SEARCHES: tuple[dict[str, Any], ...] = (
 PAGES = ("/", "/library/", "/add/", "/voices/", "/voices/thresholds/", "/admin/")
 NEVER_THE_SAME = {"took_ms", "next", "previous"}
 """How long it took, and addresses with the port of the day."""
+MENDED_SINCE_0_1_0 = {"threshold", "speaker", "name", "reason"}
+"""Of an identification: 0.1.0 took the threshold for everybody enrolled, whoever was compared with."""
 FOLLOWS_THE_WORK = {"progress", "explanation"}
 """They count what is ready, and the upgraded service goes on with what was queued."""
 
@@ -90,7 +92,14 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
     Numbers may differ as little as another processor makes them.
     """
     if isinstance(before, dict) and isinstance(after, dict):
-        for key in before.keys() - NEVER_THE_SAME - FOLLOWS_THE_WORK:
+        passed_over = NEVER_THE_SAME | FOLLOWS_THE_WORK
+        if "candidates" in before:
+            passed_over |= MENDED_SINCE_0_1_0
+            if after["threshold"] > before["threshold"]:
+                yield f"{where}: the threshold rose to {after['threshold']}"
+            elif before["speaker"] not in (None, after["speaker"]):
+                yield f"{where}: {before['name']} is not known any more"
+        for key in before.keys() - passed_over:
             if key == "spaces":  # of a track: there may be more kinds by now
                 known = {row["space"] for row in before[key]}
                 newer = [row for row in after[key] if row["space"] in known]
