@@ -25,7 +25,7 @@ PAGES = ("/", "/library/", "/add/", "/voices/", "/voices/thresholds/", "/admin/"
 NEVER_THE_SAME = {"took_ms", "next", "previous"}
 """How long it took, and addresses with the port of the day."""
 MENDED_SINCE_0_1_0 = {"threshold", "speaker", "name", "reason"}
-"""Of an identification: 0.1.0 took the threshold for all who are enrolled, whoever was asked for."""
+"""Of an identification: 0.1.0 took the threshold for all who are enrolled, in a group, too."""
 FOLLOWS_THE_WORK = {"progress", "explanation"}
 """They count what is ready, and the upgraded service goes on with what was queued."""
 
