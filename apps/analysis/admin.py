@@ -138,7 +138,7 @@ class SpaceAdmin(CuratedAdmin):
 def _spaces() -> list[dict[str, Any]]:
     """Those in use first; `size_bytes` None while the index does not say."""
     found = []
-    for space in Space.objects.order_by("state", "-created_at"):
+    for space in Space.objects.order_by("state", "kind", "-created_at"):
         try:
             size_bytes = size_of(space)
         except EngineError:

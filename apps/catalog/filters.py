@@ -27,7 +27,7 @@ class TrackFilterSet(django_filters.FilterSet):
     tag = django_filters.CharFilter("tags__name", "iexact", label="One tag")
     kind = django_filters.ChoiceFilter(choices=Kind.choices, empty_label="Any kind")
     state = django_filters.ChoiceFilter(
-        choices=State.choices, method="with_state", empty_label="Any state"
+        choices=State.choices, method="with_state", label="State", empty_label="Any state"
     )
     added_from = django_filters.IsoDateTimeFilter("added_at", "gte")
     added_to = django_filters.IsoDateTimeFilter("added_at", "lte")
@@ -63,6 +63,7 @@ class LibraryFilterSet(TrackFilterSet):
             ("duration_ms", "Shortest first"),
             ("-duration_ms", "Longest first"),
         ],
+        label="Sort",
         empty_label=None,
     )
     ordering = added_from = added_to = sha256 = None

@@ -1,6 +1,7 @@
 """The pages without a browser: rights, forms, states, and every page that can be empty."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,9 @@ def test_a_clip_without_search_is_swept(member: Client, add_tone: AddTone, tmp_p
     for name in default_storage.listdir("queries")[1]:
         os.utime(default_storage.path(f"queries/{name}"), (0, 0))
     assert sweep_clips() == 2
+
+
+def test_the_filters_of_the_library_are_labelled(member: Client) -> None:
+    page = member.get("/library/").content.decode()
+    for label in ("Words", "Collection", "Kind", "Tag", "State", "Sort"):
+        assert re.search(rf"<label[^>]*>{label}</label>", page), label
