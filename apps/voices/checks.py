@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from audiosearch.engine.analyzers.registry import analyzer_names
 
 
-@register("audiosearch")  # as those that every start asks
+@register
 def voice_encoder_is_one(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """VOICE_ENCODER names an encoder that hears voices."""
     voices = analyzer_names("speaker")
@@ -16,7 +16,7 @@ def voice_encoder_is_one(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f'VOICE_ENCODER is "{settings.VOICE_ENCODER}", which hears no voices.',
+            f'VOICE_ENCODER is "{settings.VOICE_ENCODER}", which is no encoder of voices.',
             hint=f"Choose one of {', '.join(voices)}.",
             id="voices.E001",
         )

@@ -59,7 +59,7 @@ def embed_voice(path: Path) -> Voice:
 def voice_encoder(name: str = "") -> Encoder:
     """The warm voice encoder of this process, by default the one in use.
 
-    Raises ModelUnavailable, too for an encoder that hears no voices.
+    Raises ModelUnavailable, too for one that is no encoder of voices.
     """
     name = name or settings.VOICE_ENCODER
     if analyzer_spec(name).kind != "speaker":
