@@ -14,12 +14,14 @@ MakeSounds = Callable[..., list[Path]]
 
 
 @pytest.fixture
-def make_sounds(tmp_path: Path) -> MakeSounds:
-    """Write so many files of so many seconds into a new folder."""
+def make_sounds(tmp_path_factory: pytest.TempPathFactory) -> MakeSounds:
+    """Write so many files of so many seconds into a new folder, which outlives the test.
+
+    The next test looks whether the service that both share still has them.
+    """
 
     def make(count: int, seconds: float = 2, suffix: str = ".flac") -> list[Path]:
-        folder = tmp_path / f"sounds-{next(_numbers)}"
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp("sounds")
         return [_sound(folder, next(_numbers), seconds, suffix) for _ in range(count)]
 
     return make
@@ -32,12 +34,14 @@ def _sound(folder: Path, number: int, seconds: float, suffix: str) -> Path:
 
 
 @pytest.fixture
-def make_long(tmp_path: Path) -> Callable[[], Path]:
+def make_long(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Write a file that takes a worker long enough to be caught at it."""
 
     def make() -> Path:
         number = next(_numbers)
-        return write_audio(tmp_path / f"long-{number}.wav", noise(LONG_S, seed=number))
+        return write_audio(
+            tmp_path_factory.mktemp("long") / f"{number}.wav", noise(LONG_S, seed=number)
+        )
 
     return make
 
