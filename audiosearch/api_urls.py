@@ -35,5 +35,5 @@ urlpatterns = [
     path("v1/", include(router.urls)),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
-    re_path(r"^.*$", not_found),
+    re_path("", not_found),  # all else; a pattern's dot would leave out line ends
 ]

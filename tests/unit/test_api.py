@@ -109,7 +109,8 @@ def test_every_error_has_one_shape(member: Client, add_tone: AddTone, tmp_path: 
         assert set(error) == {"code", "message", "details"}
         assert error["code"] == code
         assert error["message"]
-    assert Client().get("/api/nothing/").json()["error"]["code"] == "not_found"
+    for address in ("/api/nothing/", "/api/v1/tracks/a%0Ab/"):
+        assert Client().get(address).json()["error"]["code"] == "not_found"
     huge = member.post("/api/v1/search/", {"track": 1, "collection": [10**30]}, **json)
     assert huge.status_code == 400
     flood = member.post("/api/v1/tracks/", {"title": "x" * 3_000_000})
