@@ -266,8 +266,8 @@ def test_onnx_runtime_keeps_no_identifier_at_home(models_dir: Path, tmp_path: Pa
     run_at_home(
         tmp_path,
         "import pathlib\n"
-        "from audiosearch.engine.analyzers.registry import load_analyzer\n"
-        f"load_analyzer('panns_cnn14', pathlib.Path({str(models_dir)!r}))\n"
+        "from audiosearch.engine.analyzers.embedding.panns import Cnn14\n"
+        f"Cnn14(pathlib.Path({str(models_dir)!r}))\n"
         "assert 'onnxruntime' in sys.modules\n",
     )
 

@@ -1,13 +1,12 @@
 """The registry of analyzers: one line each, imported on first use."""
 
-import os
 from collections import defaultdict
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
-from audiosearch.engine.analyzers.base import Analyzer, AnalyzerSpec, Encoder, EncoderSpec
+from audiosearch.engine.analyzers.base import Analyzer, AnalyzerSpec, Encoder
 from audiosearch.engine.errors import ModelUnavailable
 
 ANALYZERS = {
@@ -18,10 +17,6 @@ ANALYZERS = {
     "wavlm": "audiosearch.engine.analyzers.speaker.wavlm.WavLm",
     "waveform": "audiosearch.engine.analyzers.waveform.peaks.WaveformPeaks",
 }
-
-# Since 1.29 ONNX Runtime reports to Microsoft which models are loaded, and keeps an identifier in
-# the home folder, unless this is set before its import. See Privacy.md in its package.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _trained: dict[str, type[Encoder]] = {}
 _loading: defaultdict[str, Lock] = defaultdict(Lock)
@@ -56,14 +51,6 @@ def analyzer_class(name: str) -> type[Analyzer]:
 def analyzer_spec(name: str) -> AnalyzerSpec:
     """The declared face of an analyzer, without loading its model."""
     return analyzer_class(name).spec
-
-
-def encoder_spec(name: str) -> EncoderSpec:
-    """`analyzer_spec` of an encoder; raises ModelUnavailable for an analyzer that is none."""
-    spec = analyzer_spec(name)
-    if not isinstance(spec, EncoderSpec):
-        raise ModelUnavailable(f'The analyzer "{name}" gives no embeddings.')
-    return spec
 
 
 def load_analyzer(name: str, models_dir: Path, *, threads: int = 0) -> Analyzer:

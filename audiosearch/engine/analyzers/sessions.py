@@ -6,6 +6,10 @@ from typing import Any
 
 from audiosearch.engine.errors import ModelUnavailable
 
+# Since 1.29 ONNX Runtime reports to Microsoft which models are loaded, and keeps an identifier in
+# the home folder, unless this is set before its import. See Privacy.md in its package.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def open_session(path: Path, threads: int) -> Any:
     """An ONNX Runtime session on the GPU when its ONNX Runtime has one, else on `threads` cores.
