@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,18 @@ class Watched(Fake):
         if not windows.any(axis=1).all():
             raise RuntimeError("silence")
         return super().encode(windows)
+
+
+class Careless(Fake):
+    """Gives what is no `Encoded`, or one of too few rows."""
+
+    def __init__(self, give: Callable[[Encoded], Any]) -> None:
+        super().__init__(Path())
+        self.give = give
+
+    def encode(self, windows: FloatArray) -> Encoded:
+        found: Encoded = self.give(super().encode(windows))
+        return found
 
 
 class Coarse(Fake):
@@ -291,6 +303,26 @@ def test_one_that_fails_fails_alone(pipeline: Pipeline, encoder: Watched, tmp_pa
     assert str(errors[0]) == "silence"
     assert isinstance(errors[4], AudioError)
     assert isinstance(errors[5], FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda found: found.embeddings,
+        lambda found: Encoded(found.embeddings[1:]),
+        lambda found: Encoded(found.embeddings[:, 1:]),
+        lambda found: Encoded(found.embeddings, np.zeros((0, 3), np.float32)),
+    ],
+    ids=["no Encoded", "a row less", "a column less", "no tags"],
+)
+def test_an_encoder_whose_answer_does_not_fit_fails_its_own(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, give: Callable[[Encoded], Any]
+) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(5))
+    pipeline.add(Recording(path, 5000, {1: Careless(give), 2: encoder}))
+    settled = run(pipeline, 2)
+    assert isinstance(settled[1], Failed)
+    assert len(embeddings(settled[2]).embeddings)
 
 
 def test_a_short_recording_overtakes_a_long_one(

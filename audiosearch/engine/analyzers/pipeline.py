@@ -263,6 +263,8 @@ def _analyses_of(recording: Recording) -> list[_Analysis]:
         elif isinstance(analyzer, StreamAnalyzer):
             rate = analyzer.spec.sample_rate or shared
             analyses.append(_Streaming(key, analyzer, rate, recording.duration_ms))
+        else:
+            raise TypeError(f"{analyzer.spec.name} is neither an Encoder nor a StreamAnalyzer.")
     return analyses
 
 
@@ -271,12 +273,15 @@ def _encode(batch: list[_Piece]) -> list[Encoded | Exception]:
     encoder = batch[0][0].encoder
     try:
         found = encoder.encode(np.stack([window.samples for _, window in batch]))
+        tags = found.tag_probabilities
+        expected = (len(batch), encoder.spec.dimension)
+        if found.embeddings.shape != expected or (tags is not None and len(tags) != len(batch)):
+            raise ValueError(f"What {encoder.spec.name} gives does not fit {len(batch)} windows.")
+        return [
+            Encoded(found.embeddings[n : n + 1], None if tags is None else tags[n : n + 1])
+            for n in range(len(batch))
+        ]
     except Exception as error:  # noqa: BLE001 - the caller has it from step()
         if len(batch) == 1:
             return [error]
         return [answer for piece in batch for answer in _encode([piece])]
-    tags = found.tag_probabilities
-    return [
-        Encoded(found.embeddings[n : n + 1], None if tags is None else tags[n : n + 1])
-        for n in range(len(batch))
-    ]
