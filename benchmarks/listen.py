@@ -200,7 +200,7 @@ def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
         added, in_model = time.perf_counter(), 0.0
         work()
         ended = time.perf_counter()
-        ready = TrackAnalysis.objects.filter(state=State.READY).count()
+        ready = TrackAnalysis.objects.filter(state=State.READY, space__kind="embedding").count()
         if ready != len(files):
             raise SystemExit(f"Only {ready} of {len(files)} files were listened to.")
         delete_tracks(Track.objects.values_list("pk", flat=True))

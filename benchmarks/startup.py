@@ -86,7 +86,7 @@ def _worker_listens(clip: Path) -> dict[str, float]:
     began = time.perf_counter()
     with _process(_worker()) as process:
         while process.poll() is None:
-            if TrackAnalysis.objects.filter(state=State.READY).exists():
+            if TrackAnalysis.objects.filter(state=State.READY, space__kind="embedding").exists():
                 seconds = time.perf_counter() - began
                 delete_tracks(Track.objects.values_list("pk", flat=True))
                 return {"seconds": seconds}

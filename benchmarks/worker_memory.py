@@ -61,7 +61,8 @@ def _listen(scratch: Path, hours: float, files: int) -> dict[str, object]:
     began = time.time()
     work()
     seconds = time.time() - began
-    ready = TrackAnalysis.objects.filter(state=State.READY).order_by("finished_at")
+    ready = TrackAnalysis.objects.filter(state=State.READY, space__kind="embedding")
+    ready = ready.order_by("finished_at")
     short = [
         finished.timestamp() - began
         for finished in ready.filter(windows=1).values_list("finished_at", flat=True)
