@@ -208,7 +208,7 @@ class CollectionAdmin(CountedAdmin):
     list_filter = ["audience"]
     list_select_related = ["audience"]
     search_fields = ["name"]
-    lookup = "collection__id__exact"
+    lookup = "collection"
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
         try:
@@ -232,10 +232,10 @@ class TagAdmin(CountedAdmin):
     lookup = "tags__id__exact"
 
     def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
-        if change:
-            rename_tag(obj)
-        else:
+        if not change:
             obj.save()
+        elif form.changed_data:
+            rename_tag(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
         delete_tags(queryset)

@@ -10,11 +10,25 @@ from django.http import HttpRequest
 
 from apps.catalog.models import Collection, Kind, Track
 from apps.catalog.selectors import in_state, visible_collections, with_words
+from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
+
+SORTED_BY = ("added_at", "title", "duration_ms")
 
 
 def _offered_collections(request: Any) -> QuerySet[Collection]:
     return visible_collections(request.user)
+
+
+class TrackOrder(django_filters.OrderingFilter):
+    """Equal ones newest first, so that pages neither repeat nor lose any."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(fields=[(name, name) for name in SORTED_BY], **options)
+
+    def filter(self, qs: QuerySet[Track], value: Any) -> QuerySet[Track]:
+        found: QuerySet[Track] = super().filter(qs, value)
+        return found.order_by(*found.query.order_by, "-id") if value else found
 
 
 class TrackFilterSet(django_filters.FilterSet):
@@ -24,7 +38,7 @@ class TrackFilterSet(django_filters.FilterSet):
     collection = django_filters.ModelChoiceFilter(
         queryset=_offered_collections, empty_label="Any collection"
     )
-    tag = django_filters.CharFilter("tags__name", "iexact", label="One tag")
+    tag = django_filters.CharFilter(method="tagged", label="One tag")
     kind = django_filters.ChoiceFilter(choices=Kind.choices, empty_label="Any kind")
     state = django_filters.ChoiceFilter(
         choices=State.choices, method="with_state", label="State", empty_label="Any state"
@@ -32,9 +46,7 @@ class TrackFilterSet(django_filters.FilterSet):
     added_from = django_filters.IsoDateTimeFilter("added_at", "gte")
     added_to = django_filters.IsoDateTimeFilter("added_at", "lte")
     sha256 = django_filters.CharFilter("sha256", "iexact")
-    ordering = django_filters.OrderingFilter(
-        fields=[("added_at", "added_at"), ("title", "title"), ("duration_ms", "duration_ms")]
-    )
+    ordering = TrackOrder()
 
     class Meta:
         model = Track
@@ -42,6 +54,9 @@ class TrackFilterSet(django_filters.FilterSet):
 
     def words(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
         return with_words(tracks, value)
+
+    def tagged(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
+        return tracks.filter(tags__name__in=clean_tags([value]))
 
     def with_state(self, tracks: QuerySet[Track], name: str, value: str) -> QuerySet[Track]:
         return in_state(tracks, value)
@@ -52,10 +67,9 @@ class LibraryFilterSet(TrackFilterSet):
 
     q = django_filters.CharFilter(method="words", label="Words", widget=forms.SearchInput())
     tag = django_filters.CharFilter(
-        "tags__name", "iexact", label="Tag", widget=forms.TextInput(attrs={"list": "all-tags"})
+        method="tagged", label="Tag", widget=forms.TextInput(attrs={"list": "all-tags"})
     )
-    sort = django_filters.OrderingFilter(
-        fields=[("added_at", "added_at"), ("title", "title"), ("duration_ms", "duration_ms")],
+    sort = TrackOrder(
         choices=[
             ("-added_at", "Newest first"),
             ("added_at", "Oldest first"),

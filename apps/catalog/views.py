@@ -34,8 +34,6 @@ def library(request: HttpRequest) -> HttpResponse:
     """All tracks, by words, filters and order; 50 a page."""
     chosen = LibraryFilterSet(request.GET, listed_tracks(request.user), request=request)
     tracks = chosen.qs if chosen.is_valid() else Track.objects.none()
-    if not request.GET.get("sort"):
-        tracks = tracks.order_by("-added_at", "-id")
     page = Paginator(tracks, PAGE).get_page(request.GET.get("page"))
     asked = request.GET.copy()
     asked.pop("page", None)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.analysis.index import get_index
-from apps.analysis.models import Space
+from apps.analysis.models import Space, TrackAnalysis
 from apps.analysis.sync import sync_changes
 from apps.catalog.models import Collection, Tag, Track
 from apps.search.results import SearchSettings
@@ -91,6 +91,25 @@ def test_actions_reach_the_index(curator: Client, add_tone: AddTone) -> None:
     assert len(found.hits) == 1
     act(curator, "listen_again", [two.pk])
     assert two.analyses.get(space__name="fake-v1").state == "queued"
+
+
+def test_the_number_of_a_collection_leads_to_its_tracks(curator: Client, add_tone: AddTone) -> None:
+    one, two = (Collection.objects.create(name=name) for name in ("One", "Two"))
+    add_tone(400, listen=False, collection=one)
+    page = curator.get("/admin/catalog/collection/").content.decode()
+    assert f'href="{TRACKS}?collection={one.pk}"' in page
+    listed = curator.get(TRACKS, {"collection": one.pk})
+    assert listed.context["cl"].result_count == 1
+    assert listed.context["cl"].has_active_filters
+    assert curator.get(TRACKS, {"collection": two.pk}).context["cl"].result_count == 0
+
+
+def test_a_tag_saved_as_it_was_changes_no_track(curator: Client, add_tone: AddTone) -> None:
+    add_tone(400, tags=["bell"])
+    tag = Tag.objects.get()
+    assert curator.post(f"/admin/catalog/tag/{tag.pk}/change/", {"name": "bell"}).status_code == 302
+    assert not TrackAnalysis.objects.filter(index_stale=True).exists()
+    assert not TrackAnalysis.objects.filter(payload_version__gt=0).exists()
 
 
 def test_deleting_removes_vectors_and_files(curator: Client, add_tone: AddTone) -> None:

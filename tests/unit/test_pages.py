@@ -157,6 +157,29 @@ def test_the_library_finds_sorts_and_polls(member: Client, add_tone: AddTone) ->
         assert "400" in member.get(f"/library/?{query}").content.decode()
 
 
+@pytest.mark.parametrize("address", ["/library/?sort=", "/api/v1/tracks/?ordering="])
+def test_equal_tracks_have_one_order(member: Client, add_tone: AddTone, address: str) -> None:
+    tracks = [add_tone(hz, listen=False, fields={"title": "Same"}) for hz in (400, 410, 420)]
+    Track.objects.update(duration_ms=1000, added_at=tracks[0].added_at)
+    newest_first = [track.pk for track in reversed(tracks)]
+    for sort in ("title", "duration_ms", "-duration_ms", "added_at", ""):
+        answer = member.get(f"{address}{sort}")
+        if address.startswith("/api"):
+            shown = [row["id"] for row in answer.json()["results"]]
+        else:
+            shown = [track.pk for track in answer.context["page"]]
+        assert shown == newest_first, sort
+
+
+@pytest.mark.parametrize("address", ["/library/", "/api/v1/tracks/"])
+def test_a_tag_is_found_in_any_case(member: Client, add_tone: AddTone, address: str) -> None:
+    add_tone(400, listen=False, tags=["Übung"])
+    add_tone(410, listen=False, tags=["bell"])
+    answer = member.get(address, {"tag": " ÜBUNG"}).content.decode()
+    assert "400" in answer
+    assert "410" not in answer
+
+
 def test_a_track_can_be_edited_heard_again_and_deleted(curator: Client, add_tone: AddTone) -> None:
     track = add_tone(400)
     address = f"/tracks/{track.pk}/"
@@ -226,4 +249,6 @@ def test_a_clip_without_search_is_swept(member: Client, add_tone: AddTone, tmp_p
 def test_the_filters_of_the_library_are_labelled(member: Client) -> None:
     page = member.get("/library/").content.decode()
     for label in ("Words", "Collection", "Kind", "Tag", "State", "Sort"):
-        assert re.search(rf"<label[^>]*>{label}</label>", page), label
+        found = re.search(rf'<label[^>]* for="([^"]+)"[^>]*>{label}</label>', page)
+        assert found, label
+        assert f'id="{found[1]}"' in page, label
