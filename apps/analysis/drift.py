@@ -10,7 +10,7 @@ from django.core.files.storage import default_storage
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.analysis.holdings import holdings_of
+from apps.analysis.holdings import holdings_of, track_spaces
 from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
@@ -193,7 +193,7 @@ def _set_aside(track_ids: list[int]) -> None:
     rows.exclude(space__state=SpaceState.RETIRED).update(
         state=State.FAILED, reason=FILE_GONE, leased_by="", finished_at=timezone.now()
     )
-    for space in Space.objects.filter(kind=SpaceKind.EMBEDDING).exclude(state=SpaceState.RETIRED):
+    for space in track_spaces():
         try:
             get_index().delete_items(space.name, track_ids)
         except SpaceMissing:

@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from apps.analysis.models import SpaceKind, TrackAnalysis, mark_stale
+from apps.analysis.holdings import HOLDINGS
+from apps.analysis.models import TrackAnalysis, mark_stale
 from apps.analysis.queueing import queue_tracks
 from apps.analysis.removing import finish_removals
 from apps.analysis.sync import sync_tracks
@@ -25,7 +26,7 @@ def tracks_added(track_ids: Collection[int], *, wake: bool) -> None:
 def tracks_changed(track_ids: Collection[int], *, at_once: bool) -> None:
     ids = list(track_ids)
     for piece in in_pieces(ids):
-        rows = TrackAnalysis.objects.filter(space__kind=SpaceKind.EMBEDDING)
+        rows = TrackAnalysis.objects.filter(space__kind__in=HOLDINGS)
         mark_stale(rows.filter(track_id__in=piece))
     if ids and at_once and len(ids) <= AT_ONCE:
         transaction.on_commit(lambda: _sync_now(ids))

@@ -11,7 +11,14 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 
 from apps.analysis.index import track_payload
-from apps.analysis.models import Indexed, Space, SpaceKind, TrackAnalysis, mark_stale
+from apps.analysis.models import (
+    Indexed,
+    Space,
+    SpaceKind,
+    SpaceState,
+    TrackAnalysis,
+    mark_stale,
+)
 from apps.analysis.queueing import reanalyze
 from apps.analysis.representations import NotKept, load_kept
 from apps.catalog.models import Track
@@ -106,6 +113,12 @@ class TrackHoldings(Holdings):
         """By the worker, which reads the kept vectors."""
         ready = self.rows(space).filter(track_id__in=item_ids)
         ready.update(state=State.QUEUED)
+
+
+def track_spaces() -> QuerySet[Space]:
+    """The spaces in use whose items are tracks, whatever their kind."""
+    spaces = Space.objects.filter(kind__in=HOLDINGS).exclude(kind=SpaceKind.SPEAKER)
+    return spaces.exclude(state=SpaceState.RETIRED)
 
 
 def holdings_of(space: Space) -> Holdings | None:

@@ -5,13 +5,7 @@ from collections.abc import Iterator
 
 from django.db.models import Q
 
-from apps.analysis.drift import (
-    MISSING_IN_INDEX,
-    UNKNOWN_TO_DATABASE,
-    files_back,
-    index_drifts,
-    repair,
-)
+from apps.analysis.drift import files_back, index_drifts, repair
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
 from apps.analysis.index import get_index
 from apps.analysis.leasing import set_aside
@@ -111,8 +105,7 @@ def reindex(space: Space) -> None:
         get_index().rebuild(space.name, space.dimension, holdings.layout, entries)
         mark_synced(holdings.model(space), seen)
         sync_space(space)
-        kinds = (MISSING_IN_INDEX, UNKNOWN_TO_DATABASE)
-        repair([drift for drift in index_drifts(space) if drift.kind in kinds])
+        repair(index_drifts(space))
 
 
 def _all_entries(space: Space, holdings: Holdings) -> Iterator[Entry]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
+from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of, track_spaces
 from apps.analysis.index import get_index
-from apps.analysis.models import Space, SpaceKind, SpaceState, mark_synced
+from apps.analysis.models import Space, SpaceState, mark_synced
 from apps.jobs.pieces import in_pieces
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import Entry
@@ -28,8 +28,7 @@ def sync_changes() -> int:
 
 def sync_tracks(track_ids: Collection[int]) -> int:
     """The same for these tracks only."""
-    spaces = Space.objects.filter(kind=SpaceKind.EMBEDDING).exclude(state=SpaceState.RETIRED)
-    return sum(sync_space(space, track_id__in=track_ids) for space in spaces)
+    return sum(sync_space(space, track_id__in=track_ids) for space in track_spaces())
 
 
 def sync_space(space: Space, **only: Any) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.utils import timezone
 
 from apps.analysis import worker as listening
@@ -44,6 +45,7 @@ from audiosearch.engine.analyzers.base import Embeddings
 from audiosearch.engine.analyzers.waveform.peaks import WaveformPeaks
 from audiosearch.engine.errors import AudioError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.payloads import Layout
 from tests.audio_files import noise, tone, write_audio
 from tests.unit.conftest import AddTone
@@ -143,6 +145,25 @@ def test_editing_changes_what_filters_find_at_once(add_tone: AddTone) -> None:
     edit_tracks(track_ids=[two.pk], remove_tags=["bell"])
     assert not similar_to_track(track_id=one.pk, asked=asked, by=None).hits
     assert not TrackAnalysis.objects.filter(index_stale=True).exists()
+
+
+@pytest.mark.parametrize("changes", [{"add_tags": ["a"]}, {"remove_tags": ["bell"]}])
+def test_tagging_many_tells_when(add_tone: AddTone, changes: dict[str, list[str]]) -> None:
+    track = add_tone(440, listen=False, tags=["bell"])
+    edit_tracks(track_ids=[track.pk], **changes)
+    now = Track.objects.get()
+    assert now.updated_at > track.updated_at
+    assert now.edited_fields == track.edited_fields
+
+
+def test_a_deletion_that_is_undone_took_nothing(add_tone: AddTone) -> None:
+    track = add_tone(440)
+    with pytest.raises(KeyboardInterrupt), transaction.atomic():
+        delete_tracks([track.pk])
+        raise KeyboardInterrupt
+    assert Track.objects.get() == track
+    assert default_storage.exists(str(track.file.name))
+    assert get_index().window_counts("fake-v1") == {track.pk: 1}
 
 
 def test_an_edit_keeps_what_a_worker_wrote_meanwhile(add_tone: AddTone) -> None:
@@ -354,17 +375,21 @@ def test_a_space_that_outgrew_its_index_is_rebuilt_once(
 ) -> None:
     track = add_tone(440)
     index, rebuilt = get_index(), []
+    rebuild = index.rebuild
 
-    def rebuild(space: str, dimension: int, layout: Layout, tracks: Iterable[Entry]) -> None:
-        rebuilt.extend(each.payload.item_id for each in tracks)
+    def edited_meanwhile(space: str, dimension: int, layout: Layout, all_: Iterable[Entry]) -> None:
+        entries = list(all_)
         edit_track(track=track, changes={"kind": "music"})
+        rebuild(space, dimension, layout, entries)
+        rebuilt.extend(entry.payload.item_id for entry in entries)
 
     monkeypatch.setattr(index, "outgrown", lambda space: not rebuilt)
-    monkeypatch.setattr(index, "rebuild", rebuild)
+    monkeypatch.setattr(index, "rebuild", edited_meanwhile)
     reconcile()
     reconcile()
     assert rebuilt == [track.pk]
     assert not TrackAnalysis.objects.filter(index_stale=True).exists()
+    assert index.count_items("fake-v1", TrackFilter(kinds=("music",))) == 1
 
 
 def test_a_new_encoder_takes_over_in_one_step(add_tone: AddTone) -> None:

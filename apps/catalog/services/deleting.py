@@ -15,7 +15,7 @@ def delete_tracks(track_ids: Iterable[int]) -> int:
         removals = [Removal(track_id=track.pk, file_name=str(track.file.name)) for track in tracks]
         Removal.objects.bulk_create(removals, ignore_conflicts=True)
         tracks.delete()
-    ids = [removal.track_id for removal in removals]
-    if ids:
-        lifecycle.tracks_removed(ids)
+        ids = [removal.track_id for removal in removals]
+        if ids:  # the caller's transaction, if there is one, may still be undone
+            transaction.on_commit(lambda: lifecycle.tracks_removed(ids))
     return len(ids)

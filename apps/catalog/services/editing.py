@@ -61,13 +61,13 @@ def edit_tracks(
     """The same change to many tracks, in bulk; returns how many there were. Raises Conflict."""
     there = Track.objects.filter(pk__in=list(track_ids))
     ids = list(there.order_by("pk").values_list("pk", flat=True))
-    if changes:
+    changes, tagged = changes or {}, bool(add_tags or remove_tags)
+    if changes or tagged:
         _set_fields(ids, changes, by)
     _add_tags(ids, tags_named(add_tags))
     removing = Tag.objects.filter(name__in=clean_tags(remove_tags))
     Track.tags.through.objects.filter(track_id__in=ids, tag__in=removing).delete()
-    tagged = bool(add_tags or remove_tags)
-    lifecycle.tracks_changed(ids, payload=tagged or _filters_by(changes or {}))
+    lifecycle.tracks_changed(ids, payload=tagged or _filters_by(changes))
     return len(ids)
 
 
