@@ -19,7 +19,7 @@ from apps.analysis.reconcile import reconcile
 from apps.analysis.removing import drop_space
 from apps.analysis.spaces import active_space, analyzer_state, progress_of, use_analyzer
 from apps.catalog.admin import TrackAdmin
-from apps.catalog.admin_forms import CuratedAdmin
+from apps.catalog.admin_forms import ReadOnlyAdmin
 from apps.catalog.models import Removal, Track
 from apps.catalog.selectors import serving_analysis
 from apps.jobs.models import State
@@ -75,17 +75,8 @@ def _state(row: TrackAnalysis) -> SafeString:
 
 
 @admin.register(Space)
-class SpaceAdmin(CuratedAdmin):
+class SpaceAdmin(ReadOnlyAdmin):
     """The list of spaces is the status page; nothing of it is edited by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[Any]:
         page = self.admin_site.admin_view(self.status)

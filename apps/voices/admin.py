@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.catalog.admin import CountedAdmin
-from apps.catalog.admin_forms import CuratedAdmin
+from apps.catalog.admin_forms import ReadOnlyAdmin
 from apps.voices.enrolling import erase_speaker
 from apps.voices.forms import SpeakerForm
 from apps.voices.holdings import speaker_changed
@@ -36,19 +36,6 @@ class SpeakerAdmin(CountedAdmin):
                 messages.error(
                     request, f"{speaker} was not erased: the vector index does not answer. Retry."
                 )
-
-
-class ReadOnlyAdmin(CuratedAdmin):
-    """Staff read; nobody changes it here."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(OperatingPoint)

@@ -56,10 +56,11 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     http_method_names = ["get", "post", "patch", "delete"]
 
     def get_queryset(self) -> QuerySet[Speaker]:
-        tracks = seen_by(self.request.user, "tracks__")
+        user = self.request.user
+        tracks, enrolled = seen_by(user, "tracks__"), seen_by(user, "enrolments__track__")
         return Speaker.objects.annotate(
             track_count=Count("tracks", filter=tracks, distinct=True),
-            enrolment_count=Count("enrolments__track", distinct=True),
+            enrolment_count=Count("enrolments__track", filter=enrolled, distinct=True),
         ).order_by("name", "pk")
 
     def perform_update(self, serializer: Any) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from apps.voices.embedding import LONGEST_S
-from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.base import Encoder
+from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import NoSpeech
 from audiosearch.engine.scoring.labels import name_in_errors
@@ -22,9 +23,6 @@ WHOLE = "whole"
 CUTS_MS = {f"{ms / 1000:g} s": ms for ms in (500, 1_000, 2_000, 3_000, 5_000)}
 NOISES_DB = {f"noise, {db} dB": db for db in (0, 5, 10, 20)}
 COHORT_NOISES_DB = {f"cohort, {db} dB": db for db in (0, 10, 20)}
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, the number of the recording, and how many there are."""
 
 
 @dataclass(frozen=True)

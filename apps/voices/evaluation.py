@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.voices.conditions import CUTS_MS, NOISES_DB, WHOLE, Progress, Voiceprint, embed_conditions
+from apps.voices.conditions import CUTS_MS, NOISES_DB, WHOLE, Voiceprint, embed_conditions
 from apps.voices.embedding import voice_encoder
 from apps.voices.judge import (
     ErrorRates,
@@ -21,7 +21,8 @@ from apps.voices.judge import (
 from apps.voices.labels import Labelled
 from apps.voices.models import OperatingPoint, too_few_pairs
 from apps.voices.thresholds import likeness_by, pack_cohort, point_in_force
-from audiosearch.engine.analyzers.base import Encoder, FloatArray
+from audiosearch.engine.analyzers.base import Encoder
+from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.audio.formats import SUFFIXES
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.errors import ModelUnavailable, NoSpeech

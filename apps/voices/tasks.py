@@ -21,7 +21,7 @@ def reconcile() -> None:
         requeue_lost(kind)
     if waiting(Diarization) or waiting(Measurement):
         enqueue(VOICES)
-    for step in (sync_soon, drop_strays, reembed_enrolments, sync_soon):
+    for step in (drop_strays, reembed_enrolments, sync_soon):
         try:
             step()
         except EngineError as error:

@@ -77,7 +77,7 @@ def point_measured(space: str) -> InForce:
     if not path.exists():
         raise ModelUnavailable(
             f"Nothing says yet which scores of {space} mean the same voice; measure it: "
-            "manage.py evaluate_voices LABELS.csv --apply"
+            "./manage evaluate_voices LABELS.csv --apply"
         )
     data = json.loads(path.read_text())
     return InForce(

@@ -156,7 +156,9 @@ def erase(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask once more, then forget a speaker."""
     found = get_object_or_404(Speaker, pk=pk)
     if request.method != "POST":
-        return render(request, "voices/confirm_erase.html", {"speaker": found})
+        recordings = found.enrolments.values("track").distinct().count()
+        context = {"speaker": found, "recordings": recordings}
+        return render(request, "voices/confirm_erase.html", context)
     try:
         erase_speaker(speaker=found, by=request.user)
     except EngineError as error:
@@ -268,13 +270,14 @@ def _page(
     request: HttpRequest, context: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
     speakers = Speaker.objects.annotate(
-        recordings=Count("enrolments__track", distinct=True)
+        recordings=Count(
+            "enrolments__track", filter=seen_by(request.user, "enrolments__track__"), distinct=True
+        )
     ).order_by("name", "pk")
     context = {
         "page": Paginator(speakers, PAGE).get_page(request.GET.get("page")),
         "identify_form": IdentifyForm(auto_id="identify_%s"),
         "compare_form": CompareForm(auto_id="compare_%s"),
-        "may_curate": may_curate(request.user),
         **(context or {}),
     }
     return render(request, "voices/voices.html", context, status=status)
@@ -307,7 +310,6 @@ def _speaker_page(
         "enrolments": found.enrolments.filter(
             seen_by(request.user, "track__"), space__name=voice_space()
         ).select_related("track"),
-        "may_curate": may_curate(request.user),
     }
     return render(request, "voices/speaker.html", context, status=status)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client, override_settings
 
@@ -20,7 +21,7 @@ from apps.analysis.index import get_index
 from apps.analysis.models import mark_stale
 from apps.analysis.reconcile import rebuild_outgrown_spaces
 from apps.analysis.spaces import use_analyzer
-from apps.catalog.models import Track
+from apps.catalog.models import Collection, Track
 from apps.catalog.services.editing import edit_track
 from apps.voices import holdings
 from apps.voices.consent import NoConsent
@@ -260,9 +261,31 @@ def test_what_is_erased_is_what_was_enrolled(
     assert Path(of_anna.file.path).exists()
     assert identify(voice=embed_voice(say(ANNA, words=1)), by=staff).speaker == anna
     edit_track(track=of_anna, changes={"speaker": None})
+    keeper = Client()
+    keeper.force_login(staff)
+    asked = keeper.get(f"/voices/speakers/{anna.pk}/erase/").content.decode()
+    assert "1 enrolled recording, the vectors" in asked
     erase_speaker(speaker=anna, by=staff)
     assert not Track.objects.exists()
     assert not Path(of_anna.file.path).exists()
+
+
+def test_what_is_private_is_not_counted(
+    known: dict[int, Speaker], member: Client, staff: Any
+) -> None:
+    room = Collection.objects.create(name="R", audience=Group.objects.create(name="insiders"))
+    keeper = Client()
+    keeper.force_login(staff)
+
+    def counted(client: Client) -> dict[str, tuple[int, int]]:
+        page = client.get("/voices/").context["page"]
+        shown = {speaker.name: speaker.recordings for speaker in page}
+        rows = client.get("/api/v1/speakers/").json()["results"]
+        return {row["name"]: (row["enrolments"], shown[row["name"]]) for row in rows}
+
+    edit_track(track=known[ANNA].enrolments.get().track, changes={"collection": room})
+    assert counted(keeper) == {"Anna": (1, 1), "Ben": (1, 1)}
+    assert counted(member) == {"Anna": (0, 0), "Ben": (1, 1)}
 
 
 def test_a_change_while_enrolments_are_synced_is_not_lost(
