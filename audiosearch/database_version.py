@@ -43,5 +43,9 @@ def newer_database() -> str:
 
 def refuse_newer_database() -> None:
     """End the process, with words, when the database is of a newer version."""
-    if problem := newer_database():
+    try:
+        problem = newer_database()
+    finally:
+        connection.close()  # whoever starts here asks nothing more
+    if problem:
         raise SystemExit(f"{problem} {HINT}")

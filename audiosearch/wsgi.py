@@ -6,18 +6,12 @@ from threading import Thread
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from audiosearch.database_version import refuse_newer_database
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
 
 application = get_wsgi_application()
-
-
-def _refuse_newer_database() -> None:
-    from audiosearch.database_version import refuse_newer_database
-
-    refuse_newer_database()
-
-
-_refuse_newer_database()
+refuse_newer_database()
 
 
 def _warm_up() -> None:

@@ -67,19 +67,8 @@ def search_by_clip(*, clip: Path, name: str, asked: SearchSettings, by: Any) -> 
     IndexUnavailable when the index does not answer.
     """
     search = _Asked(asked, by)
-    space, encoder = active_encoder()
-    rate = encoder.spec.sample_rate
-    with query_slot():
-        with search.timed("decode"):
-            samples = decode_query(clip, rate, asked)
-        with search.timed("encode"):
-            query = embed_query(samples, encoder)
-    told = {
-        "clip": name,
-        "duration_ms": len(samples) * 1000 // rate,
-        "space": space,
-        **asked.as_json(),
-    }
+    space, query, duration_ms = _embed(search, clip)
+    told = {"clip": name, "duration_ms": duration_ms, "space": space, **asked.as_json()}
     return _find(search, space, query, asked.as_filter(hidden=hidden_collections(by)), told)
 
 
@@ -97,18 +86,25 @@ def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> Search
         path = Path(default_storage.path(track.path))
         if not path.exists():
             raise FileGone(f"The file of “{track.title}” is gone from the storage.")
-        space, encoder = active_encoder()
-        with query_slot():
-            with search.timed("decode"):
-                samples = decode_query(path, encoder.spec.sample_rate, asked)
-            with search.timed("encode"):
-                query = embed_query(samples, encoder)
+        space, query, _ = _embed(search, path)
     else:
         space = active_name(SOUNDS_ALIKE.spec.kind)
         with search.timed("decode"):
             query = kept_query(space, track_id)
     told = {"track": track_id, "space": space, **asked.as_json()}
     return _find(search, space, query, asked.as_filter((track_id,), hidden), told)
+
+
+def _embed(search: _Asked, path: Path) -> tuple[str, Embeddings, int]:
+    """The active space, what its encoder makes of the stretch asked for, and its length in ms."""
+    space, encoder = active_encoder()
+    rate = encoder.spec.sample_rate
+    with query_slot():
+        with search.timed("decode"):
+            samples = decode_query(path, rate, search.settings)
+        with search.timed("encode"):
+            query = embed_query(samples, encoder)
+    return space, query, len(samples) * 1000 // rate
 
 
 def _card(track_id: int, by: Any) -> TrackCard:

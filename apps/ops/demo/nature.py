@@ -22,8 +22,6 @@ from apps.ops.demo.shaping import (
     wavetable,
 )
 
-Range = Range
-
 
 def rain(
     rng: Generator, seconds: float, drops_hz: float, surface_hz: float, wash: float, wash_hz: Range
