@@ -1,7 +1,8 @@
 """Whatever is asked of the API, by whomever: an answer that the schema tells of, and never a fault.
 
 FUZZ_EXAMPLES says how many requests are generated for each operation and caller, beside those at
-the borders of what the schema allows.
+the borders of what the schema allows. Hypothesis also draws constants from all modules that are
+imported: to repeat a failure, collect the same folders (`./test all -k …`).
 """
 
 import os
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from django.core.cache import cache
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
@@ -73,7 +73,6 @@ def test_every_answer_is_one_that_the_schema_tells_of(
     schema.config.phases.coverage.enabled = name in BORDERS
 
     def ask(case: Any) -> None:
-        cache.clear()  # the throttles have tests of their own
         if case.method == "DELETE":
             world.refill()
         lead_somewhere(case, world)

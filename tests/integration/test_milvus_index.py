@@ -224,6 +224,7 @@ index.drop_space("s")
     subprocess.run([sys.executable, "-c", program, any_uri], check=True, timeout=60)
 
 
+@pytest.mark.alone
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, vector: np.ndarray) -> None:
     port = servers.free_port()
     index = MilvusIndex(f"http://127.0.0.1:{port}", timeout_s=5)
@@ -243,6 +244,7 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path, vector: np.ndarray) -
         assert index.count_items("s", TrackFilter()) == 2
 
 
+@pytest.mark.alone
 def test_a_server_that_hangs(tmp_path: Path, vector: np.ndarray) -> None:
     with servers.milvus_lite(tmp_path / "lite") as uri:
         index = MilvusIndex(uri, timeout_s=1)
@@ -257,6 +259,7 @@ def test_a_server_that_hangs(tmp_path: Path, vector: np.ndarray) -> None:
         assert index.search("s", vector, 1, TrackFilter()) == []
 
 
+@pytest.mark.alone
 def test_a_server_that_never_says_a_word() -> None:
     """Threads do not queue up behind one another's attempts to connect."""
     took: list[float] = []

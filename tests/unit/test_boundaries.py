@@ -63,8 +63,8 @@ def _layer(module: str) -> tuple[int, str]:
 
 
 def test_every_module_is_in_a_layer() -> None:
-    homeless = [name for name in imports() if _layer(name)[0] < 0]
-    assert homeless == ["apps", "audiosearch"] or set(homeless) == {"apps", "audiosearch"}
+    homeless = {name for name in imports() if _layer(name)[0] < 0}
+    assert homeless == {"apps", "audiosearch"}
 
 
 def test_imports_point_one_way() -> None:
@@ -155,19 +155,3 @@ def test_what_is_heavy_is_not_loaded(code: str) -> None:
     code += "import sys\nloaded = heavy & set(sys.modules)\nassert not loaded, loaded\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_only_the_decoder_process_decodes() -> None:
-    """Everybody else asks the sandbox: a file that crashes FFmpeg must not end who reads it."""
-    for folder in ("audiosearch", "apps", "benchmarks"):
-        for path in (ROOT / folder).rglob("*.py"):
-            if path == ROOT / "audiosearch/engine/audio/worker.py":
-                continue
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.ImportFrom):
-                    whole = [f"{node.module}.{alias.name}" for alias in node.names]
-                    for name in ("", ".decode", ".stream", ".inspect"):
-                        assert f"audiosearch.engine.audio.decoding{name}" not in whole, path
-                elif isinstance(node, ast.Import):
-                    names = [alias.name for alias in node.names]
-                    assert "audiosearch.engine.audio.decoding" not in names, path

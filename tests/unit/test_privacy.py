@@ -147,7 +147,7 @@ def _body(answer: Any) -> str:
 
 def _normal(answer: HttpResponse, pk: int) -> tuple[int, str, str]:
     """Status, address and body, without the id that was asked for, and without CSRF tokens."""
-    numbers = re.compile(f"{pk}|{MISSING}")
+    numbers = re.compile(rf"\b({pk}|{MISSING})\b")
     body = re.sub(r'csrfmiddlewaretoken" value="[^"]*"', "", _body(answer))
     return (
         answer.status_code,

@@ -99,6 +99,8 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
                 yield f"{where}: the threshold rose to {after['threshold']}"
             elif before["speaker"] not in (None, after["speaker"]):
                 yield f"{where}: {before['name']} is not known any more"
+            elif before["speaker"] is None is not after["speaker"] and "stranger" in where:
+                yield f"{where}: a stranger is taken for {after['name']}"
         for key in before.keys() - passed_over:
             if key == "spaces":  # of a track: there may be more kinds by now
                 known = {row["space"] for row in before[key]}
