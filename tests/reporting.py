@@ -1,6 +1,6 @@
 """What a test run prints: a line for each part and each failure, rather than a letter a test."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable
 from typing import Any
 
@@ -16,7 +16,7 @@ class PartReport:
         self._config = config
         self._total: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
-        self._failed: Counter[str] = Counter()
+        self._failed: dict[str, set[str]] = defaultdict(set)
         self._seconds: Counter[str] = Counter()
 
     @pytest.hookimpl(wrapper=True)
@@ -35,8 +35,8 @@ class PartReport:
         part = _part_of(report.nodeid)
         self._seconds[part] += report.duration
         if report.failed and not self._is_verbose:
-            self._failed[part] += 1
-            self._write_line(f"FAILED {report.nodeid}")
+            self._failed[part].add(report.nodeid)
+            self._write_line(f"FAILED {report.nodeid}: {_reason(report)}")
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         part = _part_of(nodeid)
@@ -44,7 +44,7 @@ class PartReport:
         if self._is_verbose:
             return
         if self._done[part] == self._total[part]:
-            failed, seconds = self._failed[part], self._seconds[part]
+            failed, seconds = len(self._failed[part]), self._seconds[part]
             self._write_line(f"{part}: {self._total[part]} tests, {failed} failed, {seconds:.0f} s")
         elif self._terminal.isatty():
             self._terminal.rewrite(f"{self._done.total()} of {self._total.total()}", erase=True)
@@ -64,6 +64,14 @@ class PartReport:
     @property
     def _terminal(self) -> Any:
         return self._config.pluginmanager.get_plugin("terminalreporter")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The subtest, if it was one, and the first line of what it said."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said = (crash.message if crash else report.longreprtext).strip().partition("\n")[0]
+    subtest = getattr(report, "context", None)
+    return f"{subtest.kwargs or subtest.msg}: {said}" if subtest else said
 
 
 def _part_of(nodeid: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -171,6 +172,7 @@ def test_a_turn_ends_while_a_service_is_away() -> None:
     assert [row.reason for row in rows] == ["It is away.", ""]
 
 
+ROOT = Path(__file__).parents[2]
 TAKE = """
 import django; django.setup()
 from apps.jobs.locks import exclusive
@@ -192,6 +194,7 @@ def another_process() -> Iterator[tuple[subprocess.Popen[str], bool]]:
     }
     with subprocess.Popen(
         [sys.executable, "-c", TAKE],
+        cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -101,6 +101,13 @@ class FailingStream(Stream):
         return Waveform(b"")
 
 
+class Asked(NamedTuple):
+    """What a decoder was asked for."""
+
+    decoder: sandbox._Decoder
+    request: dict[str, Any]
+
+
 @pytest.fixture
 def encoder() -> Watched:
     return Watched()
@@ -113,13 +120,13 @@ def pipeline() -> Iterator[Pipeline]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
     """What decoders are asked for from now on."""
-    seen = []
+    seen: list[Asked] = []
     ask = sandbox._Decoder.ask
 
     def note(self: sandbox._Decoder, request: dict[str, Any], file: int) -> None:
-        seen.append(request)
+        seen.append(Asked(self, request))
         ask(self, request, file)
 
     monkeypatch.setattr(sandbox._Decoder, "ask", note)
@@ -165,7 +172,7 @@ def test_each_recording_gets_its_own_windows(
 
 
 def test_two_encoders_of_one_rate_and_the_waveform_cost_one_decode(
-    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[dict[str, Any]]
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[Asked]
 ) -> None:
     samples = noise(33)
     samples[: len(samples) // 2] *= 0.1
@@ -173,7 +180,7 @@ def test_two_encoders_of_one_rate_and_the_waveform_cost_one_decode(
     analyzers = {1: encoder, 2: Fake(tmp_path), 3: WaveformPeaks(tmp_path)}
     pipeline.add(Recording(path, 33_000, analyzers))
     settled = run(pipeline, 3)
-    assert [request["sample_rates"] for request in asked] == [[16000]]
+    assert [one.request["sample_rates"] for one in asked] == [[16000]]
     alone = embed_clip(encoder, [sandbox.decode(path, 16000)])
     for key in (1, 2):
         assert np.allclose(embeddings(settled[key]).embeddings, alone.embeddings, atol=1e-6)
@@ -186,13 +193,13 @@ def test_two_encoders_of_one_rate_and_the_waveform_cost_one_decode(
 
 
 def test_rates_are_resampled_once_each_out_of_one_decode(
-    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[dict[str, Any]]
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[Asked]
 ) -> None:
     path = write_audio(tmp_path / "one.wav", noise(21))
     coarse = Coarse(tmp_path)
     pipeline.add(Recording(path, 21_000, {1: encoder, 2: coarse, 3: encoder, 4: coarse}))
     settled = run(pipeline, 4)
-    assert [request["sample_rates"] for request in asked] == [[8000, 16000]]
+    assert [one.request["sample_rates"] for one in asked] == [[8000, 16000]]
     for keys, one in (((1, 3), encoder), ((2, 4), coarse)):
         alone = embed_clip(one, sandbox.stream(path, one.spec.sample_rate))
         for key in keys:
@@ -224,9 +231,19 @@ def test_an_analyzer_that_fails_leaves_the_others_alone(
     errors = {key: str(one.error) for key, one in settled.items() if isinstance(one, Failed)}
     assert errors == {1: "silence", 2: call}
     assert embeddings(settled[3]).spans[-1, 1] == 45_000
-    good = write_audio(tmp_path / "next.wav", tone(300))
-    pipeline.add(Recording(good, 300_000, {5: encoder}))
-    assert len(embeddings(run(pipeline, 1)[5]).spans) == 59, "there is as much room as before"
+
+
+def test_what_fails_gives_its_room_back(
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path
+) -> None:
+    silent = write_audio(tmp_path / "silent.wav", np.zeros(32000 * 30, np.float32))
+    room = pipeline._room._value
+    for key in range(2 * room):
+        pipeline.add(Recording(silent, 30_000, {key: encoder}))
+    assert all(isinstance(one, Failed) for one in run(pipeline, 2 * room).values())
+    good = write_audio(tmp_path / "good.wav", tone(300))
+    pipeline.add(Recording(good, 300_000, {-1: encoder}))
+    assert len(embeddings(run(pipeline, 1)[-1]).spans) == 59
 
 
 def test_a_file_that_cannot_be_decoded_fails_all_of_its_analyses(
@@ -247,22 +264,14 @@ def test_a_file_that_cannot_be_decoded_fails_all_of_its_analyses(
 
 
 def test_a_decoder_that_dies_midway_fails_what_is_open_once(
-    pipeline: Pipeline, encoder: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, encoder: Watched, tmp_path: Path, asked: list[Asked]
 ) -> None:
-    begun: list[sandbox._Decoder] = []
-    ask = sandbox._Decoder.ask
-
-    def note(self: sandbox._Decoder, *request: Any) -> None:
-        begun.append(self)
-        ask(self, *request)
-
-    monkeypatch.setattr(sandbox._Decoder, "ask", note)
     encoder.gate.clear()
     path = write_audio(tmp_path / "long.wav", noise(600))
     pipeline.add(Recording(path, 600_000, {1: encoder, 2: WaveformPeaks(tmp_path)}))
     for _ in range(5):
         pipeline.step(timeout_s=0.1)
-    begun[0].process.kill()
+    asked[0].decoder.process.kill()
     encoder.gate.set()
     settled = run(pipeline, 2)
     assert set(settled) == {1, 2}

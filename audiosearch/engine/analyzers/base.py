@@ -122,7 +122,7 @@ class Encoded:
 
 
 class Analyzer(ABC):
-    """A loaded analyzer: an `Encoder` or a `StreamAnalyzer`; see `docs/encoders.md`.
+    """A loaded analyzer: an `Encoder` or a `StreamAnalyzer`; see `docs/extending.md`.
 
     One instance may be called from several threads at once.
     """
