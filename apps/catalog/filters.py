@@ -46,7 +46,7 @@ class TrackFilterSet(django_filters.FilterSet):
     added_from = django_filters.IsoDateTimeFilter("added_at", "gte")
     added_to = django_filters.IsoDateTimeFilter("added_at", "lte")
     sha256 = django_filters.CharFilter("sha256", "iexact")
-    ordering = TrackOrder()
+    ordering: TrackOrder | None = TrackOrder()
 
     class Meta:
         model = Track
