@@ -21,14 +21,17 @@ def _offered_collections(request: Any) -> QuerySet[Collection]:
 
 
 class TrackOrder(django_filters.OrderingFilter):
-    """Equal ones newest first, so that pages neither repeat nor lose any."""
+    """Equal ones follow as they were added, so that pages neither repeat nor lose any."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(fields=[(name, name) for name in SORTED_BY], **options)
 
     def filter(self, qs: QuerySet[Track], value: Any) -> QuerySet[Track]:
         found: QuerySet[Track] = super().filter(qs, value)
-        return found.order_by(*found.query.order_by, "-id") if value else found
+        if not value:
+            return found
+        equal = "-id" if value[-1].startswith("-") else "id"
+        return found.order_by(*found.query.order_by, equal)
 
 
 class TrackFilterSet(django_filters.FilterSet):

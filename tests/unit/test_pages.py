@@ -161,14 +161,15 @@ def test_the_library_finds_sorts_and_polls(member: Client, add_tone: AddTone) ->
 def test_equal_tracks_have_one_order(member: Client, add_tone: AddTone, address: str) -> None:
     tracks = [add_tone(hz, listen=False, fields={"title": "Same"}) for hz in (400, 410, 420)]
     Track.objects.update(duration_ms=1000, added_at=tracks[0].added_at)
-    newest_first = [track.pk for track in reversed(tracks)]
-    for sort in ("title", "duration_ms", "-duration_ms", "added_at", ""):
+    as_added = [track.pk for track in tracks]
+    for sort in ("title", "duration_ms", "added_at", "-duration_ms", "-added_at", ""):
         answer = member.get(f"{address}{sort}")
         if address.startswith("/api"):
             shown = [row["id"] for row in answer.json()["results"]]
         else:
             shown = [track.pk for track in answer.context["page"]]
-        assert shown == newest_first, sort
+        is_reversed = not sort or sort.startswith("-")
+        assert shown == (as_added[::-1] if is_reversed else as_added), sort
 
 
 @pytest.mark.parametrize("address", ["/library/", "/api/v1/tracks/"])
