@@ -1,7 +1,9 @@
 """Searching: by clip, track or stretch, with filters, and what is said when nothing is found."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from apps.catalog.services.adding import add_track
 from apps.search.queries import NotListenedYet
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
-from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooLong
-from tests.audio_files import noise, tone, write_audio
+from audiosearch.engine.audio import sandbox
+from audiosearch.engine.audio.messages import Budget
+from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooCostly, TooLong
+from tests.audio_files import noise, tone, write_audio, write_nothing
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,6 +119,39 @@ def test_queries_that_cannot_be_used_say_why(add_tone: AddTone, tmp_path: Path, 
         search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
 
 
+def test_no_more_of_a_query_is_decoded_than_it_may_last(
+    add_tone: AddTone, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_tone(400)
+    asked: list[tuple[Any, Any, Any]] = []
+    ask = sandbox._Decoder.ask
+
+    def note(self: sandbox._Decoder, request: dict[str, Any], file: int) -> None:
+        asked.append((request["call"], request["start_ms"], request["end_ms"]))
+        ask(self, request, file)
+
+    monkeypatch.setattr(sandbox._Decoder, "ask", note)
+    path = clip(400, 30)
+    for settings, refused, decoded in (
+        (SearchSettings(), True, (0, 2010)),
+        (SearchSettings(start_ms=3000), True, (3000, 5010)),
+        (SearchSettings(start_ms=3000, end_ms=20_000), True, (3000, 5010)),
+        (SearchSettings(start_ms=3000, end_ms=5000), False, (3000, 5000)),
+    ):
+        asked.clear()
+        answer = pytest.raises(TooLong) if refused else nullcontext()
+        with override_settings(MAX_QUERY_DURATION_S=2), answer:
+            search_by_clip(clip=path, name="q", asked=settings, by=None)
+        assert asked == [("stream", *decoded)], "once, no looking at the whole before"
+
+
+def test_a_query_ends_with_its_budget(tmp_path: Path) -> None:
+    path = write_nothing(tmp_path / "costly.wav", 600)
+    budget = override_settings(QUERY_DECODE_BUDGET=Budget(first_s=0.01, per_minute_s=0))
+    with budget, pytest.raises(TooCostly, match="takes too long; choose a shorter stretch"):
+        search_by_clip(clip=path, name="q", asked=SearchSettings(), by=None)
+
+
 def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
     track = add_tone(400, listen=False)
     with pytest.raises(NotListenedYet, match="not been listened to yet"):
@@ -124,11 +161,9 @@ def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
 @override_settings(QUERY_WAIT_S=0)
 def test_the_ninth_search_is_turned_away(add_tone: AddTone, clip: Clip) -> None:
     add_tone(400)
-    taken = [turns._slots.acquire(timeout=0) for _ in range(8)]
-    try:
+    with ExitStack() as others:
+        for number in range(8):
+            others.enter_context(turns._slots.taken(f"user:{number}", 0))
         with pytest.raises(Busy):
             search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
-    finally:
-        for _ in filter(None, taken):
-            turns._slots.release()
     assert search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None).hits
