@@ -2,7 +2,7 @@
 
 A request is JSON with one descriptor, the file. The answer is a row of messages, each its kind and
 its length before it: `d` data, `p` progress, then `e` an error or `z` the end. The first message
-of all, `r`, says that the libraries are loaded.
+of all, `r`, says that the libraries are loaded, and names the protections that hold from then on.
 Samples come as one message for each rate asked for, in the order of the request, and again for the
 next block.
 """

@@ -2,7 +2,8 @@
 
 FFmpeg reads what strangers send, in C. A file that crashes it, hangs it, or asks for too much
 memory or time ends its decoder and is refused; the caller lives on. A decoder reads one file at a
-time, and the next one when it has come through; one is always kept.
+time, and the next one when it has come through; one is always kept. Whoever takes a decoder over
+finds no network, no secrets and no files: see `confinement`.
 """
 
 import json
@@ -45,6 +46,8 @@ TOO_COSTLY = (
 NO_DECODER = "No decoder can be started; try again in a moment."
 # A decoder uses one core; the pools of these libraries would only take memory.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+LOADING = ("LD_LIBRARY_PATH", "PYTHONPATH")
+"""All that a decoder is told of the environment, if it is set: where its libraries are."""
 
 
 def inspect(
@@ -130,13 +133,14 @@ class _Decoder:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[3],
-                env={**os.environ, **ONE_THREAD},
+                env=ONE_THREAD | {name: os.environ[name] for name in LOADING if name in os.environ},
             )
         try:
-            self.receive(START_S)
+            _, told = self.receive(START_S)
         except (EOFError, OSError):
             self.kill()
             raise
+        self.protections = tuple(json.loads(told))
 
     def ask(self, request: dict[str, Any], file: int) -> None:
         """Raises OSError when it has ended."""
@@ -216,6 +220,16 @@ class _Pool:
 
 
 _pool = _Pool()
+
+
+def protections() -> tuple[str, ...]:
+    """Which of `confinement.PROTECTIONS` hold for decoders here. Raises Busy when none starts."""
+    try:
+        decoder = _Decoder()
+    except (EOFError, OSError) as error:
+        raise Busy(NO_DECODER) from error
+    decoder.kill()
+    return decoder.protections
 
 
 def _answers(call: str, path: Path, asked: dict[str, Any], budget: Budget) -> Iterator[bytes]:

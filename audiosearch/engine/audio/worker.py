@@ -8,12 +8,13 @@ import signal
 import socket
 import sys
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import numpy as np
 
 from audiosearch.engine.audio import decoding
+from audiosearch.engine.audio.confinement import confine
 from audiosearch.engine.audio.messages import HEADER, Budget
 from audiosearch.engine.errors import AudioError
 
@@ -25,19 +26,35 @@ OPEN_FILES = 64
 def main() -> None:
     """Answer until nobody can ask any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
-    _limit()
     with socket.socket(fileno=os.dup(0)) as line:
-        _tell(line, b"r", b"")
+        _tell(line, b"r", json.dumps(withdraw()).encode())
         while True:
             request, descriptors, _, _ = socket.recv_fds(line, 65536, 1)
             if not request:
                 return
             try:
-                _answer(line, json.loads(request), Path(f"/dev/fd/{descriptors[0]}"))
+                _answer(line, json.loads(request), HandedFile(f"/dev/fd/{descriptors[0]}"))
             except BrokenPipeError:
                 return  # enough was decoded
             finally:
                 os.close(descriptors[0])
+
+
+def withdraw() -> tuple[str, ...]:
+    """Give up all that decoding does not need; returns which of the kernel's protections hold."""
+    os.environ.clear()
+    _limit()
+    return confine()
+
+
+class HandedFile(PosixPath):
+    """A descriptor that was received; no path of it is opened, which `confine` may not allow."""
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        """The file from its beginning, for reading bytes."""
+        file = os.fdopen(os.dup(int(self.name)), "rb")
+        file.seek(0)
+        return file
 
 
 class _Meter:
