@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from rest_framework.throttling import BaseThrottle
 
+from audiosearch.web.leaving import GONE
+
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 
 
@@ -27,10 +29,16 @@ def current_visitor() -> str:
     return visitor_of(request) if request else ""
 
 
+def visitor_left() -> bool:
+    """Whether who sent it has closed the connection, as far as the server tells."""
+    request = _request.get()
+    return bool(request and GONE in request.META and request.META[GONE].is_set())
+
+
 def know_visitor(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: `current_visitor` until the request is answered.
+    """Middleware: `current_visitor` and `visitor_left` until the request is answered.
 
     The user is asked for only then: REST framework finds that of a token later than middlewares.
     """

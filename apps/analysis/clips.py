@@ -1,10 +1,13 @@
 """Reading what somebody asks with: no more of it than is asked for, and not for long."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 
+from apps.access.visitors import visitor_left
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import SILENCE_PEAK
 from audiosearch.engine.audio.sandbox import stream
@@ -15,6 +18,12 @@ class InvalidStretch(AudioError):
     """start_ms and end_ms do not choose anything of this audio."""
 
     code = "invalid_stretch"
+
+
+class Left(AudioError):
+    """Who asked waits no more; nobody reads this."""
+
+    code = "left"
 
 
 def decode_clip(
@@ -37,7 +46,8 @@ def decode_clip(
     end_ms = enough_ms if end_ms is None else min(end_ms, enough_ms)
     budget = settings.QUERY_DECODE_BUDGET
     blocks = stream(path, rate, start_ms=start_ms, end_ms=end_ms, budget=budget)
-    samples = np.concatenate(list(blocks))
+    with closing(blocks):
+        samples = np.concatenate(list(_while_awaited(blocks)))
     if not len(samples) and start_ms:
         raise InvalidStretch(
             f"The stretch from {start_ms} ms on holds nothing: the audio ends before it."
@@ -51,3 +61,10 @@ def decode_clip(
     if float(np.abs(samples).max()) <= SILENCE_PEAK:
         raise SilentAudio("The audio is silent; choose another part of it, or another sound.")
     return samples
+
+
+def _while_awaited(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+    for block in blocks:
+        if visitor_left():
+            raise Left("Nobody waits for this any more.")
+        yield block

@@ -1,15 +1,18 @@
 """Searching: by clip, track or stretch, with filters, and what is said when nothing is found."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
+from django.urls import reverse
 
-from apps.analysis import turns
+from apps.analysis import clips, turns
 from apps.analysis.worker import work
 from apps.catalog.services.adding import add_track
 from apps.search.queries import NotListenedYet
@@ -18,6 +21,7 @@ from apps.search.services import search_by_clip, similar_to_track
 from audiosearch.engine.audio import sandbox
 from audiosearch.engine.audio.messages import Budget
 from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooCostly, TooLong
+from audiosearch.web.leaving import GONE, tell_when_gone
 from tests.audio_files import noise, tone, write_audio, write_nothing
 from tests.unit.conftest import AddTone
 
@@ -150,6 +154,37 @@ def test_a_query_ends_with_its_budget(tmp_path: Path) -> None:
     budget = override_settings(QUERY_DECODE_BUDGET=Budget(first_s=0.01, per_minute_s=0))
     with budget, pytest.raises(TooCostly, match="takes too long; choose a shorter stretch"):
         search_by_clip(clip=path, name="q", asked=SearchSettings(), by=None)
+
+
+def test_decoding_stops_when_who_asked_has_left(
+    member: Client, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, read = Event(), []
+
+    def left_midway(*args: Any, **asked: Any) -> Iterator[Any]:
+        for block in sandbox.stream(*args, **asked):
+            read.append(block)
+            if len(read) == 2:
+                gone.set()
+            yield block
+
+    monkeypatch.setattr(clips, "stream", left_midway)
+    with clip(400, 30).open("rb") as file:
+        answer = member.post(reverse("api-search"), {"file": file}, **{GONE: gone})
+    assert answer.json()["error"]["code"] == "left"
+    assert len(read) == 2
+
+
+def test_the_server_tells_when_the_connection_is_closed() -> None:
+    messages = [{"type": "http.request"}, {"type": "http.disconnect"}]
+    gone = Event()
+
+    async def receive() -> dict[str, str]:
+        assert not gone.is_set()
+        return messages.pop(0)
+
+    asyncio.run(tell_when_gone(receive, gone))
+    assert gone.is_set()
 
 
 def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:

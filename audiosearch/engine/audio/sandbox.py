@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
@@ -91,7 +91,7 @@ def stream_rates(
         yield rate, np.frombuffer(block, np.float32)
 
 
-def stream(path: Path, sample_rate: int, **asked: Any) -> Iterator[FloatArray]:
+def stream(path: Path, sample_rate: int, **asked: Any) -> Generator[FloatArray, None, None]:
     """`stream_rates` for one rate: (samples,) float32 blocks."""
     for _, block in stream_rates(path, (sample_rate,), **asked):
         yield block
