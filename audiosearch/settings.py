@@ -7,6 +7,7 @@ import dj_database_url
 from whitenoise.compress import Compressor
 
 from audiosearch import environment as env
+from audiosearch.engine.audio.messages import Budget
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "data")
@@ -168,7 +169,10 @@ MAX_QUERY_DURATION_S = env.integer("MAX_QUERY_DURATION_S", 600, least=1)
 SEARCHES_PER_MINUTE = env.integer("SEARCHES_PER_MINUTE", 120)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 16, least=2)
+MAX_QUERIES_EACH = env.integer("MAX_QUERIES_EACH", max(MAX_CONCURRENT_QUERIES // 2, 1), least=1)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
+DECODE_BUDGET = Budget(per_minute_s=env.integer("DECODE_S_PER_MINUTE", 10, least=1))
+QUERY_DECODE_BUDGET = Budget(first_s=env.integer("QUERY_DECODE_S", 10, least=1), per_minute_s=0)
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -253,6 +257,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.access.visitors.know_visitor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -1,5 +1,6 @@
 """Sounds for tests, and files of every format we read, written as people's programs write them."""
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,22 @@ def write_audio(
         if encoding.video:
             _add_black_video(container, channels.shape[1] / sample_rate)
         _encode(container, audio, channels, sample_rate, layout)
+    return path
+
+
+def write_nothing(
+    path: Path, seconds: int, *, sample_rate: int = 192_000, channels: int = 8
+) -> Path:
+    """A WAV of digital zeros that takes long to decode and hardly any room on the disk."""
+    frame = 2 * channels
+    size = seconds * sample_rate * frame
+    wave = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, sample_rate, 0, frame, 16)
+    head = (
+        b"RIFF" + struct.pack("<I", 36 + size) + b"WAVE" + wave + struct.pack("<4sI", b"data", size)
+    )
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + size)
     return path
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.access.throttles import address_of
+from apps.access.visitors import address_of
 
 LONGEST = 255
 """What the column of names holds."""

@@ -16,7 +16,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
+from rest_framework.throttling import SimpleRateThrottle
+
+from apps.access.visitors import visitor_of
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponseBase]
@@ -47,9 +49,7 @@ class SearchThrottle(SimpleRateThrottle):
     def get_cache_key(self, request: Any, view: Any) -> str | None:
         if request.method in SAFE_METHODS and not any(map(request.GET.get, STRETCH)):
             return None
-        user = request.user
-        who = f"user:{user.pk}" if user.is_authenticated else f"address:{address_of(request)}"
-        return f"searches:{who}"
+        return f"searches:{visitor_of(request)}"
 
     def allow_request(self, request: Any, view: Any) -> bool:
         if self.rate is None or self.get_cache_key(request, view) is None:
@@ -83,11 +83,6 @@ def _counting(cache: Any) -> Iterator[None]:
                 yield
         finally:
             cursor.execute(f"PRAGMA synchronous={waits}")
-
-
-def address_of(request: Any) -> str:
-    """Where a request comes from: the peer, or what the last of PROXIES says of it."""
-    return str(BaseThrottle().get_ident(request) or "")[:64]
 
 
 def wait_before_search(request: HttpRequest) -> int:

@@ -40,7 +40,10 @@ def work(seconds: float | None = None) -> int:
     requeue_left(TrackAnalysis, set_aside)
     analyzers = ready_analyzers()
     workers = settings.ENCODER_THREADS or len(os.sched_getaffinity(0))
-    with Pipeline(STREAMS, workers) as pipeline, ThreadPoolExecutor(1, "index") as writer:
+    with (
+        Pipeline(STREAMS, workers, settings.DECODE_BUDGET) as pipeline,
+        ThreadPoolExecutor(1, "index") as writer,
+    ):
         turn = _Turn(pipeline, writer, analyzers)
         try:
             turn.run(seconds)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 from django.conf import settings
 
+from apps.analysis.clips import decode_clip
 from apps.analysis.models import TrackAnalysis
 from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import active_name
@@ -16,9 +16,7 @@ from audiosearch.engine.analyzers.base import Embeddings, Encoder
 from audiosearch.engine.analyzers.clips import embed_clip
 from audiosearch.engine.analyzers.registry import load_encoder
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.audio.formats import SILENCE_PEAK
-from audiosearch.engine.audio.sandbox import decode, inspect
-from audiosearch.engine.errors import AudioError, ModelUnavailable, SilentAudio, TooLong, TooShort
+from audiosearch.engine.errors import AudioError, ModelUnavailable
 from audiosearch.engine.matchers.sounds_alike import MAX_QUERY_WINDOWS
 
 
@@ -27,12 +25,6 @@ class NotListenedYet(AudioError):
 
     code = "not_listened_yet"
     retryable = True
-
-
-class InvalidStretch(AudioError):
-    """start_ms and end_ms do not choose anything of this audio."""
-
-    code = "invalid_stretch"
 
 
 def active_encoder() -> tuple[str, Encoder]:
@@ -55,23 +47,15 @@ def decode_query(path: Path, rate: int, asked: SearchSettings) -> FloatArray:
 
     Raises the AudioError that says what is wrong with it.
     """
-    start_ms, end_ms = asked.start_ms or 0, asked.end_ms
-    limit_ms = settings.MAX_QUERY_DURATION_S * 1000
-    info = inspect(path, max_duration_ms=settings.MAX_DURATION_S * 1000, thorough=False)
-    end_ms = info.duration_ms if end_ms is None else min(end_ms, info.duration_ms)
-    if start_ms >= end_ms:
-        raise InvalidStretch(
-            f"The stretch from {start_ms} to {end_ms} ms holds nothing: "
-            f"the audio lasts {info.duration_ms} ms."
-        )
-    if end_ms - start_ms > limit_ms:
-        raise TooLong(f"A query may last {limit_ms // 1000} s; choose a stretch of it.")
-    samples = decode(path, rate, start_ms=start_ms, end_ms=end_ms)
-    if len(samples) * 10 < rate:
-        raise TooShort("The stretch is too short; at least 100 ms are needed.")
-    if float(np.abs(samples).max()) <= SILENCE_PEAK:
-        raise SilentAudio("The stretch is silent; choose another.")
-    return samples
+    most_s = settings.MAX_QUERY_DURATION_S
+    return decode_clip(
+        path,
+        rate,
+        most_s=most_s,
+        too_long=f"A query may last {most_s} s; choose a stretch of it.",
+        start_ms=asked.start_ms or 0,
+        end_ms=asked.end_ms,
+    )
 
 
 def embed_query(samples: FloatArray, encoder: Encoder) -> Embeddings:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
+from apps.analysis.clips import decode_clip
 from apps.analysis.turns import model_turn, query_slot
 from apps.catalog.models import Track
 from apps.jobs.leases import ALL, heartbeat, settle, work_off
@@ -21,14 +22,18 @@ from apps.voices.models import Diarization, DiarizedVoice, Speaker, VoiceAction
 from apps.voices.recognition import recognise
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.audio.sandbox import inspect, stream
-from audiosearch.engine.errors import AudioError, TooLong
+from audiosearch.engine.audio.sandbox import stream
+from audiosearch.engine.errors import AudioError
 from audiosearch.engine.voice.diarization import Diarization as Found
 from audiosearch.engine.voice.diarization import Turn, diarize
 from audiosearch.engine.voice.speech import RATE
 from audiosearch.web.request_ids import current_request_id
 
 MAX_CLIP_S = 600
+TOO_LONG = (
+    f"It is longer than {MAX_CLIP_S // 60} minutes; add it to the catalogue and ask for its track "
+    "instead."
+)
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,9 @@ def diarize_clip(*, path: Path, by: Any) -> list[SpokenTurn]:
     Raises TooLong for more, AudioError when it cannot be read, and Busy when too many ask at once.
     """
     with query_slot():
-        info = inspect(path, max_duration_ms=settings.MAX_DURATION_S * 1000, thorough=False)
-        if info.duration_ms > MAX_CLIP_S * 1000:
-            raise TooLong(
-                f"It is longer than {MAX_CLIP_S // 60} minutes; add it to the catalogue and ask "
-                "for its track instead."
-            )
+        samples = decode_clip(path, RATE, most_s=MAX_CLIP_S, too_long=TOO_LONG)
         with model_turn():
-            found = _diarize(stream(path, RATE, end_ms=MAX_CLIP_S * 1000))
+            found = _diarize([samples])
     owners = _owners(found)
     note(VoiceAction.DIARIZE, by, None, voices=len(owners))
     return _named(found.turns, owners)
@@ -100,7 +100,8 @@ def _work_on(row: Diarization) -> None:
     path = Path(default_storage.path(str(row.track.file.name)))
     if not path.exists():
         raise AudioError("Its file is gone.")
-    found = _diarize(stream(path, RATE), lambda ms: heartbeat([row], heard_ms=ms))
+    sound = stream(path, RATE, budget=settings.DECODE_BUDGET)
+    found = _diarize(sound, lambda ms: heartbeat([row], heard_ms=ms))
     owners = _owners(found)
     turns = [[turn.start_ms, turn.end_ms, turn.voice] for turn in found.turns]
     with transaction.atomic():

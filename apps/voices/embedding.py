@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
+from apps.analysis.clips import decode_clip
 from apps.analysis.turns import model_turn, query_slot
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
 from audiosearch.engine.analyzers.registry import analyzer_spec, load_encoder
-from audiosearch.engine.audio.sandbox import decode, inspect
 from audiosearch.engine.errors import AudioError, ModelUnavailable
 from audiosearch.engine.voice.speech import RATE, Speech, find_speech
 
@@ -49,9 +49,8 @@ def embed_voice(path: Path) -> Voice:
     Raises AudioError when it cannot be read or nobody speaks, and Busy when too many ask at once.
     """
     with query_slot():
-        info = inspect(path, max_duration_ms=settings.MAX_DURATION_S * 1000, thorough=False)
-        end_ms = min(info.duration_ms, LONGEST_S * 1000)
-        speech = find_speech(decode(path, RATE, end_ms=end_ms))
+        samples = decode_clip(path, RATE, most_s=LONGEST_S, end_ms=LONGEST_S * 1000)
+        speech = find_speech(samples)
         with model_turn():
             return Voice(voice_encoder().encode(speech.samples[None]).embeddings[0], speech)
 

@@ -46,6 +46,12 @@ class TooLong(AudioError):
     code = "too_long"
 
 
+class TooCostly(AudioError):
+    """Decoding takes more time than the sound is worth."""
+
+    code = "too_costly"
+
+
 class TooLarge(AudioError):
     code = "too_large"
 

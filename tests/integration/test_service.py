@@ -133,6 +133,7 @@ def test_a_second_start_keeps_everything_and_strangers_out(tmp_path: Path) -> No
     service.start()
     credentials = service.credentials
     assert credentials["password"] in service.said()
+    assert "Decoders run with an empty environment" in service.said()
     assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
     second = service.manage("serve", "--no-demo", "--no-pull")
     assert second.returncode == 1

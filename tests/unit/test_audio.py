@@ -14,7 +14,7 @@ from audiosearch.engine.analyzers.waveform.peaks import PeakMeter
 from audiosearch.engine.analyzers.windows import windows_of
 from audiosearch.engine.audio import decoding as audio
 from audiosearch.engine.audio import sandbox
-from tests.audio_files import ENCODINGS, noise, tone, write_audio
+from tests.audio_files import ENCODINGS, noise, tone, write_audio, write_nothing
 from tests.fake_encoder import Fake
 
 LIMIT_MS = 60 * 60 * 1000
@@ -86,6 +86,17 @@ def test_silent_short_long_and_truncated_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(expected):
             audio.inspect(path, max_duration_ms=limit)
+
+
+def test_a_long_silence_is_not_decoded_to_its_end_when_it_comes(tmp_path: Path) -> None:
+    heard = []
+    path = write_nothing(tmp_path / "hour.wav", 3600, sample_rate=8000, channels=1)
+    info = audio.inspect(path, max_duration_ms=4 * 10**6, beat=lambda: heard.append(1))
+    assert info.duration_ms == 3_600_000
+    assert len(heard) <= 602
+    path = write_nothing(tmp_path / "minutes.wav", 599, sample_rate=8000, channels=1)
+    with pytest.raises(errors.SilentAudio):
+        audio.inspect(path, max_duration_ms=4 * 10**6)
 
 
 @given(

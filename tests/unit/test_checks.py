@@ -4,17 +4,20 @@ import os
 import subprocess
 import sys
 from collections import namedtuple
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 
 from apps.analysis.models import Space
 from apps.analysis.spaces import ensure_spaces
-from apps.ops import checks
+from apps.ops import checks, protections
 from audiosearch import environment as env
+from audiosearch.engine.audio.confinement import PROTECTIONS
 from tests.service import free_port
 
 pytestmark = pytest.mark.django_db
@@ -209,6 +212,24 @@ def test_a_process_reads_its_secrets_from_files(tmp_path: Path) -> None:
     said = manage("check", **named)
     assert said.returncode == 1
     assert "SECRET_KEY_FILE is" in said.stderr
+
+
+def test_check_says_what_keeps_decoders_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def line() -> str:
+        said = StringIO()
+        call_command("check", stdout=said)
+        return said.getvalue().splitlines()[-1]
+
+    held = protections.protections()
+    assert line().startswith("Decoders run with an empty environment")
+    assert all(name in line() for name in held)
+    for some, told in (
+        (PROTECTIONS, "no network, no programs, no files"),
+        (PROTECTIONS[:1], "Missing here: Landlock, seccomp."),
+        ((), "and nothing else"),
+    ):
+        monkeypatch.setattr(protections, "protections", lambda some=some: some)
+        assert told in line()
 
 
 @pytest.mark.parametrize(

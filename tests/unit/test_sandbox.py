@@ -2,17 +2,27 @@
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from audiosearch.engine.audio import decoding as audio
 from audiosearch.engine.audio import sandbox
-from audiosearch.engine.errors import CorruptAudio, EmptyAudio, SilentAudio, UnsupportedAudio
-from tests.audio_files import tone, write_audio
+from audiosearch.engine.audio.messages import HEADER, Budget
+from audiosearch.engine.errors import (
+    CorruptAudio,
+    EmptyAudio,
+    SilentAudio,
+    TooCostly,
+    UnsupportedAudio,
+)
+from tests.audio_files import tone, write_audio, write_nothing
 
 RATE = 16000
 
@@ -23,9 +33,9 @@ def long(tmp_path: Path) -> Path:
     return write_audio(tmp_path / "long.wav", tone(120, 440))
 
 
-def begun(path: Path) -> tuple[Iterator[np.ndarray], int]:
+def begun(path: Path, **asked: Any) -> tuple[Iterator[np.ndarray], int]:
     """A stream that has given its first block, and the process that has the file open."""
-    blocks = sandbox.stream(path, RATE)
+    blocks = sandbox.stream(path, RATE, **asked)
     next(blocks)
     (pid,) = {
         int(descriptor.parts[2])
@@ -107,6 +117,70 @@ def test_a_file_that_hangs_its_decoder_is_refused_and_the_decoder_killed(
     with pytest.raises(CorruptAudio, match="does not come to an end"):
         list(blocks)
     assert gone(pid)
+
+
+def test_what_takes_longer_than_its_sound_is_worth_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "SHARED", 10_000)  # so that it is not the clock
+    path = write_nothing(tmp_path / "costly.wav", 600)
+    for call in (
+        lambda budget: list(sandbox.stream(path, RATE, budget=budget)),
+        lambda budget: sandbox.inspect(path, max_duration_ms=10**6, budget=budget),
+    ):
+        with pytest.raises(TooCostly):
+            call(Budget(first_s=0.01, per_minute_s=0))
+    assert len(sandbox.decode(path, RATE, end_ms=2000)) == 2 * RATE, "within its budget"
+
+
+def test_a_file_is_given_time_for_the_sound_that_came(long: Path) -> None:
+    blocks, pid = begun(long, budget=Budget(first_s=5, per_minute_s=60))
+    for _ in range(90):
+        next(blocks)
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    blocks.close()  # type: ignore[attr-defined]
+    (row,) = [line for line in limits.splitlines() if line.startswith("Max cpu time")]
+    assert int(row.split()[3]) >= 90
+
+
+def test_the_clock_ends_what_takes_no_processor_time(
+    long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks, pid = begun(long, budget=Budget(first_s=1, per_minute_s=0))
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(sandbox, "SHARED", 0.01)
+    with pytest.raises(TooCostly):
+        list(blocks)
+    assert gone(pid)
+
+
+def test_what_the_caller_does_between_two_blocks_does_not_count(
+    long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        late_s = 0
+
+        def monotonic(self) -> float:
+            return time.monotonic() + self.late_s
+
+    clock = Clock()
+    monkeypatch.setattr(sandbox, "time", clock)
+    blocks = sandbox.stream(long, RATE, budget=Budget(first_s=60, per_minute_s=0))
+    heard = 0
+    for block in blocks:
+        heard += len(block)
+        clock.late_s += 1000
+    assert heard == 120 * RATE
+
+
+def test_a_message_too_large_to_be_one_ends_the_decoder() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        decoder = object.__new__(sandbox._Decoder)
+        decoder.line = ours
+        theirs.sendall(HEADER.pack(b"d", 2**32 - 1))
+        with pytest.raises(EOFError):
+            decoder.receive(10)
 
 
 def test_nobody_decodes_on_for_nobody(long: Path) -> None:

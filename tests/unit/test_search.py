@@ -1,20 +1,28 @@
 """Searching: by clip, track or stretch, with filters, and what is said when nothing is found."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
+from django.urls import reverse
 
-from apps.analysis import turns
+from apps.analysis import clips, turns
 from apps.analysis.worker import work
 from apps.catalog.services.adding import add_track
 from apps.search.queries import NotListenedYet
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
-from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooLong
-from tests.audio_files import noise, tone, write_audio
+from audiosearch.engine.audio import sandbox
+from audiosearch.engine.audio.messages import Budget
+from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooCostly, TooLong
+from audiosearch.web.leaving import GONE, tell_when_gone
+from tests.audio_files import noise, tone, write_audio, write_nothing
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,6 +123,70 @@ def test_queries_that_cannot_be_used_say_why(add_tone: AddTone, tmp_path: Path, 
         search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
 
 
+def test_no_more_of_a_query_is_decoded_than_it_may_last(
+    add_tone: AddTone, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_tone(400)
+    asked: list[tuple[Any, Any, Any]] = []
+    ask = sandbox._Decoder.ask
+
+    def note(self: sandbox._Decoder, request: dict[str, Any], file: int) -> None:
+        asked.append((request["call"], request["start_ms"], request["end_ms"]))
+        ask(self, request, file)
+
+    monkeypatch.setattr(sandbox._Decoder, "ask", note)
+    path = clip(400, 30)
+    for settings, refused, decoded in (
+        (SearchSettings(), True, (0, 2010)),
+        (SearchSettings(start_ms=3000), True, (3000, 5010)),
+        (SearchSettings(start_ms=3000, end_ms=20_000), True, (3000, 5010)),
+        (SearchSettings(start_ms=3000, end_ms=5000), False, (3000, 5000)),
+    ):
+        asked.clear()
+        answer = pytest.raises(TooLong) if refused else nullcontext()
+        with override_settings(MAX_QUERY_DURATION_S=2), answer:
+            search_by_clip(clip=path, name="q", asked=settings, by=None)
+        assert asked == [("stream", *decoded)], "once, no looking at the whole before"
+
+
+def test_a_query_ends_with_its_budget(tmp_path: Path) -> None:
+    path = write_nothing(tmp_path / "costly.wav", 600)
+    budget = override_settings(QUERY_DECODE_BUDGET=Budget(first_s=0.01, per_minute_s=0))
+    with budget, pytest.raises(TooCostly, match="takes too long; choose a shorter stretch"):
+        search_by_clip(clip=path, name="q", asked=SearchSettings(), by=None)
+
+
+def test_decoding_stops_when_who_asked_has_left(
+    member: Client, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, read = Event(), []
+
+    def left_midway(*args: Any, **asked: Any) -> Iterator[Any]:
+        for block in sandbox.stream(*args, **asked):
+            read.append(block)
+            if len(read) == 2:
+                gone.set()
+            yield block
+
+    monkeypatch.setattr(clips, "stream", left_midway)
+    with clip(400, 30).open("rb") as file:
+        answer = member.post(reverse("api-search"), {"file": file}, **{GONE: gone})
+    assert answer.json()["error"]["code"] == "left"
+    assert len(read) == 2
+
+
+def test_the_server_tells_when_the_connection_is_closed() -> None:
+    messages = [{"type": "http.request"}, {"type": "http.disconnect"}]
+    gone = Event()
+
+    async def receive() -> dict[str, str]:
+        assert not gone.is_set()
+        return messages.pop(0)
+
+    asyncio.run(tell_when_gone(receive, gone))
+    assert gone.is_set()
+
+
 def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
     track = add_tone(400, listen=False)
     with pytest.raises(NotListenedYet, match="not been listened to yet"):
@@ -124,11 +196,9 @@ def test_a_track_not_yet_heard_says_so(add_tone: AddTone) -> None:
 @override_settings(QUERY_WAIT_S=0)
 def test_the_ninth_search_is_turned_away(add_tone: AddTone, clip: Clip) -> None:
     add_tone(400)
-    taken = [turns._slots.acquire(timeout=0) for _ in range(8)]
-    try:
+    with ExitStack() as others:
+        for number in range(8):
+            others.enter_context(turns._slots.taken(f"user:{number}", 0))
         with pytest.raises(Busy):
             search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None)
-    finally:
-        for _ in filter(None, taken):
-            turns._slots.release()
     assert search_by_clip(clip=clip(400), name="q", asked=SearchSettings(), by=None).hits

@@ -64,7 +64,11 @@ def add_track(
     if existing:
         return Added(existing, created=False)
     try:
-        info = inspect(source, max_duration_ms=settings.MAX_DURATION_S * 1000)
+        info = inspect(
+            source,
+            max_duration_ms=settings.MAX_DURATION_S * 1000,
+            budget=settings.DECODE_BUDGET,
+        )
     except AudioError as error:
         raise type(error)(f"{shown_name(name)}: {error}") from error
     track = _new_track(digest, size, name, info, dict(fields or {}), kind)

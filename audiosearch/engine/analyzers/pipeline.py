@@ -26,6 +26,7 @@ from audiosearch.engine.analyzers.base import (
 from audiosearch.engine.analyzers.clips import BATCH_WINDOWS, EmbeddingsBuilder
 from audiosearch.engine.analyzers.windows import Window, WindowCutter
 from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.messages import DEFAULT_BUDGET, Budget
 from audiosearch.engine.audio.sandbox import stream_rates
 from audiosearch.engine.errors import CorruptAudio
 
@@ -130,10 +131,12 @@ class Pipeline:
     `workers` batches are encoded at a time, each on one core, which wastes less than one batch on
     all of them. A worker takes what is decoded, be it one window: a recording alone does not wait
     for others. What decoders may have ahead is bounded together and shared in turn, so that a long
-    recording takes its part of the model's time and no more. Call from one thread.
+    recording takes its part of the model's time and no more. `budget` is what decoding each may
+    cost. Call from one thread.
     """
 
-    def __init__(self, streams: int, workers: int) -> None:
+    def __init__(self, streams: int, workers: int, budget: Budget = DEFAULT_BUDGET) -> None:
+        self._budget = budget
         self._decoders = ThreadPoolExecutor(streams, "decode")
         self._encoders = ThreadPoolExecutor(workers, "encode")
         self._idle = workers
@@ -183,7 +186,8 @@ class Pipeline:
         """In a thread: feed the recording to its analyses until the end, or until none is left."""
         sounded = False
         try:
-            for rate, block in stream_rates(path, sorted({one.rate for one in analyses})):
+            rates = sorted({one.rate for one in analyses})
+            for rate, block in stream_rates(path, rates, budget=self._budget):
                 sounded = sounded or len(block) > 0
                 analyses = [
                     one

@@ -192,7 +192,7 @@ def inspect(
     """What the file is, after making sure that it can be listened to; `beat` tells of progress.
 
     Files up to ten minutes (and files that do not say how long they are) are decoded whole,
-    longer ones until something is heard; thorough=False always stops there.
+    longer ones until something is heard, for ten minutes at most; thorough=False always stops so.
     Raises the AudioError that says what is wrong: unsupported, empty, corrupt, too short,
     too long or silent.
     """
@@ -212,17 +212,18 @@ def inspect(
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             if samples * 1000 > max_duration_ms * rate:
                 raise TooLong(_too_long(samples * 1000 // rate, max_duration_ms))
-            if not whole and peak > SILENCE_PEAK:
+            if not whole and (peak > SILENCE_PEAK or samples * 1000 > FULL_CHECK_MS * rate):
                 break
         heard_ms = samples * 1000 // rate
-    _refuse_unusable(heard_ms, told_ms if whole else None, peak)
+    silent = peak <= SILENCE_PEAK and (whole or heard_ms <= FULL_CHECK_MS)
+    _refuse_unusable(heard_ms, told_ms if whole else None, silent=silent)
     if thorough and not whole and told_ms:
         _refuse_cut_off(path, told_ms)
     duration_ms = heard_ms if whole else max(told_ms or 0, heard_ms)
     return AudioInfo(name, duration_ms, rate, channels, tags)
 
 
-def _refuse_unusable(heard_ms: int, told_ms: int | None, peak: float) -> None:
+def _refuse_unusable(heard_ms: int, told_ms: int | None, *, silent: bool) -> None:
     if heard_ms == 0:
         raise CorruptAudio("The file is damaged: no sound could be decoded from it.")
     if told_ms and told_ms > 1000 and heard_ms < told_ms * MIN_DECODED_SHARE:
@@ -231,7 +232,7 @@ def _refuse_unusable(heard_ms: int, told_ms: int | None, peak: float) -> None:
         )
     if heard_ms < MIN_DURATION_MS:
         raise TooShort(f"The audio lasts {heard_ms} ms; at least {MIN_DURATION_MS} ms are needed.")
-    if peak <= SILENCE_PEAK:
+    if silent:
         raise SilentAudio("The audio is silent from beginning to end.")
 
 

@@ -1,17 +1,20 @@
 """The only way to samples: files are decoded in processes of their own, which can be killed.
 
-FFmpeg reads what strangers send, in C. A file that crashes it, hangs it or asks for too much memory
-ends its decoder and is refused; the caller lives on. A decoder reads one file at a time, and the
-next one when it has come through; one is always kept.
+FFmpeg reads what strangers send, in C. A file that crashes it, hangs it, or asks for too much
+memory or time ends its decoder and is refused; the caller lives on. A decoder reads one file at a
+time, and the next one when it has come through; one is always kept. Whoever takes a decoder over
+finds no network, no secrets and no files: see `confinement`.
 """
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -22,11 +25,13 @@ import numpy as np
 from audiosearch.engine import errors
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import AudioInfo
-from audiosearch.engine.audio.messages import HEADER
-from audiosearch.engine.errors import AudioError, Busy, CorruptAudio
+from audiosearch.engine.audio.messages import DEFAULT_BUDGET, HEADER, LARGEST, Budget
+from audiosearch.engine.errors import AudioError, Busy, CorruptAudio, TooCostly
 
 STALL_S = 20
 """So long a decoder may work at the next second of sound."""
+SHARED = 4
+"""So many times a budget may pass on the clock, as others use the processor, too."""
 START_S = 60
 MOST = 16
 """Decoders at once; each takes some 50 MB."""
@@ -34,42 +39,61 @@ MAX_FILES = 200
 """After so many a decoder is replaced, lest what one file leaves behind harm another."""
 IDLE_S = 60
 """So long those are kept that more files at once would need."""
+TOO_COSTLY = (
+    "Decoding this takes too long; choose a shorter stretch, or convert it first, for instance to "
+    "FLAC at 48 kHz in stereo."
+)
+NO_DECODER = "No decoder can be started; try again in a moment."
 # A decoder uses one core; the pools of these libraries would only take memory.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+LOADING = ("LD_LIBRARY_PATH", "PYTHONPATH")
+"""All that a decoder is told of the environment, if it is set: where its libraries are."""
 
 
-def inspect(path: Path, *, max_duration_ms: int, thorough: bool = True) -> AudioInfo:
+def inspect(
+    path: Path,
+    *,
+    max_duration_ms: int,
+    thorough: bool = True,
+    budget: Budget = DEFAULT_BUDGET,
+) -> AudioInfo:
     """What a file is, after making sure that it can be decoded.
 
     Files up to ten minutes (and files that do not say how long they are) are decoded whole,
-    longer ones until something sounds; thorough=False always stops there.
+    longer ones until something sounds, for ten minutes at most; thorough=False always stops so.
     Raises the AudioError that says what is wrong: unsupported, empty, corrupt (also when the file
-    breaks the decoder), too short, too long or silent; and Busy.
+    breaks the decoder), too short, too long or silent, too costly; and Busy.
     """
     asked = {"max_duration_ms": max_duration_ms, "thorough": thorough}
-    told = b"".join(_answers("inspect", path, asked))
+    told = b"".join(_answers("inspect", path, asked, budget))
     return AudioInfo(**json.loads(told))
 
 
 def stream_rates(
-    path: Path, sample_rates: Sequence[int], *, start_ms: int = 0, end_ms: int | None = None
+    path: Path,
+    sample_rates: Sequence[int],
+    *,
+    start_ms: int = 0,
+    end_ms: int | None = None,
+    budget: Budget = DEFAULT_BUDGET,
 ) -> Iterator[tuple[int, FloatArray]]:
     """The audio of a file as successive mono blocks of about a second, at several rates at once.
 
     Yields (rate, samples (n,) float32) between start_ms and end_ms: each block once for every rate
-    (Hz) of `sample_rates`, in their order. The file is decoded once, whatever their number.
-    Raises UnsupportedAudio, EmptyAudio, CorruptAudio (also when the file breaks the decoder), Busy.
+    (Hz) of `sample_rates`, in their order. The file is decoded once, whatever their number, and not
+    beyond end_ms.
+    Raises UnsupportedAudio, EmptyAudio, CorruptAudio (also when the file breaks the decoder),
+    TooCostly, Busy.
     """
     asked = {"sample_rates": sample_rates, "start_ms": start_ms, "end_ms": end_ms}
-    for rate, block in zip(cycle(sample_rates), _answers("stream", path, asked), strict=False):
+    answers = _answers("stream", path, asked, budget)
+    for rate, block in zip(cycle(sample_rates), answers, strict=False):
         yield rate, np.frombuffer(block, np.float32)
 
 
-def stream(
-    path: Path, sample_rate: int, *, start_ms: int = 0, end_ms: int | None = None
-) -> Iterator[FloatArray]:
+def stream(path: Path, sample_rate: int, **asked: Any) -> Generator[FloatArray, None, None]:
     """`stream_rates` for one rate: (samples,) float32 blocks."""
-    for _, block in stream_rates(path, (sample_rate,), start_ms=start_ms, end_ms=end_ms):
+    for _, block in stream_rates(path, (sample_rate,), **asked):
         yield block
 
 
@@ -109,39 +133,47 @@ class _Decoder:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[3],
-                env={**os.environ, **ONE_THREAD},
+                env=ONE_THREAD | {name: os.environ[name] for name in LOADING if name in os.environ},
             )
-        self.line.settimeout(START_S)
         try:
-            self.receive()
+            _, told = self.receive(START_S)
         except (EOFError, OSError):
             self.kill()
             raise
+        self.protections = tuple(json.loads(told))
 
     def ask(self, request: dict[str, Any], file: int) -> None:
         """Raises OSError when it has ended."""
         self.line.settimeout(STALL_S)
         socket.send_fds(self.line, [json.dumps(request).encode()], [file])
 
-    def receive(self) -> tuple[bytes, bytearray]:
+    def receive(self, within_s: float) -> tuple[bytes, bytearray]:
         """Kind and payload of the next message; raises EOFError or OSError (TimeoutError)."""
-        kind, length = HEADER.unpack(self._exactly(HEADER.size))
-        return kind, self._exactly(length)
+        deadline = time.monotonic() + within_s
+        kind, length = HEADER.unpack(self._exactly(HEADER.size, deadline))
+        if length > LARGEST:
+            raise EOFError  # it is none of ours any more
+        return kind, self._exactly(length, deadline)
 
-    def _exactly(self, length: int) -> bytearray:
+    def _exactly(self, length: int, deadline: float) -> bytearray:
         buffer = bytearray(length)
         left = memoryview(buffer)
         while left:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self.line.settimeout(left_s)
             count = self.line.recv_into(left)
             if not count:
                 raise EOFError
             left = left[count:]
         return buffer
 
-    def kill(self) -> None:
+    def kill(self) -> int:
+        """End it, if it lives; returns what it ended of, as Popen has it."""
         self.line.close()
         self.process.kill()
-        self.process.wait()
+        return self.process.wait()
 
 
 class _Pool:
@@ -166,7 +198,7 @@ class _Pool:
             decoder = _Decoder()
             decoder.ask(request, file)
         except (EOFError, OSError) as error:
-            raise Busy("No decoder can be started; try again in a moment.") from error
+            raise Busy(NO_DECODER) from error
         return decoder
 
     def give_back(self, decoder: _Decoder) -> None:
@@ -190,23 +222,40 @@ class _Pool:
 _pool = _Pool()
 
 
-def _answers(call: str, path: Path, asked: dict[str, Any]) -> Iterator[bytes]:
+def protections() -> tuple[str, ...]:
+    """Which of `confinement.PROTECTIONS` hold for decoders here. Raises Busy when none starts."""
+    try:
+        decoder = _Decoder()
+    except (EOFError, OSError) as error:
+        raise Busy(NO_DECODER) from error
+    decoder.kill()
+    return decoder.protections
+
+
+def _answers(call: str, path: Path, asked: dict[str, Any], budget: Budget) -> Iterator[bytes]:
     """The data that a decoder answers with, until it has said that this was all."""
     if not _pool.turns.acquire(timeout=START_S):
         raise Busy("Too many files are being read at once; try again in a moment.")
     try:
-        yield from _answers_in_turn(call, path, asked)
+        yield from _answers_in_turn(call, path, asked, budget)
     finally:
         _pool.turns.release()
 
 
-def _answers_in_turn(call: str, path: Path, asked: dict[str, Any]) -> Iterator[bytes]:
+def _answers_in_turn(
+    call: str, path: Path, asked: dict[str, Any], budget: Budget
+) -> Iterator[bytes]:
     with path.open("rb") as file:
-        decoder = _pool.asked({"call": call, **asked}, file.fileno())
-    whole = False
+        decoder = _pool.asked({"call": call, "budget": asdict(budget), **asked}, file.fileno())
+    parts = len(asked.get("sample_rates", "1"))
+    messages, waited_s, left_s, whole = 0, 0.0, 0.0, False
     try:
         while True:
-            kind, payload = decoder.receive()
+            left_s = SHARED * budget.for_sound(messages // parts) - waited_s
+            began = time.monotonic()
+            kind, payload = decoder.receive(min(STALL_S, left_s))
+            waited_s += time.monotonic() - began  # not what the caller does between two
+            messages += 1
             whole = kind in (b"e", b"z")
             if kind == b"e":
                 raise _error(json.loads(payload))
@@ -215,8 +264,12 @@ def _answers_in_turn(call: str, path: Path, asked: dict[str, Any]) -> Iterator[b
             if kind == b"d":
                 yield bytes(payload)
     except TimeoutError as error:
+        if left_s < STALL_S:
+            raise TooCostly(TOO_COSTLY) from error
         raise CorruptAudio("The file is damaged: decoding it does not come to an end.") from error
     except (EOFError, OSError) as error:
+        if decoder.kill() == -signal.SIGXCPU:
+            raise TooCostly(TOO_COSTLY) from error
         raise CorruptAudio("The file is damaged: it breaks the decoder.") from error
     finally:
         if whole:

@@ -1,55 +1,102 @@
 """The process behind `sandbox`: decodes the files that it is handed over its standard input."""
 
 import json
+import math
 import os
 import resource
 import signal
 import socket
 import sys
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import numpy as np
 
 from audiosearch.engine.audio import decoding
-from audiosearch.engine.audio.messages import HEADER
+from audiosearch.engine.audio.confinement import confine
+from audiosearch.engine.audio.messages import HEADER, Budget
 from audiosearch.engine.errors import AudioError
 
 MEMORY_BYTES = 512 * 2**20
 """Beside what the libraries take themselves."""
-CPU_S = 900
-"""For one file."""
 OPEN_FILES = 64
 
 
 def main() -> None:
     """Answer until nobody can ask any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
-    _limit()
     with socket.socket(fileno=os.dup(0)) as line:
-        _tell(line, b"r", b"")
+        _tell(line, b"r", json.dumps(withdraw()).encode())
         while True:
             request, descriptors, _, _ = socket.recv_fds(line, 65536, 1)
             if not request:
                 return
-            _limit_cpu()
             try:
-                _answer(line, json.loads(request), Path(f"/dev/fd/{descriptors[0]}"))
+                _answer(line, json.loads(request), HandedFile(f"/dev/fd/{descriptors[0]}"))
             except BrokenPipeError:
                 return  # enough was decoded
             finally:
                 os.close(descriptors[0])
 
 
+def withdraw() -> tuple[str, ...]:
+    """Give up all that decoding does not need; returns which of the kernel's protections hold."""
+    os.environ.clear()
+    _limit()
+    return confine()
+
+
+class HandedFile(PosixPath):
+    """A descriptor that was received; no path of it is opened, which `confine` may not allow."""
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        """The file from its beginning, for reading bytes."""
+        file = os.fdopen(os.dup(int(self.name)), "rb")
+        file.seek(0)
+        return file
+
+
+class _Meter:
+    """Lets the kernel end this process when a file takes more of the processor than it may."""
+
+    def __init__(self, budget: Budget) -> None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._budget = budget
+        self._used_s = usage.ru_utime + usage.ru_stime
+        self._sound_s, self._most_s = 0, 0
+        self._limit()
+
+    def heard(self) -> None:
+        """Another second of sound."""
+        self._sound_s += 1
+        self._limit()
+
+    def _limit(self) -> None:
+        most_s = math.ceil(self._used_s + self._budget.for_sound(self._sound_s))
+        if most_s != self._most_s:
+            self._most_s = most_s
+            hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+            resource.setrlimit(resource.RLIMIT_CPU, (most_s, hard))
+
+
 def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
+    meter = _Meter(Budget(**asked.pop("budget")))
+
+    def beat() -> None:
+        meter.heard()
+        _tell(line, b"p", b"")
+
     try:
         if asked.pop("call") == "inspect":
-            found = decoding.inspect(path, **asked, beat=lambda: _tell(line, b"p", b""))
+            found = decoding.inspect(path, **asked, beat=beat)
             _tell(line, b"d", json.dumps(asdict(found)).encode())
         else:
-            for _, block in decoding.stream_rates(path, **asked):
+            last = asked["sample_rates"][-1]
+            for rate, block in decoding.stream_rates(path, **asked):
                 _tell(line, b"d", np.ascontiguousarray(block, np.float32).tobytes())
+                if rate == last:
+                    meter.heard()
         _tell(line, b"z", b"")
     except BrokenPipeError:
         raise
@@ -77,12 +124,6 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def _limit_cpu() -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    most = int(used.ru_utime + used.ru_stime) + CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from apps.ops.first_start import (
     sweep_uploads,
     take_lock,
 )
+from apps.ops.protections import decoder_protections
 from apps.ops.supervisor import Child, ChildFailed, Supervisor
 from audiosearch.engine.extras import may_install
 
@@ -169,6 +170,7 @@ class Command(BaseCommand):
             )
         elif space.analyzer != "panns_cnn14":
             lines.append("To switch to PANNs: ./manage models use panns_cnn14")
+        lines.append(decoder_protections())
         if settings.HOST not in ("127.0.0.1", "localhost", "::1"):
             lines.append(f"It listens on {settings.HOST}: other machines can reach it.")
         self._say("\n".join([*lines, "Ctrl-C stops everything.", ""]))
