@@ -20,6 +20,8 @@ from apps.catalog.names import is_litter, shown_name
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.services.collections import audience_of
 from apps.catalog.services.tags import clean_tags, tags_named
+from apps.catalog.services.words import write_words
+from apps.catalog.words import nfc, sort_key
 from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
 from audiosearch.engine.errors import AudioError, TooLarge, UnsupportedAudio
@@ -102,6 +104,7 @@ def _write(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> A
     track.file.name = stored
     track.audience = audience_of(track.collection, by=by)
     track.save(force_insert=True)
+    write_words([track])
     if tags:
         track.tags.set(tags_named(tags))
     lifecycle.tracks_added([track.pk], wake=wake)
@@ -126,10 +129,11 @@ def _new_track(
         channels=info.channels,
         format=info.format,
         size_bytes=size,
-        description=texts.pop("description", ""),
+        description=nfc(texts.pop("description", "")),
     )
     for key, value in texts.items():
-        setattr(track, key, value.replace("\x00", "")[:300])
+        setattr(track, key, nfc(value.replace("\x00", ""))[:300])
+    track.sort_key = sort_key(track.title)
     return track
 
 
