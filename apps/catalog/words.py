@@ -77,11 +77,13 @@ def word_forms(text: str) -> list[list[str]]:
     """For each word of a search what is looked for; one of its forms has to be there."""
     words = nfc(text.replace("\x00", "")).split()[:MOST_WORDS]
     folded = [(word.lower(), fold(word)) for word in words]
-    return [
-        [plain, *(f"{_STEM}{stem} " for stem in _stems(word) if _WORD.fullmatch(word))]
-        for word, plain in folded
-        if plain
-    ]
+    return [[plain, *_stem_forms(word, plain)] for word, plain in folded if plain]
+
+
+def _stem_forms(word: str, plain: str) -> list[str]:
+    """Stems as they are looked for, but those in which the word would be found anyhow."""
+    stems = _stems(word) if _WORD.fullmatch(word) else ()
+    return [f"{_STEM}{stem} " for stem in stems if plain not in stem]
 
 
 @lru_cache(maxsize=50_000)

@@ -2,11 +2,14 @@
 
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from apps.catalog.services.adding import add_track
+from audiosearch.engine.audio import charsets
 from audiosearch.engine.audio.charsets import readable
 from audiosearch.engine.audio.sandbox import inspect
 from audiosearch.engine.audio.tags import MAX_APE_BYTES, ape_tags
@@ -136,5 +139,20 @@ def test_the_encoding_of_the_format_is_believed_if_it_makes_sense(title: str) ->
 
 
 def test_bytes_that_end_otherwise_than_they_began_are_not_read() -> None:
-    text = "город ".encode("cp1251") * 500 + b"\x98"
+    text = "город ".encode("cp1251") * 1000 + b"\x98"
     assert readable([text, b"plain"], own="cp1252") == ["", "plain"]
+
+
+def test_many_long_texts_are_read_by_a_sample_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    price = charsets._price
+
+    def noted(texts: Sequence[bytes], *options: Any) -> Any:
+        looked_at.append(sum(map(len, texts)))
+        return price(texts, *options)
+
+    monkeypatch.setattr(charsets, "_price", noted)
+    text = "Этот город ".encode("cp1251") * 1000
+    found = readable([text] * 100, own="cp1252")
+    assert found == [text.decode("cp1251")] * 100
+    assert max(looked_at) <= charsets.SAMPLE_BYTES

@@ -28,8 +28,8 @@ DOUBT_BITS = 12
 """By so much, when it is not clear by which other one."""
 CUT_BITS = 8
 """A character that is cut off at the end, as in the 30 bytes of an ID3v1 field."""
-SAMPLE_BYTES = 2_000
-"""So much of a text is looked at; all of it is decoded."""
+SAMPLE_BYTES = 4_000
+"""So much of all texts is looked at; all of them are decoded."""
 
 
 def readable(texts: Sequence[bytes], *, own: str) -> list[str]:
@@ -79,7 +79,7 @@ def _encoding_of(texts: Sequence[bytes], own: str) -> str | None:
     """The encoding that explains all of these texts best, or None when none does well."""
     if not texts:
         return None
-    sample = [text[:SAMPLE_BYTES] for text in texts]
+    sample = _sample(texts)
     noise = NOISE_PRIOR_BITS + sum(
         NOISE_BITS if byte > 127 else ASCII_BITS for text in sample for byte in text
     )
@@ -99,6 +99,17 @@ def _encoding_of(texts: Sequence[bytes], own: str) -> str | None:
     if own_bits <= min(best, noise) + (OVERTURN_BITS if believed else DOUBT_BITS):
         return own
     return encoding if believed else None
+
+
+def _sample(texts: Sequence[bytes]) -> list[bytes]:
+    """The first texts, the last of them cut off, until they are enough."""
+    left, sample = SAMPLE_BYTES, []
+    for text in texts:
+        sample.append(text[:left])
+        left -= len(text)
+        if left <= 0:
+            break
+    return sample
 
 
 @dataclass(frozen=True)
