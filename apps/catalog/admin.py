@@ -16,11 +16,11 @@ from apps.catalog.admin_forms import CuratedAdmin, MoveForm, NewTrackForm, TagFo
 from apps.catalog.filters import console_filter
 from apps.catalog.forms import split_tags
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
-from apps.catalog.selectors import listed_tracks, with_words
+from apps.catalog.selectors import listed_tracks, with_name_like, with_words
 from apps.catalog.services.collections import save_collection
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import EDITABLE, delete_collection, edit_track, edit_tracks
-from apps.catalog.services.tags import delete_tags, rename_tag
+from apps.catalog.services.tags import delete_tags, rename_tag, save_new_tag
 from apps.catalog.templatetags.sound import clock
 from audiosearch.engine.errors import Conflict
 
@@ -45,7 +45,7 @@ admin.site.index_title = "Curate the catalogue"
 class TrackAdmin(CuratedAdmin):
     """Registered by the analysis, which adds how far each track is."""
 
-    list_display = ["title", "player", "kind", "collection", "length", "tag_list"]
+    list_display = ["named", "player", "kind", "collection", "length", "tag_list"]
     list_filter = [*(console_filter(name) for name in ("state", "kind", "collection")), "tags"]
     search_fields = TEXT_FIELDS
     list_per_page = 50
@@ -87,6 +87,10 @@ class TrackAdmin(CuratedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["large_player", "heard", *FILE_FIELDS] if obj else []
+
+    @admin.display(description="title", ordering="sort_key")
+    def named(self, track: Track) -> str:
+        return track.title
 
     @admin.display(description="Listen")
     def player(self, track: Track) -> SafeString:
@@ -190,6 +194,11 @@ class CountedAdmin(CuratedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).annotate(track_count=Count("tracks"))
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return with_name_like(queryset, search_term), False
+
     @admin.display(ordering="track_count", description="tracks")
     def tracks(self, obj: Any) -> SafeString:
         address = reverse("admin:catalog_track_changelist")
@@ -233,7 +242,7 @@ class TagAdmin(CountedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
         if not change:
-            obj.save()
+            save_new_tag(obj)
         elif form.changed_data:
             rename_tag(obj)
 

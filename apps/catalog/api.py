@@ -131,7 +131,7 @@ class CollectionViewSet(viewsets.ModelViewSet):
 
     def get_queryset(self) -> QuerySet[Collection]:
         counted = visible_collections(self.request.user).annotate(track_count=Count("tracks"))
-        return counted.order_by("name", "pk")
+        return counted.order_by("sort_key", "pk")
 
     def perform_destroy(self, collection: Collection) -> None:
         delete_collection(collection)
@@ -147,4 +147,5 @@ class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     def get_queryset(self) -> QuerySet[Tag]:
         user = self.request.user
         counted = Count("tracks", filter=seen_by(user, "tracks__"), distinct=True)
-        return visible_tags(user).annotate(track_count=counted).order_by("name")
+        counted_tags = visible_tags(user).annotate(track_count=counted)
+        return counted_tags.order_by("sort_key", "name")

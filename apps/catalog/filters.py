@@ -13,7 +13,8 @@ from apps.catalog.selectors import in_state, visible_collections, with_words
 from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
 
-SORTED_BY = ("added_at", "title", "duration_ms")
+SORTED_BY = {"added_at": "added_at", "sort_key": "title", "duration_ms": "duration_ms"}
+"""The column, and what it is called in addresses."""
 
 
 def _offered_collections(request: Any) -> QuerySet[Collection]:
@@ -24,7 +25,7 @@ class TrackOrder(django_filters.OrderingFilter):
     """Equal ones follow as they were added, so that pages neither repeat nor lose any."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(fields=[(name, name) for name in SORTED_BY], **options)
+        super().__init__(fields=SORTED_BY, **options)
 
     def filter(self, qs: QuerySet[Track], value: Any) -> QuerySet[Track]:
         found: QuerySet[Track] = super().filter(qs, value)

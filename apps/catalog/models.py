@@ -28,9 +28,10 @@ class Collection(models.Model):
         help_text="Only this group and curators know of it; none: everybody who may search",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    sort_key = models.BinaryField(default=b"", editable=False, help_text="Of its name")
 
     class Meta:
-        ordering = ["name"]
+        ordering = ["sort_key", "name"]
         constraints = [
             models.UniqueConstraint(
                 fields=["name"], condition=Q(audience=None), name="one_name_for_all"
@@ -46,9 +47,11 @@ class Tag(models.Model):
     """A free word on a track, kept in lower case."""
 
     name = models.CharField(max_length=100, unique=True)
+    words = models.TextField(default="", editable=False, help_text="Its name as it is searched")
+    sort_key = models.BinaryField(default=b"", editable=False, help_text="Of its name")
 
     class Meta:
-        ordering = ["name"]
+        ordering = ["sort_key", "name"]
 
     def __str__(self) -> str:
         return self.name
@@ -61,6 +64,7 @@ class Track(models.Model):
     original_name = models.CharField(max_length=255)
     sha256 = models.CharField("SHA-256", max_length=64, db_index=True)
     title = models.CharField(max_length=300)
+    sort_key = models.BinaryField(default=b"", editable=False, help_text="Of its title")
     artist = models.CharField(max_length=300, blank=True)
     album = models.CharField(max_length=300, blank=True)
     description = models.TextField(blank=True)
@@ -101,6 +105,10 @@ class Track(models.Model):
 
     class Meta:
         ordering = ["-added_at", "-id"]
+        indexes = [
+            models.Index(fields=["sort_key", "-id"], name="track_by_title"),
+            models.Index(fields=["-sort_key", "-id"], name="track_by_title_backwards"),
+        ]
         constraints = [
             # The same bytes once for each audience: being refused would tell of what is private.
             models.UniqueConstraint(
@@ -111,6 +119,16 @@ class Track(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class TrackWords(models.Model):
+    """The texts of a track as they are searched; apart, as reading all of them is quick so."""
+
+    track = models.OneToOneField(Track, models.CASCADE, primary_key=True, related_name="searched")
+    words = models.TextField()
+
+    def __str__(self) -> str:
+        return self.words
 
 
 class Removal(models.Model):

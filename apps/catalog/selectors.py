@@ -3,6 +3,8 @@
 Every list, count, page and index query asks here.
 """
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import redis
@@ -11,7 +13,8 @@ from django.core.cache import cache
 from django.db.models import Q, QuerySet
 
 from apps.access.permissions import may_curate
-from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
+from apps.catalog.models import Collection, Tag, Track, TrackWords
+from apps.catalog.words import fold, word_forms
 
 _CACHE_KEY = "private-collections"
 _CACHE_S = 5
@@ -64,14 +67,23 @@ def serving_analysis(track: Track) -> Any:
 
 
 def with_words(tracks: QuerySet[Track], text: str) -> QuerySet[Track]:
-    """The tracks in whose texts or tags each of the words is found."""
-    for word in text.replace("\x00", "").split()[:10]:
-        by_text = Q(original_name__icontains=word)
-        for field in TEXT_FIELDS:
-            by_text |= Q(**{f"{field}__icontains": word})
-        tagged = Track.tags.through.objects.filter(tag__name__icontains=word)
-        tracks = tracks.filter(by_text | Q(pk__in=tagged.values("track_id")))
+    """The tracks in whose texts or tags each of the words is found, as `words.py` says."""
+    for forms in word_forms(text):
+        there = TrackWords.objects.filter(_with_any("words", forms))
+        tagged = Track.tags.through.objects.filter(_with_any("tag__words", forms))
+        either = Q(pk__in=there.values("pk")) | Q(pk__in=tagged.values("track_id"))
+        tracks = tracks.filter(either)
     return tracks
+
+
+def _with_any(field: str, forms: list[str]) -> Q:
+    return reduce(or_, (Q(**{f"{field}__contains": form}) for form in forms))
+
+
+def with_name_like(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """The collections or tags in whose name the text is found, as with_words finds it."""
+    names = rows.order_by().values_list("pk", "name")
+    return rows.filter(pk__in=[pk for pk, name in names if fold(text) in fold(name)])
 
 
 def visible_collections(user: Any) -> QuerySet[Collection]:

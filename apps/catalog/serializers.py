@@ -11,6 +11,7 @@ from rest_framework import serializers
 from apps.catalog.models import Collection, Kind, Tag, Track
 from apps.catalog.selectors import serving_analysis, visible_collections
 from apps.catalog.services.collections import save_collection
+from apps.catalog.words import nfc
 from apps.jobs.models import State
 
 
@@ -166,6 +167,9 @@ class CollectionSerializer(serializers.ModelSerializer):
         fields = ["id", "name", "description", "audience", "tracks", "created_at"]
         read_only_fields = ["created_at"]
         validators: list[Any] = []  # name and audience are looked at together, below
+
+    def validate_name(self, value: str) -> str:
+        return nfc(value)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         name, audience = (

@@ -18,8 +18,8 @@ from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_search
 from apps.access.throttles import throttled
 from apps.analysis.spaces import active_space, progress_of
+from apps.catalog.names import shown_name
 from apps.catalog.selectors import visible_tags, visible_tracks
-from apps.catalog.services.adding import shown_name
 from apps.catalog.streaming import audio_response
 from apps.search.forms import SettingsForm
 from apps.search.models import Search

@@ -33,7 +33,7 @@ from apps.analysis.spaces import active_space, use_analyzer
 from apps.analysis.sync import sync_changes
 from apps.analysis.writing import Bulk, Finished
 from apps.catalog.models import Collection, Removal, Tag, Track
-from apps.catalog.services import importing
+from apps.catalog.services import finding
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track, edit_tracks
@@ -194,7 +194,7 @@ def test_an_import_survives_every_bad_file(tmp_path: Path) -> None:
     out = io.StringIO()
     call_command("import", str(folder), str(whole), "--folder-tags", stdout=out)
     assert "3 added, 0 already there, 1 refused" in out.getvalue()
-    assert "a.wav: it cannot be read" in out.getvalue()
+    assert "a.wav: It cannot be read" in out.getvalue()
     assert set(Track.objects.values_list("tags__name", flat=True)) == {"sounds", "folder"}
     again = io.StringIO()
     call_command("import", str(folder), stdout=again)
@@ -210,7 +210,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(
     out = io.StringIO()
     call_command("import", str(bomb), stdout=out)
     assert "silence.wav: It is packed" in out.getvalue()
-    monkeypatch.setattr(importing, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(finding, "MAX_MEMBERS", 1)
     with zipfile.ZipFile(bomb, "a") as archive:
         archive.writestr("other.wav", b"")
     with pytest.raises(CommandError, match="2 files; the limit is 1"):

@@ -16,12 +16,15 @@ from django.utils.crypto import get_random_string
 
 from apps.catalog import lifecycle
 from apps.catalog.models import TEXT_FIELDS, Collection, Kind, Track
+from apps.catalog.names import is_litter, shown_name
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.services.collections import audience_of
 from apps.catalog.services.tags import clean_tags, tags_named
+from apps.catalog.services.words import write_words
+from apps.catalog.words import nfc, sort_key
 from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
-from audiosearch.engine.errors import AudioError, TooLarge
+from audiosearch.engine.errors import AudioError, TooLarge, UnsupportedAudio
 
 FOLDER = "tracks"
 """Where in the storage the recordings are."""
@@ -53,6 +56,11 @@ def add_track(
     (None sees all), give the existing track, unchanged.
     Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
     """
+    if is_litter(shown_name(name)):
+        raise UnsupportedAudio(
+            f"{shown_name(name)}: Hidden files and what file managers leave behind are not added; "
+            "rename it if it is a recording."
+        )
     size = source.stat().st_size
     if size > settings.MAX_FILE_BYTES:
         limit = settings.MAX_FILE_BYTES // 2**20
@@ -100,6 +108,7 @@ def _write(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> A
     track.file.name = stored
     track.audience = audience_of(track.collection, by=by)
     track.save(force_insert=True)
+    write_words([track])
     if tags:
         track.tags.set(tags_named(tags))
     lifecycle.tracks_added([track.pk], wake=wake)
@@ -124,17 +133,12 @@ def _new_track(
         channels=info.channels,
         format=info.format,
         size_bytes=size,
-        description=texts.pop("description", ""),
+        description=nfc(texts.pop("description", "")),
     )
     for key, value in texts.items():
-        setattr(track, key, value.replace("\x00", "")[:300])
+        setattr(track, key, nfc(value.replace("\x00", ""))[:300])
+    track.sort_key = sort_key(track.title)
     return track
-
-
-def shown_name(name: str) -> str:
-    """The last part of a file's name as its owner gave it, safe to show; never used as a path."""
-    readable = name.encode("utf-8", "replace").decode().replace("\x00", "")
-    return Path(readable.replace("\\", "/")).name[:255] or "recording"
 
 
 def _title_from(original_name: str) -> str:

@@ -11,6 +11,7 @@ from django.db.models import F
 from apps.catalog import lifecycle
 from apps.catalog.models import Collection
 from apps.catalog.selectors import tell_private_collections, visible_collections
+from apps.catalog.words import nfc, sort_key
 from audiosearch.engine.errors import Conflict
 
 
@@ -31,9 +32,11 @@ def one_for_each_audience() -> Iterator[None]:
 
 def get_or_create_collection(name: str, *, by: Any = None) -> Collection:
     """The collection of this name that a user sees, rather one for all; made when there is none."""
+    name = nfc(name)
     there = visible_collections(by).filter(name=name)
     found = there.order_by(F("audience").asc(nulls_first=True)).first()
-    return found or Collection.objects.get_or_create(name=name, audience=None)[0]
+    made = {"sort_key": sort_key(name)}
+    return found or Collection.objects.get_or_create(name=name, audience=None, defaults=made)[0]
 
 
 def audience_of(collection: Collection | None, *, by: Any = None) -> Group | None:
@@ -56,7 +59,9 @@ def save_collection(collection: Collection, changed: Iterable[str] = ()) -> None
 
     Raises Conflict when those people see the bytes of one of them already.
     """
-    fields = list(changed) if collection.pk else None
+    fields = [*changed, "sort_key"] if collection.pk else None
+    collection.name, collection.description = nfc(collection.name), nfc(collection.description)
+    collection.sort_key = sort_key(collection.name)
     collection.save(update_fields=fields)
     if fields and "audience" in fields:
         collection.tracks.update(audience=collection.audience)

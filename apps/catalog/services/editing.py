@@ -8,10 +8,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.catalog import lifecycle
-from apps.catalog.models import Collection, Tag, Track
+from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
 from apps.catalog.selectors import tell_private_collections
 from apps.catalog.services.collections import audience_of, one_for_each_audience
 from apps.catalog.services.tags import clean_tags, tags_named
+from apps.catalog.services.words import write_words
+from apps.catalog.words import nfc, sort_key
 from apps.jobs.pieces import AT_ONCE, in_pieces
 from audiosearch.engine.errors import Conflict
 
@@ -31,18 +33,19 @@ def edit_track(
     `changes` has keys of EDITABLE; tags, when given, replace all of the track's tags.
     Raises Conflict when the new collection is for people who see the same bytes already.
     """
-    for field, value in changes.items():
-        if field not in EDITABLE:
-            raise ValueError(f"{field} cannot be edited.")
+    columns = _columns(changes)
+    for field, value in columns.items():
         setattr(track, field, value)
     track.refresh_from_db(fields=["edited_fields"])
     track.edited_fields = sorted({*track.edited_fields, *changes})
     # The changed columns only: a worker may be writing the others.
-    written = [*changes, "edited_fields", "updated_at"]
+    written = [*columns, "edited_fields", "updated_at"]
     if "collection" in changes:
         track.audience = audience_of(track.collection, by=by)
         written.append("audience")
     track.save(update_fields=written)
+    if set(TEXT_FIELDS) & set(changes):
+        write_words(Track.objects.filter(pk=track.pk))
     if tags is not None:
         track.tags.set(tags_named(tags))
     lifecycle.tracks_changed([track.pk], payload=tags is not None or _filters_by(changes))
@@ -71,13 +74,24 @@ def edit_tracks(
     return len(ids)
 
 
+def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns to write: texts in NFC, and with a title what it is sorted by."""
+    for field in changes:
+        if field not in EDITABLE:
+            raise ValueError(f"{field} cannot be edited.")
+    columns = {key: nfc(it) if isinstance(it, str) else it for key, it in changes.items()}
+    if "title" in columns:
+        columns["sort_key"] = sort_key(columns["title"])
+    return columns
+
+
 def _filters_by(changes: Mapping[str, Any]) -> bool:
     return bool({"collection", "kind"} & set(changes))
 
 
 def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
     """One query for each way in which the tracks were edited before."""
-    columns = {**changes, "updated_at": timezone.now()}
+    columns = {**_columns(changes), "updated_at": timezone.now()}
     if "collection" in changes:
         columns["audience"] = audience_of(changes["collection"], by=by)
     for piece in in_pieces(ids):
@@ -87,6 +101,8 @@ def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
             groups[tuple(sorted({*edited, *changes}))].append(pk)
         for edited_fields, pks in groups.items():
             part.filter(pk__in=pks).update(**columns, edited_fields=list(edited_fields))
+        if set(TEXT_FIELDS) & set(changes):
+            write_words(part)
 
 
 def _add_tags(ids: list[int], tags: list[Tag]) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.catalog import lifecycle
 from apps.catalog.models import Tag, Track
+from apps.catalog.words import nfc, searched_words, sort_key
 from apps.jobs.pieces import in_pieces
 
 MAX_TAGS = 64
@@ -16,21 +17,32 @@ MAX_TAGS = 64
 def clean_tags(tags: Iterable[str]) -> list[str]:
     """Tags as they are kept: trimmed, lower case, each once, at most 64 of up to 100 characters."""
     parts = (part for tag in tags for part in tag.replace("\x00", "").split(","))
-    words = (re.sub(r"\s+", " ", part).strip().lower()[:100] for part in parts)
+    words = (re.sub(r"\s+", " ", nfc(part)).strip().lower()[:100] for part in parts)
     return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
 
 
 def tags_named(names: Iterable[str]) -> list[Tag]:
     """The tags of these names, created where new."""
     wanted = clean_tags(names)
-    Tag.objects.bulk_create([Tag(name=name) for name in wanted], ignore_conflicts=True)
+    Tag.objects.bulk_create([_searched(Tag(name=name)) for name in wanted], ignore_conflicts=True)
     return list(Tag.objects.filter(name__in=wanted))
+
+
+def _searched(tag: Tag) -> Tag:
+    """The same with what follows from its name."""
+    tag.words, tag.sort_key = searched_words([tag.name]), sort_key(tag.name)
+    return tag
+
+
+def save_new_tag(tag: Tag) -> None:
+    """Write a tag that is new."""
+    _searched(tag).save(force_insert=True)
 
 
 @transaction.atomic
 def rename_tag(tag: Tag) -> None:
     """Write the new name of a tag; what carries it reaches the index by a worker."""
-    tag.save(update_fields=["name"])
+    _searched(tag).save(update_fields=["name", "words", "sort_key"])
     _touch(list(Track.objects.filter(tags=tag).values_list("pk", flat=True)))
 
 

@@ -12,6 +12,7 @@ from av.error import FFmpegError
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, sniff
+from audiosearch.engine.audio.tags import RAW, own_tags
 from audiosearch.engine.errors import (
     CorruptAudio,
     EmptyAudio,
@@ -41,7 +42,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         if demuxer is None:
             raise UnsupportedAudio(f"This is not audio we can read; send {FORMATS}.")
         try:
-            container = av.open(file, "r", format=demuxer, metadata_errors="replace")
+            container = av.open(file, "r", format=demuxer, metadata_encoding=RAW)
         except (FFmpegError, ValueError) as error:
             raise CorruptAudio("The file is damaged: its header cannot be read.") from error
         with container:
@@ -199,7 +200,8 @@ def inspect(
     with _opened(path) as (container, source):
         rate = source.codec_context.sample_rate
         channels = source.codec_context.channels
-        tags = _tags(container, source)
+        with path.open("rb") as file:
+            tags = own_tags(container, source, file)
         name = _format_name(container, source)
         told_ms = _told_duration_ms(container, source)
         if told_ms and told_ms > max_duration_ms:
@@ -272,13 +274,3 @@ def _format_name(container: Any, source: Any) -> str:
     if demuxer == "matroska":
         return f"WebM {codec}"
     return "MP4" if container.streams.video else f"M4A {codec}"
-
-
-def _tags(container: Any, source: Any) -> dict[str, str]:
-    """The file's own title, artist, album, comment … in lower-case keys, without NUL bytes."""
-    merged = {**container.metadata, **source.metadata}
-    return {
-        key.lower(): value.replace("\x00", "").strip()
-        for key, value in merged.items()
-        if value.strip("\x00 \n")
-    }

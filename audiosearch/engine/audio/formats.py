@@ -14,11 +14,13 @@ SUFFIXES = frozenset(
         ".oga",
         ".opus",
         ".m4a",
+        ".m4b",
         ".aac",
         ".aif",
         ".aiff",
         ".aifc",
         ".webm",
+        ".weba",
         ".mp4",
     ]
 )

@@ -5,7 +5,7 @@ export class UploadList extends HTMLElement {
     this.list = this.querySelector(".uploads");
     this.summary = this.querySelector(".summary");
     this.queue = [];
-    this.counts = { added: 0, "already there": 0, refused: 0 };
+    this.counts = { added: 0, "already there": 0, refused: 0, "passed over": 0 };
     const input = this.querySelector("#id_files");
     const folder = this.querySelector("#id_folder");
     this.querySelector(".folder").hidden = !("webkitdirectory" in folder);
@@ -40,7 +40,10 @@ export class UploadList extends HTMLElement {
 
   add(files) {
     for (const file of files) {
-      if (file.name.startsWith(".")) continue;
+      if ((file.webkitRelativePath || file.name).split("/").some(isLitter)) {
+        this.counts["passed over"] += 1;
+        continue;
+      }
       const item = document.createElement("li");
       const name = document.createElement("strong");
       name.textContent = file.webkitRelativePath || file.name;
@@ -123,8 +126,16 @@ export class UploadList extends HTMLElement {
   }
 }
 
+const LITTER = ["thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"];
+
+// Hidden, or left behind by a file manager; apps/catalog/names.py says the same of what is imported.
+function isLitter(name) {
+  return name.startsWith(".") || LITTER.includes(name.toLowerCase());
+}
+
 // All files below a dropped file or folder.
 async function filesOf(entry) {
+  if (entry.isDirectory && isLitter(entry.name)) return [];
   if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
   const reader = entry.createReader();
   const files = [];

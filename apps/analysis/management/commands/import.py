@@ -1,8 +1,11 @@
 """manage.py import: add folders, zip files and single files to the catalogue."""
 
+import csv
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,21 @@ from tqdm import tqdm
 from apps.analysis.spaces import active_space, progress_of
 from apps.catalog.models import Kind
 from apps.catalog.services.collections import get_or_create_collection
-from apps.catalog.services.importing import Source, Summary, find_sources, import_sources
+from apps.catalog.services.finding import Found, find_sources
+from apps.catalog.services.importing import (
+    ADDED,
+    PASSED_OVER,
+    REFUSED,
+    THERE,
+    Outcome,
+    Summary,
+    import_sources,
+)
 from audiosearch.engine.errors import TooLarge
 
-SHOWN_REFUSALS = 20
+SHOWN = 20
+INTERRUPTED = 130
+"""What a program returns that was ended by Ctrl-C."""
 
 
 class Command(BaseCommand):
@@ -35,52 +49,63 @@ class Command(BaseCommand):
         parser.add_argument("--kind", choices=Kind.values, default="", help="default: by its tags")
         parser.add_argument("--user", help="the username they are added by")
         parser.add_argument("--wait", action="store_true", help="wait until all is listened to")
+        parser.add_argument(
+            "--report", type=Path, metavar="FILE.csv", help="what came of each file, and why"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sources = self._find(options["paths"])
+        missing = [str(path) for path in options["paths"] if not path.exists()]
+        if missing:
+            raise CommandError(f"There is no such file or folder: {', '.join(missing)}")
+        summary, began = Summary(), time.monotonic()
+        try:
+            with _report(options["report"]) as write:
+                for done in self._import(**options):
+                    summary.count(done)
+                    write(done)
+        except KeyboardInterrupt as error:
+            self._tell(summary, time.monotonic() - began)
+            again = "Interrupted. Start the same import again, and it goes on where it stopped."
+            raise CommandError(again, returncode=INTERRUPTED) from error
+        self._tell(summary, time.monotonic() - began)
+        if not summary.counts.total() - summary.counts[PASSED_OVER]:
+            raise CommandError("There are no audio files in what you named.")
+        if options["wait"]:
+            self._wait()
+
+    def _import(self, **options: Any) -> Iterator[Outcome]:
         name = (options["collection"] or "").strip()
-        summary = Summary()
+        sources = _found(options["paths"])
         done = import_sources(
             sources,
-            summary=summary,
             added_by=_user(options["user"]),
             collection=get_or_create_collection(name) if name else None,
             tags=options["tag"],
             folder_tags=options["folder_tags"],
             kind=options["kind"],
         )
-        began = time.monotonic()
         with tqdm(total=len(sources), unit="file", disable=not sys.stderr.isatty()) as bar:
-            for source in done:
+            for each in done:
                 bar.update()
-                bar.set_postfix_str(source.name[-30:], refresh=False)
-        self._report(summary, len(sources), time.monotonic() - began)
-        if options["wait"]:
-            self._wait()
+                bar.set_postfix_str(each.where[-30:], refresh=False)
+                yield each
 
-    def _find(self, paths: list[Path]) -> list[Source]:
-        missing = [str(path) for path in paths if not path.exists()]
-        if missing:
-            raise CommandError(f"There is no such file or folder: {', '.join(missing)}")
-        try:
-            sources = list(find_sources(paths))
-        except TooLarge as error:
-            raise CommandError(str(error)) from error
-        if not sources:
-            raise CommandError("There are no audio files in what you named.")
-        return sources
-
-    def _report(self, summary: Summary, total: int, seconds: float) -> None:
+    def _tell(self, summary: Summary, seconds: float) -> None:
+        counts = summary.counts
+        total = counts.total() - counts[PASSED_OVER]
         rate = total / seconds if seconds else 0.0
+        parts = ", ".join(f"{counts[each]} {each}" for each in (ADDED, THERE, REFUSED))
+        passed = f", {counts[PASSED_OVER]} passed over" if counts[PASSED_OVER] else ""
         self.stdout.write(
-            f"{summary.added} added, {summary.already_there} already there, "
-            f"{len(summary.refused)} refused; "
-            f"{total} files in {seconds:.1f} s ({rate:.1f} a second)."
+            f"{parts}{passed}; {total} files in {seconds:.1f} s ({rate:.1f} a second)."
         )
-        for _, reason in summary.refused[:SHOWN_REFUSALS]:
-            self.stdout.write(f"  refused: {reason}")
-        if len(summary.refused) > SHOWN_REFUSALS:
-            self.stdout.write(f"  … and {len(summary.refused) - SHOWN_REFUSALS} more.")
+        for outcome in (REFUSED, PASSED_OVER):
+            told = [each for each in summary.left_out if each.outcome == outcome]
+            for each in told[:SHOWN]:
+                self.stdout.write(f"  {outcome}: {each.where}: {each.reason}")
+            if len(told) > SHOWN:
+                more = f"  … and {len(told) - SHOWN} more; --report FILE.csv names all of them."
+                self.stdout.write(more)
         waiting = progress_of(active_space())
         if waiting.queued or waiting.listening:
             self.stdout.write(
@@ -104,6 +129,29 @@ class Command(BaseCommand):
                 bar.n = progress.done
                 bar.refresh()
         self.stdout.write(f"Listened: {progress.ready} ready, {progress.failed} failed.")
+
+
+def _found(paths: list[Path]) -> list[Found]:
+    try:
+        return list(find_sources(paths))
+    except TooLarge as error:
+        raise CommandError(str(error)) from error
+
+
+@contextmanager
+def _report(path: Path | None) -> Iterator[Callable[[Outcome], object]]:
+    """What writes one line of the report, or nothing if none was asked for."""
+    if path is None:
+        yield lambda done: None
+        return
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"The report cannot be written: {error}") from error
+    with file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "outcome", "reason"])
+        yield lambda done: writer.writerow([done.where, done.outcome, done.reason])
 
 
 def _user(username: str | None) -> Any:
