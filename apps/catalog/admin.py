@@ -12,7 +12,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.catalog.admin_forms import CuratedAdmin, MoveForm, NewTrackForm, TagForm, TagsForm
+from apps.catalog.admin_forms import (
+    CuratedAdmin,
+    MoveForm,
+    NamedCollectionForm,
+    NewTrackForm,
+    TagForm,
+    TagsForm,
+)
 from apps.catalog.filters import console_filter
 from apps.catalog.forms import split_tags
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
@@ -213,6 +220,7 @@ class CountedAdmin(CuratedAdmin):
 class CollectionAdmin(CountedAdmin):
     """Deleting a collection keeps its tracks."""
 
+    form = NamedCollectionForm
     list_display = ["name", "audience", "tracks", "created_at"]
     list_filter = ["audience"]
     list_select_related = ["audience"]

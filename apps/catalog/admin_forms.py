@@ -8,9 +8,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.access.permissions import may_curate
-from apps.catalog.models import TEXT_FIELDS, Collection, Kind, Tag, Track
+from apps.catalog.models import MAX_NAME, TEXT_FIELDS, Collection, Kind, Tag, Track
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.tags import clean_tags
+from apps.catalog.words import nfc
 from audiosearch.engine.errors import EngineError
 
 
@@ -77,6 +78,17 @@ class TagForm(forms.ModelForm):
         if not names:
             raise forms.ValidationError("Write a word.")
         return names[0]
+
+
+class NamedCollectionForm(forms.ModelForm):
+    """A collection whose name is compared with the others as it is kept."""
+
+    class Meta:
+        model = Collection
+        fields = ["name", "description", "audience"]
+
+    def clean_name(self) -> str:
+        return nfc(self.cleaned_data["name"], MAX_NAME)
 
 
 class CuratedAdmin(admin.ModelAdmin):

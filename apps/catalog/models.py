@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import Q
 
 TEXT_FIELDS = ("title", "artist", "album", "description")
+MAX_NAME = 200
+"""Characters of the name of a collection."""
 
 
 class Kind(models.TextChoices):
@@ -17,7 +19,7 @@ class Kind(models.TextChoices):
 class Collection(models.Model):
     """The user's grouping of tracks, for everybody or private to a group."""
 
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=MAX_NAME)
     description = models.TextField(blank=True)
     audience = models.ForeignKey(
         Group,

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.catalog.models import Collection, Kind, Tag, Track
+from apps.catalog.models import MAX_NAME, Collection, Kind, Tag, Track
 from apps.catalog.selectors import serving_analysis, visible_collections
 from apps.catalog.services.collections import save_collection
 from apps.catalog.words import nfc
@@ -169,7 +169,7 @@ class CollectionSerializer(serializers.ModelSerializer):
         validators: list[Any] = []  # name and audience are looked at together, below
 
     def validate_name(self, value: str) -> str:
-        return nfc(value)
+        return nfc(value, MAX_NAME)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         name, audience = (

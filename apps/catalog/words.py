@@ -35,9 +35,9 @@ _LIKE_LATIN = str.maketrans(
 )
 
 
-def nfc(text: str) -> str:
-    """A text as it is kept."""
-    return unicodedata.normalize("NFC", text)
+def nfc(text: str, most: int | None = None) -> str:
+    """A text as it is kept, of `most` characters; some letters are more of them in NFC."""
+    return unicodedata.normalize("NFC", text)[:most]
 
 
 def fold(text: str) -> str:

@@ -121,6 +121,20 @@ def test_names_are_kept_in_nfc(curator: Client) -> None:
     assert {tag.name for tag in tags_named(["E\u0301te\u0301", "Été"])} == {"été"}
 
 
+def test_the_console_compares_names_in_nfc(admin_client: Client) -> None:
+    get_or_create_collection("Été")
+    page = admin_client.post("/admin/catalog/collection/add/", {"name": "E\u0301te\u0301"})
+    assert page.status_code == 200  # it is asked again
+    assert Collection.objects.count() == 1
+
+
+def test_a_text_that_is_longer_in_nfc_fits(member: Client, add_tone: AddTone) -> None:
+    letter = "\u0958"  # one that NFC always takes apart
+    title = edit_track(track=add_tone(440, listen=False), changes={"title": letter * 300}).title
+    assert title == "\u0915\u093c" * 150
+    assert len(get_or_create_collection(letter * 200).name) == 200
+
+
 @pytest.mark.parametrize("text", ["\u0301", "\u200d", "\ud800", "%", "_", "\\", "'", "=", "= "])
 def test_odd_words_are_answered(member: Client, text: str) -> None:
     assert member.get("/api/v1/tracks/", {"q": text.encode("utf-8", "surrogatepass")}).status_code

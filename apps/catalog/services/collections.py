@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from apps.catalog import lifecycle
-from apps.catalog.models import Collection
+from apps.catalog.models import MAX_NAME, Collection
 from apps.catalog.selectors import tell_private_collections, visible_collections
 from apps.catalog.words import nfc, sort_key
 from audiosearch.engine.errors import Conflict
@@ -32,7 +32,7 @@ def one_for_each_audience() -> Iterator[None]:
 
 def get_or_create_collection(name: str, *, by: Any = None) -> Collection:
     """The collection of this name that a user sees, rather one for all; made when there is none."""
-    name = nfc(name)
+    name = nfc(name, MAX_NAME)
     there = visible_collections(by).filter(name=name)
     found = there.order_by(F("audience").asc(nulls_first=True)).first()
     made = {"sort_key": sort_key(name)}
@@ -60,7 +60,8 @@ def save_collection(collection: Collection, changed: Iterable[str] = ()) -> None
     Raises Conflict when those people see the bytes of one of them already.
     """
     fields = [*changed, "sort_key"] if collection.pk else None
-    collection.name, collection.description = nfc(collection.name), nfc(collection.description)
+    collection.name = nfc(collection.name, MAX_NAME)
+    collection.description = nfc(collection.description)
     collection.sort_key = sort_key(collection.name)
     collection.save(update_fields=fields)
     if fields and "audience" in fields:

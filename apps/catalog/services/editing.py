@@ -79,7 +79,12 @@ def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     for field in changes:
         if field not in EDITABLE:
             raise ValueError(f"{field} cannot be edited.")
-    columns = {key: nfc(it) if isinstance(it, str) else it for key, it in changes.items()}
+    columns = {
+        key: nfc(it, getattr(Track._meta.get_field(key), "max_length", None))
+        if isinstance(it, str)
+        else it
+        for key, it in changes.items()
+    }
     if "title" in columns:
         columns["sort_key"] = sort_key(columns["title"])
     return columns
