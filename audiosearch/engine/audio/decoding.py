@@ -12,7 +12,7 @@ from av.error import FFmpegError
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, sniff
-from audiosearch.engine.audio.tags import RAW, own_tags
+from audiosearch.engine.audio.tags import RAW, own_tags, unread_tags
 from audiosearch.engine.errors import (
     CorruptAudio,
     EmptyAudio,
@@ -197,11 +197,12 @@ def inspect(
     Raises the AudioError that says what is wrong: unsupported, empty, corrupt, too short,
     too long or silent.
     """
+    with path.open("rb") as file:
+        unread = unread_tags(file)
     with _opened(path) as (container, source):
         rate = source.codec_context.sample_rate
         channels = source.codec_context.channels
-        with path.open("rb") as file:
-            tags = own_tags(container, source, file)
+        tags = own_tags(container, source, unread)
         name = _format_name(container, source)
         told_ms = _told_duration_ms(container, source)
         if told_ms and told_ms > max_duration_ms:

@@ -9,6 +9,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import IO, Any
 
 from audiosearch.engine.audio.charsets import readable, unwrapped
@@ -24,7 +25,21 @@ _NO_TEXT = 0b110
 """Flags of an item that is bytes, or an address."""
 
 
-def own_tags(container: Any, stream: Any, file: IO[bytes]) -> dict[str, str]:
+@dataclass(frozen=True)
+class Unread:
+    """What FFmpeg leaves out of a file's tags, and whether it begins with an ID3v2 tag."""
+
+    ape: dict[str, bytes]
+    has_id3v2: bool
+
+
+def unread_tags(file: IO[bytes]) -> Unread:
+    """To be asked before FFmpeg has the file, as both may share one position in it."""
+    file.seek(0)
+    return Unread(has_id3v2=file.read(3) == b"ID3", ape=ape_tags(file))
+
+
+def own_tags(container: Any, stream: Any, unread: Unread) -> dict[str, str]:
     """Title, artist, album, comment … in lower-case keys; what cannot be read is left out.
 
     The container must have been opened with RAW. An APEv2 tag counts for more than an ID3v1 tag,
@@ -34,10 +49,7 @@ def own_tags(container: Any, stream: Any, file: IO[bytes]) -> dict[str, str]:
         key.lower(): value.encode(RAW)[:MAX_BYTES]
         for key, value in {**container.metadata, **stream.metadata}.items()
     }
-    file.seek(0)
-    has_id3v2 = file.read(3) == b"ID3"
-    ape = ape_tags(file)
-    return _read({**ape, **merged} if has_id3v2 else {**merged, **ape})
+    return _read({**unread.ape, **merged} if unread.has_id3v2 else {**merged, **unread.ape})
 
 
 def ape_tags(file: IO[bytes]) -> dict[str, bytes]:
