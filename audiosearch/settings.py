@@ -171,6 +171,7 @@ MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 16, least=2)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
+PLAYBACK_CACHE_MB = env.integer("PLAYBACK_CACHE_MB", 2048, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 ANALYSES = {
     "embedding": ("panns_cnn14", "spectral"),

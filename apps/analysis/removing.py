@@ -9,6 +9,7 @@ from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceKind, SpaceState
 from apps.analysis.representations import forget_kept, space_folder
 from apps.catalog.models import Removal
+from apps.catalog.playback import forget_copies
 from apps.jobs.locks import exclusive
 from apps.jobs.models import State
 from apps.jobs.pieces import in_pieces
@@ -32,6 +33,7 @@ def _finish(track_ids: list[int]) -> int:
     spaces = dict(Space.objects.exclude(kind=SpaceKind.SPEAKER).values_list("name", "kind"))
     for removal in pending:
         default_storage.delete(removal.file_name)
+        forget_copies(removal.file_name)
         for space in spaces:
             forget_kept(space, removal.track_id)
     ids = [removal.track_id for removal in pending]

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.catalog.id_map import cards_of
+from apps.catalog.playback import forget_copies
 from apps.catalog.selectors import visible_tracks
 from apps.search.models import Search
 from apps.search.results import SearchResult, track_json
@@ -72,6 +73,7 @@ def sweep_clips() -> int:
     ]
     for name in swept:
         default_storage.delete(name)
+        forget_copies(name)
     return len(swept)
 
 
@@ -81,3 +83,4 @@ def delete_search(search: Search) -> None:
     search.delete()
     if clip and not Search.objects.filter(clip=clip).exists():
         default_storage.delete(clip)
+        forget_copies(clip)

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from audiosearch.engine import errors
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import AudioInfo
-from audiosearch.engine.audio.messages import HEADER
+from audiosearch.engine.audio.messages import HEADER, PLACE
 from audiosearch.engine.errors import AudioError, Busy, CorruptAudio
 
 STALL_S = 20
@@ -92,6 +92,21 @@ def decode(
     if not any(map(len, blocks)):
         raise CorruptAudio("No sound could be decoded from the file.")
     return np.concatenate(blocks)
+
+
+def browser_type(path: Path) -> str:
+    """The media type of a file that browsers play as it is; empty when they need a copy of it.
+
+    Raises UnsupportedAudio, EmptyAudio, CorruptAudio (also when the file breaks the decoder), Busy.
+    """
+    return b"".join(_answers("browser_type", path, {})).decode()
+
+
+def write_flac(path: Path, target: BinaryIO) -> None:
+    """Write a copy that every browser plays: FLAC of 16 bits, mono or stereo. Raises the same."""
+    for piece in _answers("flac", path, {}):
+        target.seek(*PLACE.unpack_from(piece))
+        target.write(piece[PLACE.size :])
 
 
 class _Decoder:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.audio import decoding
-from audiosearch.engine.audio.messages import HEADER
+from audiosearch.engine.audio import decoding, playback
+from audiosearch.engine.audio.messages import HEADER, PLACE
 from audiosearch.engine.errors import AudioError
 
 MEMORY_BYTES = 512 * 2**20
@@ -43,10 +43,22 @@ def main() -> None:
 
 
 def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
+
+    def beat() -> None:
+        _tell(line, b"p", b"")
+
+    def send(place: int, piece: bytes) -> None:
+        _tell(line, b"d", PLACE.pack(place) + piece)
+
     try:
-        if asked.pop("call") == "inspect":
-            found = decoding.inspect(path, **asked, beat=lambda: _tell(line, b"p", b""))
+        call = asked.pop("call")
+        if call == "inspect":
+            found = decoding.inspect(path, **asked, beat=beat)
             _tell(line, b"d", json.dumps(asdict(found)).encode())
+        elif call == "browser_type":
+            _tell(line, b"d", playback.browser_type(path).encode())
+        elif call == "flac":
+            playback.write_flac(path, send, beat=beat)
         else:
             for _, block in decoding.stream_rates(path, **asked):
                 _tell(line, b"d", np.ascontiguousarray(block, np.float32).tobytes())
