@@ -20,12 +20,15 @@ def keep_search(
 ) -> Search:
     """Keep a search by a clip (its name in the storage), and forget the user's oldest."""
     owner = user if user.is_authenticated else None
+    found = result.as_json()
+    for hit in found["hits"]:  # titles change and are erased; a page shows those of that moment
+        hit["track"] = {"id": hit["track"]["id"]}
     kept = Search.objects.create(
         user=owner,
         clip=clip,
         clip_name=clip_name[:255],
         settings=settings,
-        result=result.as_json(),
+        result=found,
     )
     for old in Search.objects.filter(user=owner)[django_settings.RECENT_SEARCHES_KEPT :]:
         delete_search(old)
