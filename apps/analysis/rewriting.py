@@ -20,11 +20,13 @@ from apps.analysis.index import get_index
 from apps.analysis.models import Leftover, Space
 from apps.analysis.reconcile import reindex
 from apps.jobs.locks import exclusive
+from apps.jobs.models import PENDING
 from apps.jobs.pieces import in_pieces
 from audiosearch.engine.errors import Conflict, IndexUnavailable
 
 log = logging.getLogger(__name__)
 LEAST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(days=1)
 WINDOWS_PER_S = 50
 """A rewrite waits a second for each so many vectors; Lite writes them in a twentieth of that."""
 BYTES_PER_S = 1_000_000
@@ -37,14 +39,15 @@ def rewrite_due(*, at_once: bool = False) -> list[str]:
     What another process is at, or what is busy, stays marked. Raises IndexUnavailable.
     """
     done = []
-    for space in Space.objects.filter(kind__in=HOLDINGS, leftovers__isnull=False).distinct():
-        if (at_once or _is_due(space.leftovers.all(), _wait_for(space))) and _rewrite(space):
-            done.append(space.name)
     of_database = Leftover.objects.filter(space=None)
-    if of_database.exists():
+    if of_database.exists():  # first, as the index may be away
         wait = timedelta(seconds=_database_bytes() / BYTES_PER_S)
         if (at_once or _is_due(of_database, wait)) and _write_out_database():
             done.append("the database")
+    for space in Space.objects.filter(kind__in=HOLDINGS, leftovers__isnull=False).distinct():
+        due = at_once or _is_due(space.leftovers.all(), _wait_for(space))
+        if due and _rewrite(space):
+            done.append(space.name)
     return done
 
 
@@ -53,6 +56,9 @@ def _is_due(leftovers: QuerySet[Leftover], wait: timedelta) -> bool:
 
 
 def _wait_for(space: Space) -> timedelta:
+    """Longer while recordings are analysed anew, whose vectors the index alone holds till then."""
+    if space.analyses.filter(state__in=PENDING, windows__gt=0).exists():
+        return LONGEST_WAIT
     holdings = holdings_of(space)
     windows = sum(holdings.counts(space).values()) if holdings else 0
     return timedelta(seconds=windows / WINDOWS_PER_S)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import socket
 import time
 import urllib.error
@@ -115,6 +116,21 @@ def sweep_uploads(folder: Path) -> int:
     for path in old:
         path.unlink(missing_ok=True)
     return len(old)
+
+
+def sweep_index(folder: Path) -> int:
+    """Remove what is left of collections that Milvus Lite was ended while dropping; how many.
+
+    It knows a collection by its schema, and leaves one without lying there for ever.
+    """
+    dropped = [
+        path
+        for path in folder.glob("collections/*")
+        if path.is_dir() and not (path / "schema.json").exists()
+    ]
+    for path in dropped:
+        shutil.rmtree(path)
+    return len(dropped)
 
 
 def redis_answers(url: str) -> bool:

@@ -162,6 +162,8 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
     done = embedded.manage("rewrite")
     assert done.returncode == 0, done.stderr
     assert _found(embedded.data_dir, sought) == {}
+    folders = list((embedded.data_dir / "milvus" / "collections").iterdir())
+    assert all((folder / "schema.json").exists() for folder in folders)  # by which they are known
     assert "agree" in embedded.manage("check_index").stdout
 
 

@@ -19,15 +19,19 @@ from django.test import Client
 from apps.analysis import rewriting
 from apps.analysis.index import get_index
 from apps.analysis.models import Leftover, Space
+from apps.analysis.queueing import reanalyze
 from apps.analysis.rewriting import rewrite_due
+from apps.analysis.worker import work
 from apps.catalog.models import Collection, Track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track
+from apps.ops.first_start import sweep_index
 from apps.search.models import Search
 from apps.voices.embedding import voice_space
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker, what_is_erased
 from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
+from audiosearch.engine.errors import IndexUnavailable
 from audiosearch.engine.voice.speech import RATE
 from tests.unit.conftest import AddTone
 from tests.voices import speak
@@ -177,6 +181,23 @@ def test_erasures_close_together_share_one_rewrite(
     assert set(get_index().window_counts("fake-v1")) == {tracks[2].pk}
 
 
+def test_what_is_analysed_anew_is_found_meanwhile(add_tone: AddTone) -> None:
+    """Its vectors are in the index alone, so a rewrite waits for it, though not for ever."""
+    erased, again = add_tone(300), add_tone(400)
+    reanalyze([again.pk])
+    delete_tracks([erased.pk])
+    _age(timedelta(hours=1))
+    assert "fake-v1" not in rewrite_due()
+    assert set(get_index().window_counts("fake-v1")) == {again.pk}
+    work()
+    assert "fake-v1" in rewrite_due()
+    assert set(get_index().window_counts("fake-v1")) == {again.pk}
+    reanalyze([again.pk])
+    Space.objects.get(name="fake-v1").leftovers.create()
+    _age(timedelta(days=2))
+    assert "fake-v1" in rewrite_due()
+
+
 def _age(by: timedelta) -> None:
     for row in Leftover.objects.all():
         Leftover.objects.filter(pk=row.pk).update(erased_at=row.erased_at - by)
@@ -193,6 +214,22 @@ def test_a_rewrite_that_broke_off_is_done_again(
     assert Space.objects.get(name="fake-v1").leftovers.exists()
     assert "fake-v1" in rewrite_due(at_once=True)
     assert not Leftover.objects.exists()
+
+
+def test_the_database_does_not_wait_for_the_index(
+    add_tone: AddTone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            raise IndexUnavailable("The vector index does not answer.")
+
+    delete_tracks([add_tone(300).pk])
+    _age(timedelta(hours=1))
+    with monkeypatch.context() as away:
+        away.setattr(rewriting, "get_index", Away)
+        rewriting.rewrite_in_background()
+    assert {row.space.name for row in Leftover.objects.all() if row.space} == {"fake-v1"}
+    assert not Leftover.objects.filter(space=None).exists()
 
 
 def _dies(*args: Any) -> None:
@@ -222,3 +259,13 @@ def test_while_the_database_is_read_its_traces_stay_marked(
     folder = Path(connection.settings_dict["NAME"]).parent
     names = [path for path in folder.glob("test*.sqlite3*") if b"Xylem" in path.read_bytes()]
     assert names == []
+
+
+def test_collections_that_were_half_dropped_are_swept(tmp_path: Path) -> None:
+    """A power cut in the middle of dropping one leaves a folder that the index does not know."""
+    known, unknown = tmp_path / "collections" / "known", tmp_path / "collections" / "unknown"
+    for folder in (known, unknown):
+        (folder / "partitions").mkdir(parents=True)
+    (known / "schema.json").touch()
+    assert sweep_index(tmp_path) == 1
+    assert list((tmp_path / "collections").iterdir()) == [known]

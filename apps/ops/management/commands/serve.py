@@ -26,6 +26,7 @@ from apps.ops.first_start import (
     first_administrator,
     redis_answers,
     require_port,
+    sweep_index,
     sweep_uploads,
     take_lock,
 )
@@ -140,6 +141,7 @@ class Command(BaseCommand):
         os.environ["MILVUS_URI"] = f"http://127.0.0.1:{port}"
         folder = settings.DATA_DIR / "milvus"
         folder.mkdir(exist_ok=True)
+        sweep_index(folder)
         self._say("Starting the vector index …")
         argv = [str(_script("milvus-lite")), "server", "--data-dir", str(folder)]
         # One worker: Milvus Lite guards neither its buffer nor its log against two writers.
