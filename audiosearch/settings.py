@@ -106,7 +106,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
-    "rewrite": {"task": "analysis.rewrite", "schedule": 30.0, "options": {"expires": 30}},
+    "rewrite": {"task": "analysis.rewrite", "schedule": 15.0, "options": {"expires": 15}},
     "reconcile voices": {"task": "voices.reconcile", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
 }

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import Condition
 
 from django.conf import settings
 from django.core.files.storage import default_storage
@@ -26,11 +26,10 @@ log = logging.getLogger(__name__)
 FOLDER = "playback"
 ANYTHING = "application/octet-stream"
 AT_ONCE = 2
-WAIT_S = 60
-"""For a turn: a copy takes seconds, and who waits wants to hear it."""
 PART_S = 3600
 """A copy that was begun so long ago was cut off."""
-_turns = BoundedSemaphore(AT_ONCE)
+_being_made = set[Path]()
+_made = Condition()
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def forget_copies(name: str) -> None:
 def _copy_of(name: str, stored: Path) -> Path:
     copy = _folder() / f"{_key(name)}.flac"
     if not _touched(copy):
-        with _turn():
+        with _turn(copy):
             if not _touched(copy):  # somebody made it meanwhile
                 _make(stored, copy)
                 _keep_within(settings.PLAYBACK_CACHE_MB * 2**20, copy)
@@ -100,13 +99,22 @@ def _make(stored: Path, copy: Path) -> None:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=WAIT_S):
-        raise Busy("Other recordings are being prepared for playing; try again in a moment.")
+def _turn(copy: Path) -> Iterator[None]:
+    """While nobody in this process makes the same copy, and few make others. Raises Busy."""
+
+    def free() -> bool:
+        return copy not in _being_made and len(_being_made) < AT_ONCE
+
+    with _made:
+        if not _made.wait_for(free, settings.QUERY_WAIT_S):
+            raise Busy("Recordings are being prepared for playing; try again in a moment.")
+        _being_made.add(copy)
     try:
         yield
     finally:
-        _turns.release()
+        with _made:
+            _being_made.discard(copy)
+            _made.notify_all()
 
 
 def _keep_within(limit: int, latest: Path) -> None:

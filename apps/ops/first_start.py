@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import socket
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -104,18 +103,6 @@ def first_administrator(path: Path) -> Credentials:
         with os.fdopen(descriptor, "w") as file:
             json.dump(kept, file, indent=2)
     return Credentials(**kept, new=True)
-
-
-def sweep_uploads(folder: Path) -> int:
-    """Remove uploads that a killed process left more than a day ago; returns how many."""
-    old = [
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.stat().st_mtime < time.time() - 24 * 3600
-    ]
-    for path in old:
-        path.unlink(missing_ok=True)
-    return len(old)
 
 
 def sweep_index(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """Erased is erased: what goes along, what stays, and when files are written anew."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track
 from apps.ops.first_start import sweep_index
 from apps.search.models import Search
+from apps.search.tasks import sweep_clips
 from apps.voices.embedding import voice_space
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker, what_is_erased
@@ -269,3 +271,15 @@ def test_collections_that_were_half_dropped_are_swept(tmp_path: Path) -> None:
     (known / "schema.json").touch()
     assert sweep_index(tmp_path) == 1
     assert list((tmp_path / "collections").iterdir()) == [known]
+
+
+def test_an_upload_that_was_cut_off_goes_within_the_hour_after_a_day(
+    settings: Any, tmp_path: Path, transactional_db: None
+) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    old, young = tmp_path / "old.upload", tmp_path / "young.upload"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (old.stat().st_atime, old.stat().st_mtime - 25 * 3600))
+    sweep_clips()
+    assert list(tmp_path.iterdir()) == [young]

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import av
@@ -24,6 +26,7 @@ from apps.ops.backup import back_up
 from apps.search.models import Search
 from apps.search.recent import delete_search
 from audiosearch.engine.audio.sandbox import decode
+from audiosearch.engine.errors import Busy
 from tests.audio_files import (
     ALAC,
     ENCODINGS,
@@ -224,6 +227,35 @@ def test_a_copy_goes_with_its_track_and_with_its_search(
     delete_tracks([aiff.pk])
     assert list(folder.iterdir()) == []
     assert not Removal.objects.exists()
+
+
+def test_who_comes_second_waits_for_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """And is told to come again when that takes long, rather than making another."""
+    name = _kept(write_audio(tmp_path / "s.aiff", _stereo()))
+    begun, go_on = Event(), Event()
+    made: list[Path] = []
+    write = playback.write_flac
+
+    def slow(path: Path, to: Any) -> None:
+        made.append(path)
+        begun.set()
+        go_on.wait(30)
+        write(path, to)
+
+    monkeypatch.setattr(playback, "write_flac", slow)
+    with ThreadPoolExecutor(2) as people:
+        first = people.submit(as_played, name)
+        assert begun.wait(30)
+        settings.QUERY_WAIT_S = 0
+        with pytest.raises(Busy):
+            as_played(name)
+        settings.QUERY_WAIT_S = 30
+        second = people.submit(as_played, name)
+        go_on.set()
+        assert first.result(30) == second.result(30)
+    assert len(made) == 1
 
 
 def test_copies_are_in_no_backup(aiff: Track, member: Client, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """Deleting tracks: the rows go at once, files, vectors and index rows as soon as they can."""
 
+import time
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
@@ -31,3 +35,14 @@ def forget_in_console(kind: type[Model], pks: Iterable[int]) -> None:
     logged = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(kind))
     for piece in in_pieces([str(pk) for pk in pks]):
         logged.filter(object_id__in=piece).update(object_repr="erased")
+
+
+def sweep_uploads() -> int:
+    """Remove uploads that a killed process left more than a day ago; returns how many."""
+    swept = 0
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
+        with suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_mtime < time.time() - 24 * 3600:
+                path.unlink()
+                swept += 1
+    return swept

@@ -17,6 +17,7 @@ from django.db import OperationalError, connection
 
 from apps.analysis.spaces import active_space, analyzer_state, ensure_spaces
 from apps.catalog.models import Track
+from apps.catalog.services.deleting import sweep_uploads
 from apps.ops.checks import TAG
 from apps.ops.first_start import (
     CannotStart,
@@ -27,7 +28,6 @@ from apps.ops.first_start import (
     redis_answers,
     require_port,
     sweep_index,
-    sweep_uploads,
     take_lock,
 )
 from apps.ops.supervisor import Child, ChildFailed, Supervisor
@@ -90,7 +90,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         ensure_spaces()
         call_command("collectstatic", verbosity=0, interactive=False)
-        sweep_uploads(Path(settings.FILE_UPLOAD_TEMP_DIR))
+        sweep_uploads()
         return first_administrator(settings.DATA_DIR / "credentials.json")
 
     def _start(
