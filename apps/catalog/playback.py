@@ -4,6 +4,7 @@ Copies are made by the decoder process, kept beside the recordings up to PLAYBAC
 with the recording, or when others were played later.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -51,7 +52,9 @@ def as_played(name: str, *, copy: bool = False) -> Played:
         return Played(stored, media_type)
     try:
         return Played(_copy_of(name, stored), "audio/flac")
-    except AudioError as error:
+    except (AudioError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+            raise
         log.warning("%s is sent as it is: %s", name, error)
         return Played(stored, ANYTHING)
 

@@ -1,5 +1,6 @@
 """What a browser is sent: the file where all browsers play it, else a copy; by ranges."""
 
+import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -150,6 +151,18 @@ def test_a_file_that_nothing_decodes_is_sent_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     path.write_bytes(b"no sound at all")
     assert as_played(_kept(path)).media_type == "application/octet-stream"
+
+
+def test_on_a_full_disk_the_file_is_sent_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(playback, "write_flac", full)
+    name = _kept(write_audio(tmp_path / "s.aiff", _stereo()))
+    assert as_played(name).path == Path(default_storage.path(name))
+    assert list(Path(default_storage.path(playback.FOLDER)).iterdir()) == []
 
 
 @pytest.fixture
