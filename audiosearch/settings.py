@@ -107,6 +107,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
+    "rewrite": {"task": "analysis.rewrite", "schedule": 15.0, "options": {"expires": 15}},
     "reconcile voices": {"task": "voices.reconcile", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
 }
@@ -175,6 +176,7 @@ DECODE_BUDGET = Budget(per_minute_s=env.integer("DECODE_S_PER_MINUTE", 10, least
 QUERY_DECODE_BUDGET = Budget(first_s=env.integer("QUERY_DECODE_S", 10, least=1), per_minute_s=0)
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
+PLAYBACK_CACHE_MB = env.integer("PLAYBACK_CACHE_MB", 2048, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 ANALYSES = {
     "embedding": ("panns_cnn14", "spectral"),

@@ -39,6 +39,8 @@ ENCODINGS: Mapping[str, Encoding] = {
     ".webm": Encoding("webm", "libopus", "flt", sample_rate=48000),
     ".mp4": Encoding("mp4", "aac", "fltp", video=True),
 }
+ALAC = Encoding("ipod", "alac", "s16p")
+IMA_ADPCM = Encoding("wav", "adpcm_ima_wav", "s16p")
 FRAME_SAMPLES = 1024
 VIDEO_FPS = 10
 VIDEO_SIZE = 64
@@ -66,13 +68,14 @@ def write_audio(
     sample_rate: int = 32000,
     *,
     tags: Mapping[str, str] | None = None,
+    encoding: Encoding | None = None,
 ) -> Path:
     """Write a file in the format its suffix names (see ENCODINGS), and return its path.
 
     samples: (n,) mono or (2, n) stereo in -1..1; tags: title, artist and album. Ogg Vorbis is
-    always stereo; Opus is always at 48 kHz; MP4 has a black picture as well.
+    always stereo; Opus is always at 48 kHz; MP4 has a black picture as well. encoding: another one.
     """
-    encoding = ENCODINGS[path.suffix.lower()]
+    encoding = encoding or ENCODINGS[path.suffix.lower()]
     channels = np.atleast_2d(np.asarray(samples, dtype=np.float32))
     if encoding.stereo_only and len(channels) == 1:  # FFmpeg's own conversion is 3 dB quieter
         channels = np.repeat(channels, 2, axis=0)

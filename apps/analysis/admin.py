@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from apps.analysis.drift import find_drift, repair
 from apps.analysis.index import size_of
-from apps.analysis.models import Space, SpaceKind, SpaceState, TrackAnalysis
+from apps.analysis.models import Leftover, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.reconcile import reconcile
 from apps.analysis.removing import drop_space
@@ -103,6 +103,7 @@ class SpaceAdmin(ReadOnlyAdmin):
             "queue": _queue(),
             "failures": _failures(),
             "removals": Removal.objects.count(),
+            "leftovers": Leftover.objects.values("space").distinct().count(),
             "drifts": drifts,
             "drift_counts": Counter(drift.kind for drift in drifts or []).items(),
             "shown_drifts": (drifts or [])[:SHOWN],

@@ -14,6 +14,7 @@ from apps.analysis.holdings import holdings_of, track_spaces
 from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
+from apps.analysis.removing import take_out
 from apps.analysis.representations import ROOT, kept_name
 from apps.catalog.models import Removal, Track
 from apps.catalog.services.adding import FOLDER
@@ -179,7 +180,7 @@ def _settle(kind: str, space: str, ids: list[int]) -> None:
     elif kind == VECTORS_MISSING:
         reanalyze(ids, space=Space.objects.get(name=space))
     elif kind == UNKNOWN_TO_DATABASE:
-        get_index().delete_items(space, ids)
+        take_out(Space.objects.get(name=space), ids)
     elif kind == MISSING_IN_INDEX:
         found = Space.objects.get(name=space)
         holdings = holdings_of(found)

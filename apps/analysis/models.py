@@ -92,6 +92,25 @@ def mark_synced(model: type[Indexed], seen: dict[int, int]) -> None:
             rows.exclude(payload_version=version).update(index_stale=True)
 
 
+class Leftover(models.Model):
+    """Something erased whose bytes files still hold until they are written anew: `rewriting.py`."""
+
+    space = models.ForeignKey(
+        Space,
+        models.CASCADE,
+        null=True,
+        related_name="leftovers",
+        help_text="Whose collection in the index holds it; none: the database",
+    )
+    erased_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["erased_at"]
+
+    def __str__(self) -> str:
+        return f"{self.space or 'the database'}, since {self.erased_at:%Y-%m-%d %H:%M}"
+
+
 class TrackAnalysis(Job, Indexed):
     """The analysis of one track for one space: it is leased with the track, and settles alone."""
 

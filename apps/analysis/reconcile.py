@@ -9,12 +9,13 @@ from apps.analysis.drift import files_back, index_drifts, repair
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
 from apps.analysis.index import get_index
 from apps.analysis.leasing import set_aside
-from apps.analysis.models import Space, SpaceState, TrackAnalysis, mark_synced
+from apps.analysis.models import Leftover, Space, SpaceState, TrackAnalysis, mark_synced
 from apps.analysis.removing import finish_removals
 from apps.analysis.spaces import ensure_spaces, switch_when_complete
 from apps.analysis.sync import sync_changes, sync_space
 from apps.jobs.leases import requeue_left, requeue_lost, waiting
 from apps.jobs.locks import exclusive
+from apps.jobs.pieces import in_pieces
 from apps.jobs.queue import ANALYSE, enqueue
 from audiosearch.engine.errors import Conflict, IndexUnavailable
 from audiosearch.engine.indexes.base import Entry
@@ -99,10 +100,13 @@ def reindex(space: Space) -> None:
     with exclusive(f"space:{space.name}") as alone:
         if not alone:
             raise Conflict(f"{space.name} is being rebuilt by another process.")
-        # The versions come first: what changes after this is brought once it is built.
+        # These come first: what changes after this is brought once it is built.
+        left = list(space.leftovers.values_list("pk", flat=True))
         seen = dict(holdings.rows(space).values_list("pk", "payload_version"))
         entries = _all_entries(space, holdings)
         get_index().rebuild(space.name, space.dimension, holdings.layout, entries)
+        for piece in in_pieces(left):
+            Leftover.objects.filter(pk__in=piece).delete()
         mark_synced(holdings.model(space), seen)
         sync_space(space)
         repair(index_drifts(space))

@@ -3,12 +3,14 @@
 from collections.abc import Collection
 
 from django.core.files.storage import default_storage
+from django.db import transaction
 
 from apps.analysis.holdings import HOLDINGS, holdings_of
 from apps.analysis.index import get_index
-from apps.analysis.models import Space, SpaceKind, SpaceState
+from apps.analysis.models import Leftover, Space, SpaceKind, SpaceState
 from apps.analysis.representations import forget_kept, space_folder
 from apps.catalog.models import Removal
+from apps.catalog.playback import forget_copies
 from apps.jobs.locks import exclusive
 from apps.jobs.models import State
 from apps.jobs.pieces import in_pieces
@@ -29,20 +31,30 @@ def _finish(track_ids: list[int]) -> int:
     pending = list(Removal.objects.filter(pk__in=track_ids))
     if not pending:
         return 0
-    spaces = dict(Space.objects.exclude(kind=SpaceKind.SPEAKER).values_list("name", "kind"))
+    spaces = list(Space.objects.exclude(kind=SpaceKind.SPEAKER))
     for removal in pending:
         default_storage.delete(removal.file_name)
+        forget_copies(removal.file_name)
         for space in spaces:
-            forget_kept(space, removal.track_id)
+            forget_kept(space.name, removal.track_id)
     ids = [removal.track_id for removal in pending]
-    for space, kind in spaces.items():
-        try:
-            if kind in HOLDINGS:
-                get_index().delete_items(space, ids)
-        except SpaceMissing:
-            continue
-    Removal.objects.filter(pk__in=ids).delete()
+    for space in spaces:
+        if space.kind in HOLDINGS:
+            take_out(space, ids)
+    with transaction.atomic():
+        Leftover.objects.create(space=None)
+        Removal.objects.filter(pk__in=ids).delete()
     return len(ids)
+
+
+def take_out(space: Space, item_ids: Collection[int]) -> None:
+    """Take items that are erased out of a space of the index: at once from its answers, and from
+    its files when they are next written anew. Raises IndexUnavailable."""
+    Leftover.objects.create(space=space)
+    try:
+        get_index().delete_items(space.name, list(item_ids))
+    except SpaceMissing:
+        return
 
 
 def drop_space(space: Space) -> None:

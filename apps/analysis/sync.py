@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of, track_spaces
 from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceState, mark_synced
+from apps.analysis.removing import take_out
 from apps.jobs.pieces import in_pieces
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import Entry
@@ -53,7 +54,7 @@ def _sync_rows(space: Space, holdings: Holdings, rows: QuerySet[Any]) -> None:
         return  # a reconciliation rebuilds it with today's payloads
     gone = set(written) - holdings.known(space, written)
     if gone:  # deleted while it was written
-        get_index().delete_items(space.name, sorted(gone))
+        take_out(space, gone)
     mark_synced(holdings.model(space), seen)
 
 

@@ -38,6 +38,14 @@ def reconcile() -> None:
     reconcile_everything()
 
 
+@app.task(name="analysis.rewrite")
+def rewrite() -> None:
+    """Write anew the files that hold what was erased."""
+    from apps.analysis.rewriting import rewrite_in_background
+
+    rewrite_in_background()
+
+
 @app.task(name="analysis.check")
 def check() -> None:
     """Compare database, files and index, and repair what differs."""

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +10,7 @@ from django.db import transaction
 from apps.analysis.index import get_index, track_payload
 from apps.analysis.leasing import tell_end
 from apps.analysis.models import Space, TrackAnalysis
+from apps.analysis.removing import take_out
 from apps.analysis.representations import forget_kept, keep
 from apps.catalog import id_map
 from apps.catalog.models import Track
@@ -137,11 +137,10 @@ def _windows(each: Finished) -> int:
 
 
 def _forget(each: Finished) -> None:
-    space, track_id = each.row.space.name, each.row.track_id
+    space, track_id = each.row.space, each.row.track_id
     if isinstance(each.found, Embeddings):
-        with suppress(SpaceMissing):
-            get_index().delete_items(space, [track_id])
-    forget_kept(space, track_id)
+        take_out(space, [track_id])
+    forget_kept(space.name, track_id)
 
 
 def auto_tags(names: tuple[str, ...], probabilities: FloatArray) -> list[dict[str, object]]:

@@ -93,7 +93,11 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @extend_schema(
         operation_id="tracks_audio",
         summary="The audio itself",
-        description="Answers range requests.",
+        description=(
+            "Answers range and conditional requests. What browsers cannot play (AIFF, ALAC, "
+            "ADPCM …) comes as FLAC, as everything does with `?flac=1`; `?download=1` gives the "
+            "file as it was added."
+        ),
         responses={(200, "audio/*"): OpenApiTypes.BINARY, (206, "audio/*"): OpenApiTypes.BINARY},
     )
     def audio(self, request: Request, pk: str) -> Any:

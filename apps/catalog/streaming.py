@@ -1,58 +1,78 @@
-"""Audio over HTTP, with the range requests that players seek with."""
+"""Audio over HTTP, with the range and conditional requests that players and caches make."""
 
+import hashlib
 import mimetypes
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 from django.core.files.storage import default_storage
-from django.http import FileResponse, HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.http import content_disposition_header
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
+
+from apps.catalog.playback import ANYTHING, Played, as_played
+from audiosearch.engine.errors import Busy
+from audiosearch.web.errors import RETRY_AFTER_S
 
 CHUNK = 256 * 1024
-CONTENT_TYPES = {
-    ".wav": "audio/wav",
-    ".wave": "audio/wav",
-    ".flac": "audio/flac",
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".oga": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".m4a": "audio/mp4",
-    ".aac": "audio/aac",
-    ".aif": "audio/aiff",
-    ".aiff": "audio/aiff",
-    ".webm": "audio/webm",
-    ".mp4": "audio/mp4",
-}
 
 
 def audio_response(request: HttpRequest, name: str, download_as: str = "") -> HttpResponseBase:
-    """The stored file `name`: whole (200), or the one range asked for (206, or 416 past its end).
+    """The stored file `name`, or a copy where browsers cannot play it, or `?flac=1` asks for one;
+    to be downloaded, always the file.
 
+    Whole (200), or the one range asked for (206, or 416 past its end); 304 when the asker has it.
     Raises FileNotFoundError when the storage does not have it.
     """
-    file = default_storage.open(name, "rb")
-    size = file.size
-    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("Range", ""))
-    if found and any(found.groups()):
-        response = _partial(file, size, *found.groups())
-    else:
-        response = FileResponse(file)
-        response["Content-Length"] = str(size)
-    if response.status_code == 416:
-        return response
-    suffix = "." + name.rpartition(".")[2].lower()
-    kind = CONTENT_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    response["Content-Type"] = kind if kind.startswith("audio/") else "application/octet-stream"
-    response["Accept-Ranges"] = "bytes"
+    try:
+        sent = _original(name) if download_as else as_played(name, copy="flac" in request.GET)
+    except Busy as error:
+        body = {"error": {"code": error.code, "message": str(error), "details": {}}}
+        return JsonResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+    size = sent.path.stat().st_size
+    stored_at = int(Path(default_storage.path(name)).stat().st_mtime)
+    # What is stored under a name never changes, nor does what is made of it.
+    mark = hashlib.sha256(f"{sent.path.name} {size}".encode()).hexdigest()[:32]
+    etag = f'"{mark}"'
+    response: HttpResponseBase | None = get_conditional_response(request, etag, stored_at)
+    if response is None:
+        response = _body(request, sent.path, size, (etag, stored_at))
+    response["ETag"], response["Last-Modified"] = etag, http_date(stored_at)
     response["Cache-Control"] = "private, max-age=3600"
-    response["Content-Disposition"] = content_disposition_header(
-        bool(download_as), download_as
-    ) or ("inline")
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if response.status_code in (200, 206):
+        response["Content-Type"] = sent.media_type
+        response["Accept-Ranges"] = "bytes"
+        response["Content-Disposition"] = (
+            content_disposition_header(bool(download_as), download_as) or "inline"
+        )
+        response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
+
+
+def _original(name: str) -> Played:
+    kind = mimetypes.guess_type(name)[0] or ANYTHING
+    path = Path(default_storage.path(name))
+    return Played(path, kind if kind.startswith("audio/") else ANYTHING)
+
+
+def _body(
+    request: HttpRequest, path: Path, size: int, version: tuple[str, int]
+) -> HttpResponseBase:
+    """The part asked for, or the whole; nothing but its size for HEAD."""
+    if request.method == "HEAD":
+        return HttpResponse(headers={"Content-Length": str(size)})
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("Range", ""))
+    if found and any(found.groups()) and _is_of(version, request.headers.get("If-Range", "")):
+        return _partial(path.open("rb"), size, *found.groups())
+    return FileResponse(path.open("rb"), headers={"Content-Length": str(size)})
+
+
+def _is_of(version: tuple[str, int], asked: str) -> bool:
+    """Whether a range is asked of this version; else the whole is sent (RFC 9110, 13.1.5)."""
+    return not asked or asked == version[0] or parse_http_date_safe(asked) == version[1]
 
 
 def _partial(file: IO[bytes], size: int, first: str, last: str) -> HttpResponseBase:

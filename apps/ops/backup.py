@@ -25,6 +25,7 @@ from apps.analysis.holdings import HOLDINGS
 from apps.analysis.models import Indexed, mark_stale
 from apps.catalog.id_map import forget
 from apps.catalog.models import Track
+from apps.catalog.playback import FOLDER as PLAYBACK
 from apps.catalog.selectors import tell_private_collections
 
 MANIFEST = "manifest.json"
@@ -37,6 +38,7 @@ LEFT_OUT = (
     "axes.AccessFailureLog",
     "jobs.Lock",  # held by a process of this installation, which no other can see end
 )
+LEFT_THERE = ("training", "speech", PLAYBACK)
 AT_ONCE = 500
 Told = Callable[[str, int], None]
 """Called with what is being copied, and how much of it is done."""
@@ -207,10 +209,10 @@ def _let_index_know() -> None:
 
 
 def _files_of(source: Path) -> Iterator[Path]:
-    """All but what is being written, and a training that goes on."""
+    """All but what is being written, what is made anew, and a training that goes on."""
     for path in source.rglob("*"):
         inside = path.relative_to(source).parts
-        if path.is_file() and path.suffix != ".part" and inside[0] not in ("training", "speech"):
+        if path.is_file() and path.suffix != ".part" and inside[0] not in LEFT_THERE:
             yield path
 
 

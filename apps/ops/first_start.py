@@ -4,8 +4,8 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import socket
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -105,16 +105,19 @@ def first_administrator(path: Path) -> Credentials:
     return Credentials(**kept, new=True)
 
 
-def sweep_uploads(folder: Path) -> int:
-    """Remove uploads that a killed process left more than a day ago; returns how many."""
-    old = [
+def sweep_index(folder: Path) -> int:
+    """Remove what is left of collections that Milvus Lite was ended while dropping; how many.
+
+    It knows a collection by its schema, and leaves one without lying there for ever.
+    """
+    dropped = [
         path
-        for path in folder.iterdir()
-        if path.is_file() and path.stat().st_mtime < time.time() - 24 * 3600
+        for path in folder.glob("collections/*")
+        if path.is_dir() and not (path / "schema.json").exists()
     ]
-    for path in old:
-        path.unlink(missing_ok=True)
-    return len(old)
+    for path in dropped:
+        shutil.rmtree(path)
+    return len(dropped)
 
 
 def redis_answers(url: str) -> bool:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.catalog.id_map import cards_of
+from apps.catalog.playback import forget_copies
 from apps.catalog.selectors import visible_tracks
 from apps.search.models import Search
 from apps.search.results import SearchResult, track_json
@@ -19,12 +20,15 @@ def keep_search(
 ) -> Search:
     """Keep a search by a clip (its name in the storage), and forget the user's oldest."""
     owner = user if user.is_authenticated else None
+    found = result.as_json()
+    for hit in found["hits"]:  # titles change and are erased; a page shows those of that moment
+        hit["track"] = {"id": hit["track"]["id"]}
     kept = Search.objects.create(
         user=owner,
         clip=clip,
         clip_name=clip_name[:255],
         settings=settings,
-        result=result.as_json(),
+        result=found,
     )
     for old in Search.objects.filter(user=owner)[django_settings.RECENT_SEARCHES_KEPT :]:
         delete_search(old)
@@ -72,6 +76,7 @@ def sweep_clips() -> int:
     ]
     for name in swept:
         default_storage.delete(name)
+        forget_copies(name)
     return len(swept)
 
 
@@ -81,3 +86,4 @@ def delete_search(search: Search) -> None:
     search.delete()
     if clip and not Search.objects.filter(clip=clip).exists():
         default_storage.delete(clip)
+        forget_copies(clip)

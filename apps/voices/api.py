@@ -20,7 +20,8 @@ from apps.jobs.models import State
 from apps.voices import serializers as faces
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice
-from apps.voices.enrolling import enrol, erase_speaker, unenrol
+from apps.voices.enrolling import enrol
+from apps.voices.erasing import Recordings, erase_speaker, unenrol
 from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
 from apps.voices.permissions import MayRecognise, SpeakerPermission
@@ -42,7 +43,14 @@ ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
     partial_update=extend_schema(summary="Change a speaker, groups or consent"),
     destroy=extend_schema(
         summary="Erase a speaker",
-        description="Recordings, vectors and name are deleted; the audit log keeps the number.",
+        description=(
+            "Name, vectors and the enrolled recordings, wherever the same bytes are once more, are "
+            "deleted; `recordings=keep` keeps the recordings, without name and vectors. The audit "
+            "log keeps the number."
+        ),
+        parameters=[
+            OpenApiParameter("recordings", enum=Recordings.values, default=Recordings.DELETE.value)
+        ],
     ),
 )
 class SpeakerViewSet(viewsets.ModelViewSet):
@@ -67,7 +75,10 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         speaker_changed(serializer.save(), serializer.validated_data)
 
     def perform_destroy(self, speaker: Speaker) -> None:
-        erase_speaker(speaker=speaker, by=self.request.user)
+        form = faces.EraseSerializer(data=self.request.query_params)
+        form.is_valid(raise_exception=True)
+        asked = form.validated_data["recordings"]
+        erase_speaker(speaker=speaker, by=self.request.user, recordings=asked)
 
     @extend_schema(
         methods=["GET"],

@@ -1,4 +1,4 @@
-"""Let the catalogue know a speaker by a recording, and forget."""
+"""Let the catalogue know a speaker by a recording."""
 
 import logging
 from dataclasses import dataclass
@@ -14,12 +14,11 @@ from apps.analysis.models import Space
 from apps.analysis.spaces import ensure_spaces
 from apps.catalog.models import Kind, Track
 from apps.catalog.services.adding import add_track
-from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts_in, refuse_without_consent
 from apps.voices.embedding import Voice, embed_voice, refuse_poor, voice_space
-from apps.voices.holdings import forget_enrolments, sync_soon
+from apps.voices.holdings import sync_soon
 from apps.voices.models import Enrolment, Speaker, VoiceAction
 from apps.voices.recognition import Candidate, candidates_among
 from apps.voices.thresholds import point_in_force
@@ -51,7 +50,7 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
     refuse_without_consent(speaker)
     voice = embed_voice(source)
     refuse_poor(voice)
-    title = f"{speaker.name}, {timezone.localdate():%Y-%m-%d}"
+    title = title_of_enrolment(speaker.name, f"{timezone.localdate():%Y-%m-%d}")
     track = add_track(
         source=source, name=name, added_by=by, kind=Kind.SPEECH, fields={"title": title}
     ).track
@@ -64,6 +63,11 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
         note(VoiceAction.ENROL, by, speaker.pk, enrolment=enrolment.pk)
     sync_soon()
     return Enrolled(enrolment, _sounding_like(voice, speaker))
+
+
+def title_of_enrolment(name: str, day: str) -> str:
+    """What a recording is called that was enrolled on a day."""
+    return f"{name}, {day}"
 
 
 def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
@@ -116,32 +120,3 @@ def _keep_enrolment(track: Track, speaker_id: int, voice: Voice, by: Any) -> Enr
         create_defaults=found,
     )
     return enrolment
-
-
-def unenrol(*, enrolment: Enrolment, by: Any) -> None:
-    """Forget one recording of a speaker, vectors and audio."""
-    forget_enrolments(enrolment.track.enrolments.select_related("space"))
-    number, speaker = enrolment.pk, enrolment.speaker_id
-    delete_tracks([enrolment.track_id])
-    note(VoiceAction.UNENROL, by, speaker, enrolment=number)
-
-
-def erase_speaker(*, speaker: Speaker, by: Any) -> None:
-    """Forget a speaker: enrolled recordings, vectors, name. The audit log keeps a number.
-
-    What is erased is what was enrolled, whoever a track is attributed to by now.
-    Raises IndexUnavailable before anything is deleted.
-    """
-    rows = list(speaker.enrolments.select_related("space"))
-    forget_enrolments(rows)
-    tracks = {row.track_id for row in rows}
-    delete_tracks(tracks)
-    with transaction.atomic():
-        number = speaker.pk
-        Speaker.objects.select_for_update().get(pk=number)
-        late = speaker.enrolments.exists()
-        if not late:
-            speaker.delete()
-            note(VoiceAction.ERASE, by, number, recordings=len(tracks), vectors=len(rows))
-    if late:  # somebody enrolled one meanwhile
-        erase_speaker(speaker=speaker, by=by)

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from apps.catalog.services.tags import clean_tags
+from apps.voices.erasing import Recordings
 from apps.voices.models import Speaker
 
 
@@ -73,3 +74,18 @@ class CompareForm(forms.Form):
         if not data.get("speaker") and not data.get("other"):
             raise forms.ValidationError("Choose a speaker, or a second clip, to compare with.")
         return data
+
+
+class EraseForm(forms.Form):
+    """What becomes of the recordings; deleted unless somebody chooses to keep them."""
+
+    recordings = forms.ChoiceField(
+        choices=Recordings.choices,
+        initial=Recordings.DELETE,
+        required=False,
+        widget=forms.RadioSelect,
+        label="The enrolled recordings",
+    )
+
+    def clean_recordings(self) -> Recordings:
+        return Recordings(self.cleaned_data["recordings"] or Recordings.DELETE)

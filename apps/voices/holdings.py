@@ -11,6 +11,7 @@ from apps.analysis.drift import index_drifts, repair
 from apps.analysis.holdings import Holdings
 from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceKind, SpaceState, mark_stale
+from apps.analysis.removing import take_out
 from apps.analysis.sync import sync_space
 from apps.voices.consent import consent_end
 from apps.voices.models import Enrolment, Speaker
@@ -87,14 +88,11 @@ def sync_soon() -> None:
 
 def forget_enrolments(enrolments: Iterable[Enrolment]) -> None:
     """Take them out of the index. Raises IndexUnavailable; then nothing may be deleted yet."""
-    by_space: dict[str, list[int]] = {}
+    by_space: dict[Space, list[int]] = {}
     for row in enrolments:
-        by_space.setdefault(row.space.name, []).append(row.pk)
+        by_space.setdefault(row.space, []).append(row.pk)
     for space, ids in by_space.items():
-        try:
-            get_index().delete_items(space, ids)
-        except SpaceMissing:
-            continue
+        take_out(space, ids)
 
 
 def speaker_changed(speaker: Speaker, changed: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from apps.catalog.selectors import visible_tracks
 from apps.catalog.serializers import TagList
 from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
+from apps.voices.erasing import Recordings
 from apps.voices.models import Enrolment, Speaker
 from apps.voices.recognition import Candidate, Identification, Verdict
 
@@ -52,6 +53,12 @@ class SpeakerSerializer(serializers.ModelSerializer):
         if begin and end and end < begin:
             raise serializers.ValidationError({"consent_until": "It is before consent_on."})
         return attrs
+
+
+class EraseSerializer(serializers.Serializer):
+    """What becomes of an erased speaker's recordings."""
+
+    recordings = serializers.ChoiceField(Recordings.choices, default=Recordings.DELETE)
 
 
 class EnrolmentSerializer(serializers.ModelSerializer):

@@ -20,8 +20,9 @@ from apps.catalog.selectors import seen_by, visible_tracks
 from apps.jobs.models import State
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice, voice_space
-from apps.voices.enrolling import enrol, erase_speaker, unenrol
-from apps.voices.forms import CompareForm, IdentifyForm, SpeakerForm
+from apps.voices.enrolling import enrol
+from apps.voices.erasing import erase_speaker, unenrol, what_is_erased
+from apps.voices.forms import CompareForm, EraseForm, IdentifyForm, SpeakerForm
 from apps.voices.holdings import speaker_changed
 from apps.voices.measuring import apply_measurement, request_measurement
 from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
@@ -155,16 +156,22 @@ def remove_enrolment(request: HttpRequest, pk: int, enrolment: int) -> HttpRespo
 def erase(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask once more, then forget a speaker."""
     found = get_object_or_404(Speaker, pk=pk)
-    if request.method != "POST":
-        recordings = found.enrolments.values("track").distinct().count()
-        context = {"speaker": found, "recordings": recordings}
-        return render(request, "voices/confirm_erase.html", context)
+    form = EraseForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        context = {"speaker": found, "form": form, "erased": what_is_erased(found)}
+        status = 400 if form.is_bound else 200
+        return render(request, "voices/confirm_erase.html", context, status=status)
+    asked = form.cleaned_data["recordings"]
     try:
-        erase_speaker(speaker=found, by=request.user)
+        erase_speaker(speaker=found, by=request.user, recordings=asked)
     except EngineError as error:
         messages.error(request, str(error))
         return redirect("speaker", pk=pk)
-    messages.success(request, "The speaker is erased; the audit log keeps a number.")
+    messages.success(
+        request,
+        "The speaker is erased; the audit log keeps a number. The last traces leave the files of "
+        "index and database in the background.",
+    )
     return redirect("voices")
 
 

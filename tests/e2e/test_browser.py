@@ -8,7 +8,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from audiosearch.engine.voice.speech import RATE
-from tests.audio_files import noise, tone, write_audio
+from tests.audio_files import ALAC, IMA_ADPCM, noise, tone, write_audio
 from tests.service import Service
 from tests.voices import speak
 
@@ -135,6 +135,47 @@ def test_a_voice_is_enrolled_known_compared_and_erased(
     page.get_by_role("button", name="Erase", exact=True).click()
     expect(page.locator(".message")).to_contain_text("erased")
     assert "agree" in service.manage("check_index").stdout
+
+
+def test_what_browsers_cannot_play_is_heard(page: Page, service: Service, sounds: Path) -> None:
+    """AIFF, ALAC and ADPCM: a track, a query clip, and a place in the middle."""
+    files = [
+        write_audio(sounds / "plain.aiff", tone(20, 500)),
+        write_audio(sounds / "apple.m4a", tone(20, 510), encoding=ALAC),
+        write_audio(sounds / "tiny.wav", tone(20, 520), encoding=IMA_ADPCM),
+    ]
+    for path in files:
+        track = service.call("POST", "/api/v1/tracks/", file=path)[1]["id"]
+        page.goto(f"{service.url}/tracks/{track}/")
+        _hear(page)
+        page.evaluate("document.querySelector('audio-player audio').currentTime = 15")
+        _hear(page, after=15)
+    page.goto(service.url)
+    page.set_input_files("#id_clip", files[0])
+    page.click("#search-form button.primary")
+    page.wait_for_url("**/searches/**")
+    _hear(page)
+
+
+def test_what_this_browser_cannot_play_is_asked_for_as_flac(
+    page: Page, service: Service, sounds: Path
+) -> None:
+    path = write_audio(sounds / "strange.opus", tone(20, 530))
+    track = service.call("POST", "/api/v1/tracks/", file=path)[1]["id"]
+    page.route(f"**/tracks/{track}/audio", lambda route: route.fulfill(body=b"nothing it knows"))
+    page.goto(f"{service.url}/tracks/{track}/")
+    _hear(page)
+
+
+def _hear(page: Page, after: float = 0) -> None:
+    """The first player of the page gets on."""
+    player = page.locator("audio-player").first
+    if "sounding" not in (player.get_attribute("class") or ""):
+        player.locator(".playing-button").click()
+    page.wait_for_function(
+        "(after) => document.querySelector('audio-player audio').currentTime > after + 0.1",
+        arg=after,
+    )
 
 
 def test_pages_fit_a_phone(page: Page, service: Service) -> None:

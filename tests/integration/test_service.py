@@ -3,16 +3,22 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import redis
+import soundfile
 
+from audiosearch.engine.voice.speech import RATE
 from tests.audio_files import noise, tone, write_audio
 from tests.service import ROOT, Service, free_port, running
+from tests.voices import speak
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +119,68 @@ def test_a_lost_index_comes_back_without_listening(embedded: Service) -> None:
     done = embedded.manage("reindex")
     assert "tracks indexed anew" in done.stdout, done.stderr
     assert "agree" in embedded.manage("check_index").stdout
+
+
+def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: Path) -> None:
+    """A speaker's name, voice and recording, and a track's title, bytes and vectors: searched for
+    in every file, the log-ahead of the database and the segments of the index among them."""
+    consent = {"name": "Zerubbabel Quill", "consent_by": "Quill", "consent_on": "2026-01-01"}
+    speaker = embedded.call("POST", "/api/v1/speakers/", consent)[1]["id"]
+    pause = np.random.default_rng(0).normal(0, 1e-4, RATE)
+    voice, other = tmp_path / "voice.wav", tmp_path / "other.flac"
+    soundfile.write(voice, np.concatenate([pause, speak(4, 6), pause]), RATE)
+    enrolled = embedded.call("POST", f"/api/v1/speakers/{speaker}/enrolments/", file=voice)
+    assert enrolled[0] == 201, enrolled
+    write_audio(other, noise(2, seed=77))
+    track = embedded.call("POST", "/api/v1/tracks/", {"title": "Xylem Umbrage"}, other)[1]["id"]
+    embedded.wait_for(lambda: embedded.states()["queued"] + embedded.states()["listening"] == 0)
+    assert (
+        embedded.call("POST", "/api/v1/search/", file=other)[1]["hits"][0]["track"]["id"] == track
+    )
+    with sqlite3.connect(embedded.data_dir / "audiosearch.sqlite3") as database:
+        ((vector,),) = database.execute(
+            "SELECT embedding FROM voices_enrolment WHERE speaker_id = ?", [speaker]
+        )
+    vectors = embedded.data_dir.glob(f"media/vectors/*/000000/{track}.npz")
+    kept = [np.load(path)["embeddings"][0] for path in vectors if "waveform" not in str(path)]
+    sought = {
+        "the name": b"Zerubbabel",
+        "the title": b"Xylem Umbrage",
+        "the voice": vector[400:464],
+        "the voice, in half precision": _halved(vector),
+        "the speech": voice.read_bytes()[50_000:50_064],
+        "the sound": other.read_bytes()[50_000:50_064],
+        "its vector": kept[0][100:116].astype("<f4").tobytes(),
+        "its vector, in half precision": _halved(kept[0].astype("<f4").tobytes()),
+    }
+    before = _found(embedded.data_dir, sought)
+    assert {what for what in sought if "half" not in what} == set(before)
+    assert {"audiosearch.sqlite3-wal", "milvus"} <= before["the voice"] | before["its vector"]
+    assert embedded.call("DELETE", f"/api/v1/speakers/{speaker}/")[0] == 204
+    assert embedded.call("DELETE", f"/api/v1/tracks/{track}/")[0] == 204
+    assert "milvus" in _found(embedded.data_dir, sought)["the voice"]  # what is mended here
+    done = embedded.manage("rewrite")
+    assert done.returncode == 0, done.stderr
+    assert _found(embedded.data_dir, sought) == {}
+    folders = list((embedded.data_dir / "milvus" / "collections").iterdir())
+    assert all((folder / "schema.json").exists() for folder in folders)  # by which they are known
+    assert "agree" in embedded.manage("check_index").stdout
+
+
+def _halved(vector: bytes) -> bytes:
+    return np.frombuffer(vector, "<f4")[100:116].astype("<f2").tobytes()
+
+
+def _found(folder: Path, sought: dict[str, bytes]) -> dict[str, set[str]]:
+    """Where below a folder which of these bytes are: the first part of each path."""
+    found: dict[str, set[str]] = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            content = path.read_bytes()
+            for name, mark in sought.items():
+                if mark in content:
+                    found.setdefault(name, set()).add(path.relative_to(folder).parts[0])
+    return found
 
 
 def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DECODER = "audiosearch.engine.audio.decoding"
 ALLOWED = {
+    "audiosearch/engine/audio/playback.py",
     "audiosearch/engine/audio/worker.py",
     "tests/unit/test_audio.py",
     "tests/unit/test_sandbox.py",
@@ -39,4 +40,4 @@ def test_only_the_decoder_process_and_its_tests_import_the_decoder() -> None:
 
 def test_only_the_decoder_loads_ffmpeg_in_the_engine() -> None:
     found = {path for path in importers("av") if path.startswith("audiosearch/")}
-    assert found == {"audiosearch/engine/audio/decoding.py"}
+    assert found == {f"audiosearch/engine/audio/{name}.py" for name in ("decoding", "playback")}

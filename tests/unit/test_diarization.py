@@ -15,7 +15,8 @@ from apps.catalog.services.adding import add_track
 from apps.jobs import leases as jobs
 from apps.jobs.models import State
 from apps.voices import diarizing
-from apps.voices.enrolling import enrol, erase_speaker
+from apps.voices.enrolling import enrol
+from apps.voices.erasing import erase_speaker
 from apps.voices.models import Diarization, Speaker, VoiceEvent
 from apps.voices.tasks import reconcile
 from apps.voices.thresholds import point_in_force

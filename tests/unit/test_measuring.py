@@ -19,7 +19,8 @@ from apps.analysis.index import get_index
 from apps.jobs.models import State
 from apps.voices import measuring
 from apps.voices.embedding import embed_voice
-from apps.voices.enrolling import enrol, erase_speaker, unenrol
+from apps.voices.enrolling import enrol
+from apps.voices.erasing import erase_speaker, unenrol
 from apps.voices.labels import read_labelled, read_speakers
 from apps.voices.models import Enrolment, Measurement, OperatingPoint, Speaker
 from apps.voices.recognition import identify, verify_voices

@@ -16,7 +16,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client, override_settings
 
-from apps.analysis import sync
+from apps.analysis import removing, sync
 from apps.analysis.index import get_index
 from apps.analysis.models import mark_stale
 from apps.analysis.reconcile import rebuild_outgrown_spaces
@@ -26,7 +26,8 @@ from apps.catalog.services.editing import edit_track
 from apps.voices import holdings
 from apps.voices.consent import NoConsent
 from apps.voices.embedding import PoorRecording, embed_voice, voice_space
-from apps.voices.enrolling import OtherSpeaker, enrol, erase_speaker
+from apps.voices.enrolling import OtherSpeaker, enrol
+from apps.voices.erasing import erase_speaker
 from apps.voices.holdings import speaker_changed
 from apps.voices.labels import read_speakers
 from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
@@ -264,7 +265,7 @@ def test_what_is_erased_is_what_was_enrolled(
     keeper = Client()
     keeper.force_login(staff)
     asked = keeper.get(f"/voices/speakers/{anna.pk}/erase/").content.decode()
-    assert "1 enrolled recording, the vectors" in asked
+    assert "the vectors of 1 enrolled recording" in asked
     erase_speaker(speaker=anna, by=staff)
     assert not Track.objects.exists()
     assert not Path(of_anna.file.path).exists()
@@ -326,7 +327,7 @@ def test_with_the_index_away_enrolments_wait_and_erasing_refuses(
             raise IndexUnavailable("The vector index does not answer.")
 
     with monkeypatch.context() as away:
-        for module in (holdings, sync):
+        for module in (holdings, removing, sync):
             away.setattr(module, "get_index", Away)
         with pytest.raises(IndexUnavailable):
             erase_speaker(speaker=known[ANNA], by=staff)

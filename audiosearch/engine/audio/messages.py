@@ -4,13 +4,14 @@ A request is JSON with one descriptor, the file. The answer is a row of messages
 its length before it: `d` data, `p` progress, then `e` an error or `z` the end. The first message
 of all, `r`, says that the libraries are loaded, and names the protections that hold from then on.
 Samples come as one message for each rate asked for, in the order of the request, and again for the
-next block.
+next block. Pieces of a file that is written have their place in it before them.
 """
 
 import struct
 from dataclasses import dataclass
 
 HEADER = struct.Struct("<cI")
+PLACE = struct.Struct("<Q")
 LARGEST = 2**26
 """Bytes of one message."""
 

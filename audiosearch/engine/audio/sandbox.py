@@ -18,14 +18,14 @@ from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from audiosearch.engine import errors
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.formats import AudioInfo
-from audiosearch.engine.audio.messages import DEFAULT_BUDGET, HEADER, LARGEST, Budget
+from audiosearch.engine.audio.messages import DEFAULT_BUDGET, HEADER, LARGEST, PLACE, Budget
 from audiosearch.engine.errors import AudioError, Busy, CorruptAudio, TooCostly
 
 STALL_S = 20
@@ -116,6 +116,22 @@ def decode(
     if not any(map(len, blocks)):
         raise CorruptAudio("No sound could be decoded from the file.")
     return np.concatenate(blocks)
+
+
+def browser_type(path: Path) -> str:
+    """The media type of a file that browsers play as it is; empty when they need a copy of it.
+
+    Raises UnsupportedAudio, EmptyAudio, CorruptAudio (also when the file breaks the decoder),
+    TooCostly, Busy.
+    """
+    return b"".join(_answers("browser_type", path, {}, DEFAULT_BUDGET)).decode()
+
+
+def write_flac(path: Path, target: BinaryIO) -> None:
+    """Write a copy that every browser plays: FLAC of 16 bits, mono or stereo. Raises the same."""
+    for piece in _answers("flac", path, {}, DEFAULT_BUDGET):
+        target.seek(*PLACE.unpack_from(piece))
+        target.write(piece[PLACE.size :])
 
 
 class _Decoder:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.audio import decoding
+from audiosearch.engine.audio import decoding, playback
 from audiosearch.engine.audio.confinement import confine
-from audiosearch.engine.audio.messages import HEADER, Budget
+from audiosearch.engine.audio.messages import HEADER, PLACE, Budget
 from audiosearch.engine.errors import AudioError
 
 MEMORY_BYTES = 512 * 2**20
@@ -87,10 +87,18 @@ def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
         meter.heard()
         _tell(line, b"p", b"")
 
+    def send(place: int, piece: bytes) -> None:
+        _tell(line, b"d", PLACE.pack(place) + piece)
+
     try:
-        if asked.pop("call") == "inspect":
+        call = asked.pop("call")
+        if call == "inspect":
             found = decoding.inspect(path, **asked, beat=beat)
             _tell(line, b"d", json.dumps(asdict(found)).encode())
+        elif call == "browser_type":
+            _tell(line, b"d", playback.browser_type(path).encode())
+        elif call == "flac":
+            playback.write_flac(path, send, beat=beat)
         else:
             last = asked["sample_rates"][-1]
             for rate, block in decoding.stream_rates(path, **asked):

@@ -45,7 +45,9 @@ export class AudioPlayer extends HTMLElement {
       this.audio.addEventListener(name, () => this.show());
     }
     this.audio.addEventListener("error", () => {
-      if (this.audio.error && !this.fresh) this.time.textContent = "cannot be played";
+      if (!this.audio.error || this.fresh) return;
+      if (this.copied) this.time.textContent = "cannot be played";
+      else this.playCopy();
     });
     this.canvas.addEventListener("click", (event) => {
       this.seek((event.offsetX / this.canvas.clientWidth) * this.seconds);
@@ -103,8 +105,20 @@ export class AudioPlayer extends HTMLElement {
     try {
       await this.audio.play();
     } catch (error) {
-      if (error.name !== "AbortError") this.time.textContent = "cannot be played";
+      const toldElsewhere = ["AbortError", "NotSupportedError"].includes(error.name);
+      if (!toldElsewhere) this.time.textContent = "cannot be played";
     }
+  }
+
+  // This browser cannot play what others can, such as Ogg in an older Safari: FLAC plays in all.
+  playCopy() {
+    const at = this.audio.currentTime;
+    this.copied = true;
+    const address = new URL(this.dataset.src, location.href);
+    address.searchParams.set("flac", "1");
+    this.audio.src = address;
+    this.audio.currentTime = at;
+    this.audio.play().catch(() => {});
   }
 
   seek(seconds) {

@@ -17,6 +17,7 @@ from django.db import OperationalError, connection
 
 from apps.analysis.spaces import active_space, analyzer_state, ensure_spaces
 from apps.catalog.models import Track
+from apps.catalog.services.deleting import sweep_uploads
 from apps.ops.checks import TAG
 from apps.ops.first_start import (
     CannotStart,
@@ -26,7 +27,7 @@ from apps.ops.first_start import (
     first_administrator,
     redis_answers,
     require_port,
-    sweep_uploads,
+    sweep_index,
     take_lock,
 )
 from apps.ops.protections import decoder_protections
@@ -90,7 +91,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         ensure_spaces()
         call_command("collectstatic", verbosity=0, interactive=False)
-        sweep_uploads(Path(settings.FILE_UPLOAD_TEMP_DIR))
+        sweep_uploads()
         return first_administrator(settings.DATA_DIR / "credentials.json")
 
     def _start(
@@ -141,6 +142,7 @@ class Command(BaseCommand):
         os.environ["MILVUS_URI"] = f"http://127.0.0.1:{port}"
         folder = settings.DATA_DIR / "milvus"
         folder.mkdir(exist_ok=True)
+        sweep_index(folder)
         self._say("Starting the vector index …")
         argv = [str(_script("milvus-lite")), "server", "--data-dir", str(folder)]
         # One worker: Milvus Lite guards neither its buffer nor its log against two writers.
