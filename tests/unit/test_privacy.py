@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import reverse
@@ -322,10 +324,52 @@ def test_nobody_gets_into_a_collection_they_do_not_see(world: World) -> None:
         assert answer.json()["error"]["details"] == {
             "collection": [f'Invalid pk "{pk}" - object does not exist.']
         }
-    named = get_or_create_collection("xsecretplace", by=world.users["outsider"])
-    assert named != world.private, "a name of their own, and no sign of the other"
-    assert get_or_create_collection("xsecretplace", by=world.users["outsider"]) == named
-    assert get_or_create_collection("xsecretplace") == named
+    with pytest.raises(Conflict) as hidden:
+        get_or_create_collection("xsecretplace", by=world.users["outsider"])
+    with pytest.raises(Conflict) as missing:
+        get_or_create_collection("nowhere", by=world.users["outsider"])
+    assert str(hidden.value) == str(missing.value).replace("nowhere", "xsecretplace")
+
+
+def test_a_name_means_the_private_collection(world: World) -> None:
+    """A public one of the same name would else divert what is added by name."""
+    public = Collection.objects.create(name="xsecretplace")
+    for by, meant in (
+        (world.users["outsider"], public),
+        (world.users["insider"], world.private),
+        (world.users["curator"], world.private),
+        (None, world.private),
+    ):
+        assert get_or_create_collection("xsecretplace", by=by) == meant
+    others = Group.objects.create(name="others")
+    second = Collection.objects.create(name="xsecretplace", audience=others)
+    assert get_or_create_collection("xsecretplace", by=world.users["insider"]) == world.private
+    with pytest.raises(Conflict, match="write which one in full"):
+        get_or_create_collection("xsecretplace")
+    assert get_or_create_collection("xsecretplace (private to others)") == second
+
+
+def test_an_import_by_name_is_not_diverted(world: World, tmp_path: Path) -> None:
+    Collection.objects.create(name="xsecretplace")
+    path = write_audio(tmp_path / "own.wav", tone(1, 900))
+    call_command("import", str(path), collection="xsecretplace", user="insider", stdout=StringIO())
+    assert Track.objects.get(original_name="own.wav").collection == world.private
+    with pytest.raises(CommandError, match="no collection “Mine” yet"):
+        call_command("import", str(path), collection="Mine", user="outsider")
+
+
+@pytest.mark.parametrize(("role", "made"), [("anonymous", 0), ("outsider", 0), ("curator", 1)])
+def test_page_and_api_agree_on_who_makes_collections(
+    world: World, tmp_path: Path, role: str, made: int
+) -> None:
+    client = world.client(role)
+    assert ("new_collection" in client.get("/add/").content.decode()) == bool(made)
+    with write_audio(tmp_path / "own.wav", tone(1, 900)).open("rb") as file:
+        page = client.post("/add/", {"files": file, "new_collection": "By page"})
+    client.post("/api/v1/collections/", {"name": "By API"}, "application/json")
+    for name in ("By page", "By API"):
+        assert Collection.objects.filter(name=name).count() == made
+    assert made or "ask a curator to make it" in page.content.decode()
 
 
 def add_own(world: World) -> Track:

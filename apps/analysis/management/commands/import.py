@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from apps.analysis.spaces import active_space, progress_of
-from apps.catalog.models import Kind
+from apps.catalog.models import Collection, Kind
 from apps.catalog.services.collections import get_or_create_collection
 from apps.catalog.services.importing import Source, Summary, find_sources, import_sources
-from audiosearch.engine.errors import TooLarge
+from audiosearch.engine.errors import Conflict, TooLarge
 
 SHOWN_REFUSALS = 20
 
@@ -38,13 +38,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sources = self._find(options["paths"])
-        name = (options["collection"] or "").strip()
+        user = _user(options["user"])
+        collection = _collection((options["collection"] or "").strip(), user)
         summary = Summary()
         done = import_sources(
             sources,
             summary=summary,
-            added_by=_user(options["user"]),
-            collection=get_or_create_collection(name) if name else None,
+            added_by=user,
+            collection=collection,
             tags=options["tag"],
             folder_tags=options["folder_tags"],
             kind=options["kind"],
@@ -113,3 +114,10 @@ def _user(username: str | None) -> Any:
     if user is None:
         raise CommandError(f'There is no user "{username}".')
     return user
+
+
+def _collection(name: str, user: Any) -> Collection | None:
+    try:
+        return get_or_create_collection(name, by=user) if name else None
+    except Conflict as error:
+        raise CommandError(str(error)) from error
