@@ -6,9 +6,10 @@ Every list, count, page and index query asks here.
 from typing import Any
 
 import redis
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from apps.access.permissions import may_curate
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
@@ -37,8 +38,15 @@ def visible_tracks(user: Any) -> QuerySet[Track]:
 
 
 def listed_tracks(user: Any) -> QuerySet[Track]:
-    """What this user sees, with all that a list shows, in a fixed number of queries."""
-    tracks = visible_tracks(user).select_related("collection__audience", "audience", "added_by")
+    """What this user sees, with all that a list shows, in a fixed number of queries.
+
+    known_speaker: id of the track's speaker, as far as this user may know of them.
+    """
+    known: Any = F("speaker_id")
+    if user is not None and not may_curate(user):
+        known = Subquery(visible_speakers(user).filter(pk=OuterRef("speaker_id")).values("pk"))
+    tracks = visible_tracks(user).annotate(known_speaker=known)
+    tracks = tracks.select_related("collection__audience", "audience", "added_by")
     return tracks.prefetch_related("tags", "analyses__space")
 
 
@@ -72,6 +80,20 @@ def with_words(tracks: QuerySet[Track], text: str) -> QuerySet[Track]:
         tagged = Track.tags.through.objects.filter(tag__name__icontains=word)
         tracks = tracks.filter(by_text | Q(pk__in=tagged.values("track_id")))
     return tracks
+
+
+def visible_speakers(user: Any) -> QuerySet[Any]:
+    """The speakers (of the voices, which are above) that this user may know of.
+
+    Members know of those who are enrolled by a recording that they may know of; curators of all.
+    """
+    speakers = apps.get_model("voices", "Speaker")._default_manager.all()
+    if user is None or may_curate(user):
+        return speakers
+    if not user.is_authenticated:
+        return speakers.none()
+    known = visible_tracks(user).filter(enrolments__isnull=False)
+    return speakers.filter(pk__in=known.values("enrolments__speaker"))
 
 
 def visible_collections(user: Any) -> QuerySet[Collection]:

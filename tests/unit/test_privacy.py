@@ -6,13 +6,17 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.analysis.models import Space
+from apps.analysis.spaces import ensure_spaces
 from apps.analysis.worker import work
 from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
@@ -23,13 +27,17 @@ from apps.search.models import Search
 from apps.search.recent import keep_search
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
-from apps.voices.models import Diarization, Speaker
+from apps.voices.embedding import voice_space
+from apps.voices.models import Diarization, Enrolment, Speaker
 from audiosearch.engine.errors import Conflict
 from tests.audio_files import tone, write_audio
 from tests.unit.addresses import routes
 from tests.unit.conftest import AddTone
 
-SECRETS = ("xsecrettitle", "xsecretartist", "xsecrettag", "xsecretplace", "xsecretfile")
+SECRETS = (
+    *("xsecrettitle", "xsecretartist", "xsecrettag", "xsecretplace", "xsecretfile"),
+    *("xsecretspeaker", "xsecretnumber", "xsecretnote", "xsecretconsent"),
+)
 MISSING = 876_543
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 
@@ -49,8 +57,8 @@ class World:
             tags=["xsecrettag"],
         )
         Diarization.objects.create(track=self.track, state=State.READY)
-        self.speaker = Speaker.objects.create(name="Ada")
-        Track.objects.filter(pk=self.track.pk).update(speaker=self.speaker)
+        self.speaker = enrolled_speaker(self.track)
+        Track.objects.filter(pk__in=[self.track.pk, self.public[0].pk]).update(speaker=self.speaker)
         insider = User.objects.create_user("insider")
         insider.groups.add(self.group)
         self.users: dict[str, Any] = {
@@ -73,6 +81,27 @@ class World:
         return keep_search(user=insider, clip="", clip_name="clip", settings={}, result=found)
 
 
+def enrolled_speaker(track: Track) -> Speaker:
+    """One that is known by this track alone."""
+    speaker = Speaker.objects.create(
+        name="xsecretspeaker",
+        external_id="xsecretnumber",
+        notes="xsecretnote",
+        consent_by="xsecretconsent",
+        consent_on=timezone.localdate(),
+    )
+    ensure_spaces()
+    Enrolment.objects.create(
+        speaker=speaker,
+        track=track,
+        space=Space.objects.get(name=voice_space()),
+        embedding=np.eye(1, 256, dtype="<f4").tobytes(),
+        net_ms=3000,
+        snr_db=30,
+    )
+    return speaker
+
+
 @pytest.fixture
 def world(add_tone: AddTone) -> Iterator[World]:
     with override_settings(WHO_MAY_SEARCH="anyone", WHO_MAY_ADD="anyone"):
@@ -84,10 +113,13 @@ TRACKS = {
     *("track-detail", "api-track-audio", "api-track-peaks", "api-track-similar"),
 }
 COLLECTIONS = {"collection-detail"}
+SPEAKERS = {
+    *("speaker", "speaker-enrol", "speaker-erase", "enrolment-remove"),
+    *("speaker-detail", "speaker-enrolments", "speaker-enrolment"),
+}
 OPEN = {
     *("search-result", "search-clip", "search-forget", "measurement", "measurement-apply"),
-    *("measurement-plot", "speaker", "speaker-enrol", "speaker-erase", "enrolment-remove"),
-    *("speaker-detail", "speaker-enrolments", "speaker-enrolment"),
+    "measurement-plot",
 }
 """Addresses of things that are not private themselves; what they show of tracks is tested below."""
 
@@ -95,20 +127,24 @@ OPEN = {
 def test_every_address_with_a_parameter_is_accounted_for() -> None:
     taking = {name for name, taken in routes().items() if taken}
     ours = {name for name in taking if not name.startswith("admin:")}
-    forgotten = ours - TRACKS - COLLECTIONS - OPEN
+    forgotten = ours - TRACKS - COLLECTIONS - SPEAKERS - OPEN
     assert not forgotten, f"Say in this file who may see what is at {forgotten}."
-    assert ours >= TRACKS | COLLECTIONS | OPEN
+    assert ours >= TRACKS | COLLECTIONS | SPEAKERS | OPEN
 
 
 @pytest.mark.parametrize("role", ["anonymous", "outsider"])
-@pytest.mark.parametrize("name", sorted(TRACKS | COLLECTIONS))
+@pytest.mark.parametrize("name", sorted(TRACKS | COLLECTIONS | SPEAKERS))
 def test_a_private_thing_answers_like_one_that_never_was(
     world: World, name: str, role: str
 ) -> None:
     pk = world.private.pk if name in COLLECTIONS else world.track.pk
+    if name in SPEAKERS:
+        pk = world.speaker.pk
+    further = [1] if "enrolment_id" in routes()[name] or name == "enrolment-remove" else []
     client = world.client(role)
     for method in METHODS:
-        answers = [_ask(client, method, reverse(name, args=[each])) for each in (pk, MISSING)]
+        paths = [reverse(name, args=[each, *further]) for each in (pk, MISSING)]
+        answers = [_ask(client, method, path) for path in paths]
         private, missing = (_normal(answer, pk) for answer in answers)
         assert private == missing, (name, method)
         assert answers[0].status_code in (302, 401, 403, 404, 405), (name, method)
@@ -183,8 +219,16 @@ def test_lists_and_counts_leave_it_out(world: World, role: str) -> None:
     absent = client.get(f"/api/v1/tracks/?collection={MISSING}")
     assert asked.status_code == absent.status_code
     assert _body(asked) == _body(absent)
+    assert fetch(f"tracks/{world.public[0].pk}/")["speaker"] is None
+    assert [row["speaker"] for row in fetch("tracks/")["results"]] == [None, None]
+    own = client.patch(
+        f"/api/v1/tracks/{add_own(world).pk}/", {"speaker": world.speaker.pk}, "application/json"
+    )
     if role == "outsider":
-        assert fetch(f"speakers/{world.speaker.pk}/")["tracks"] == 0
+        assert fetch("speakers/")["count"] == 0
+        assert own.json()["error"]["details"] == {
+            "speaker": [f'Invalid pk "{world.speaker.pk}" - object does not exist.']
+        }
 
 
 @pytest.mark.parametrize("role", ["anonymous", "outsider"])
