@@ -221,7 +221,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # --- Django -------------------------------------------------------------------------------------
-TRACK_FOLLOWERS = ["apps.analysis.follow"]
+TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow"]
 """What follows when tracks come, change and go; see apps/catalog/lifecycle.py."""
 
 INSTALLED_APPS = [

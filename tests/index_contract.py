@@ -356,7 +356,7 @@ class IndexContract:
     ) -> None:
         vector = random_unit(rng, 1)
         rows = [
-            enrolment(1, vector, speaker_id=7),
+            enrolment(1, vector, speaker_id=7, collection_id=4),
             enrolment(2, vector, speaker_id=7, groups=("staff",), consent_until=1 << 40),
             enrolment(3, vector, speaker_id=8, groups=("staff", "choir"), consent_until=100),
         ]
@@ -375,6 +375,7 @@ class IndexContract:
             (EnrolmentFilter(speaker_ids=(9,)), set()),
             (EnrolmentFilter(speaker_ids=(7,), consent_at=1), {2}),
             (EnrolmentFilter(exclude_item_ids=(1, 2, 77)), {3}),
+            (EnrolmentFilter(exclude_collection_ids=(4, 9)), {2, 3}),
         ):
             found = {m.item_id for m in index.search(voices, vector, 10, where)}
             assert found == want, where

@@ -40,6 +40,11 @@ def needed_scope(request: Request) -> Scope:
     return declared or (Scope.READ if request.method in SAFE_METHODS else Scope.WRITE)
 
 
+def has_scope(request: Request, scope: Scope) -> bool:
+    """Whether this caller may do what is of a scope besides the view's own; sessions may do all."""
+    return not isinstance(request.auth, ApiToken) or scope in request.auth.scopes
+
+
 class TokenScheme(OpenApiAuthenticationExtension):
     """How the schema tells of it."""
 

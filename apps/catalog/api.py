@@ -7,11 +7,14 @@ from django.db.models import Count, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.access.authentication import has_scope
+from apps.access.models import Scope
 from apps.access.permissions import CuratorOrReadOnly
 from apps.catalog import serializers as faces
 from apps.catalog.filters import TrackFilterSet
@@ -79,6 +82,9 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     )
     def partial_update(self, request: Request, pk: str) -> Response:
         track = self.get_object()
+        asks = isinstance(request.data, dict) and "speaker" in request.data
+        if asks and not has_scope(request, Scope.VOICES):
+            raise PermissionDenied(f"This token lacks the scope “{Scope.VOICES}”.")
         form = faces.TrackPatchSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         changes = dict(form.validated_data)
@@ -114,8 +120,8 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         return Response({"peaks": list(bytes(track.peaks)), "duration_ms": track.duration_ms})
 
     def _answer(self, track: Track, code: int = status.HTTP_200_OK) -> Response:
-        listed = listed_tracks(None).get(pk=track.pk)
-        return Response(faces.TrackSerializer(listed).data, code)
+        listed = get_object_or_404(listed_tracks(self.request.user), pk=track.pk)
+        return Response(self.get_serializer(listed).data, code)
 
 
 @extend_schema_view(

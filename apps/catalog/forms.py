@@ -39,6 +39,7 @@ class AddForm(CollectionForm):
     )
 
     def chosen_collection(self) -> Collection | None:
+        """What was chosen, made if it is new. Raises Conflict."""
         name = self.cleaned_data["new_collection"].strip()
         if name:
             return get_or_create_collection(name, by=self.by)

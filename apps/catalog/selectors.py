@@ -8,9 +8,10 @@ from operator import or_
 from typing import Any
 
 import redis
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from apps.access.permissions import may_curate
 from apps.catalog.models import Collection, Tag, Track, TrackWords
@@ -40,8 +41,15 @@ def visible_tracks(user: Any) -> QuerySet[Track]:
 
 
 def listed_tracks(user: Any) -> QuerySet[Track]:
-    """What this user sees, with all that a list shows, in a fixed number of queries."""
-    tracks = visible_tracks(user).select_related("collection__audience", "audience", "added_by")
+    """What this user sees, with all that a list shows, in a fixed number of queries.
+
+    known_speaker: id of the track's speaker, as far as this user may know of them.
+    """
+    known: Any = F("speaker_id")
+    if user is not None and not may_curate(user):
+        known = Subquery(visible_speakers(user).filter(pk=OuterRef("speaker_id")).values("pk"))
+    tracks = visible_tracks(user).annotate(known_speaker=known)
+    tracks = tracks.select_related("collection__audience", "audience", "added_by")
     return tracks.prefetch_related("tags", "analyses__space")
 
 
@@ -84,6 +92,20 @@ def with_name_like(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
     """The collections or tags in whose name the text is found, as with_words finds it."""
     names = rows.order_by().values_list("pk", "name")
     return rows.filter(pk__in=[pk for pk, name in names if fold(text) in fold(name)])
+
+
+def visible_speakers(user: Any) -> QuerySet[Any]:
+    """The speakers (of the voices, which are above) that this user may know of.
+
+    Members know of those who are enrolled by a recording that they may know of; curators of all.
+    """
+    speakers = apps.get_model("voices", "Speaker")._default_manager.all()
+    if user is None or may_curate(user):
+        return speakers
+    if not user.is_authenticated:
+        return speakers.none()
+    known = visible_tracks(user).filter(enrolments__isnull=False)
+    return speakers.filter(pk__in=known.values("enrolments__speaker"))
 
 
 def visible_collections(user: Any) -> QuerySet[Collection]:

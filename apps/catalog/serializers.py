@@ -8,8 +8,10 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.access.authentication import has_scope
+from apps.access.models import Scope
 from apps.catalog.models import MAX_NAME, Collection, Kind, Tag, Track
-from apps.catalog.selectors import serving_analysis, visible_collections
+from apps.catalog.selectors import serving_analysis, visible_collections, visible_speakers
 from apps.catalog.services.collections import save_collection
 from apps.catalog.words import nfc
 from apps.jobs.models import State
@@ -40,7 +42,9 @@ class TrackSerializer(serializers.ModelSerializer):
         allow_null=True,
         help_text="The group that its collection is private to",
     )
-    speaker = serializers.IntegerField(source="speaker_id", allow_null=True)
+    speaker = serializers.SerializerMethodField(
+        help_text="Of whom one may know; a token needs the scope “voices” to read it"
+    )
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     auto_tags = AutoTagSerializer(many=True)
     added_by = serializers.CharField(source="added_by.username", default=None, allow_null=True)
@@ -90,6 +94,11 @@ class TrackSerializer(serializers.ModelSerializer):
         analysis = serving_analysis(track)
         return analysis.reason if analysis else ""
 
+    def get_speaker(self, track: Track) -> int | None:
+        allowed = has_scope(self.context["request"], Scope.VOICES)
+        speaker: int | None = track.known_speaker if allowed else None  # type: ignore[attr-defined]
+        return speaker
+
     def get_audio(self, track: Track) -> str:
         return f"/api/v1/tracks/{track.pk}/audio"
 
@@ -138,8 +147,15 @@ def _speaker_model() -> type[Model]:
     return apps.get_model("voices", "Speaker")
 
 
+class SeenSpeaker(serializers.PrimaryKeyRelatedField):
+    """A speaker that the user may know of; any other does not exist."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return visible_speakers(self.context["request"].user)
+
+
 class TrackPatchSerializer(TrackFieldsSerializer):
-    speaker = serializers.PrimaryKeyRelatedField(
+    speaker = SeenSpeaker(
         queryset=_speaker_model()._default_manager.all(), required=False, allow_null=True
     )
 

@@ -17,7 +17,13 @@ from apps.catalog.filters import LibraryFilterSet
 from apps.catalog.forms import AddForm, BulkForm, TrackForm, split_tags
 from apps.catalog.models import Track
 from apps.catalog.permissions import may_edit
-from apps.catalog.selectors import listed_tracks, serving_analysis, visible_tags, visible_tracks
+from apps.catalog.selectors import (
+    listed_tracks,
+    serving_analysis,
+    visible_speakers,
+    visible_tags,
+    visible_tracks,
+)
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track, edit_tracks
@@ -195,6 +201,7 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("track", pk=pk)
     context = {
         "track": found,
+        "speaker": visible_speakers(request.user).filter(pk=found.speaker_id).first(),
         "analysis": _serving(found),
         "may_edit": editable,
         "form": form,

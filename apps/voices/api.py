@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from apps.access.models import Scope
 from apps.access.throttles import SearchThrottle
-from apps.catalog.selectors import seen_by, visible_tracks
+from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
@@ -66,10 +66,14 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     def get_queryset(self) -> QuerySet[Speaker]:
         user = self.request.user
         tracks, enrolled = seen_by(user, "tracks__"), seen_by(user, "enrolments__track__")
-        return Speaker.objects.annotate(
-            track_count=Count("tracks", filter=tracks, distinct=True),
-            enrolment_count=Count("enrolments__track", filter=enrolled, distinct=True),
-        ).order_by("name", "pk")
+        return (
+            visible_speakers(user)
+            .annotate(
+                track_count=Count("tracks", filter=tracks, distinct=True),
+                enrolment_count=Count("enrolments__track", filter=enrolled, distinct=True),
+            )
+            .order_by("name", "pk")
+        )
 
     def perform_update(self, serializer: Any) -> None:
         speaker_changed(serializer.save(), serializer.validated_data)
@@ -110,7 +114,8 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         upload = form.validated_data["file"]
         path = Path(upload.temporary_file_path())
         found = enrol(speaker=speaker, source=path, name=upload.name, by=request.user)
-        return Response(faces.EnrolledSerializer(found).data, status.HTTP_201_CREATED)
+        answer = faces.EnrolledSerializer(found, context={"request": request})
+        return Response(answer.data, status.HTTP_201_CREATED)
 
     @extend_schema(
         summary="Forget one recording of a speaker", parameters=[ENROLMENT], responses={204: None}
@@ -134,7 +139,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     )
     @action(detail=False, methods=["post"], **RECOGNISING)
     def verify(self, request: Request) -> Response:
-        form = faces.VerifySerializer(data=request.data)
+        form = faces.VerifySerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         voice = _voice(asked["file"])
@@ -161,7 +166,8 @@ class SpeakerViewSet(viewsets.ModelViewSet):
             group=asked.get("group", ""),
             top_k=asked["top_k"],
         )
-        return Response(faces.IdentificationSerializer(found).data)
+        answer = faces.IdentificationSerializer(found, context={"request": request})
+        return Response(answer.data)
 
     @extend_schema(
         methods=["GET"],
@@ -192,21 +198,21 @@ class SpeakerViewSet(viewsets.ModelViewSet):
             pk = request.query_params.get("track", "")
             rows = Diarization.objects.filter(track__in=visible_tracks(request.user))
             row = get_object_or_404(rows, track__pk=pk if pk.isdecimal() else 0)
-            return Response(_diarization(row))
+            return Response(_diarization(row, request.user))
         form = faces.DiarizeSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         if "track" in asked:
             row = request_diarization(track=asked["track"], by=request.user)
-            return Response(_diarization(row), status.HTTP_202_ACCEPTED)
+            return Response(_diarization(row, request.user), status.HTTP_202_ACCEPTED)
         path = Path(asked["file"].temporary_file_path())
         turns = diarize_clip(path=path, by=request.user)
         heard_ms = max((turn.end_ms for turn in turns), default=0)
         return Response(_face(None, State.READY, "", heard_ms, turns))
 
 
-def _diarization(row: Diarization) -> dict[str, Any]:
-    return _face(row.track_id, row.state, row.reason, row.heard_ms, turns_of(row))
+def _diarization(row: Diarization, by: Any) -> dict[str, Any]:
+    return _face(row.track_id, row.state, row.reason, row.heard_ms, turns_of(row, by))
 
 
 def _face(

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import QuerySet
 
+from apps.access.permissions import may_curate
 from apps.analysis.clips import decode_clip
 from apps.analysis.turns import model_turn, query_slot
 from apps.catalog.models import Track
+from apps.catalog.selectors import visible_speakers
 from apps.jobs.leases import ALL, heartbeat, settle, work_off
 from apps.jobs.models import State
 from apps.jobs.queue import VOICES, enqueue
@@ -47,6 +51,19 @@ class SpokenTurn:
     speaker: Speaker | None
 
 
+@dataclass(frozen=True)
+class Audience:
+    """All who may know of a track, as one asker: knows of what each of them may know of."""
+
+    group_id: int | None
+    is_authenticated = is_active = True
+    is_staff = False
+
+    @property
+    def groups(self) -> QuerySet[Group]:
+        return Group.objects.filter(pk=self.group_id or 0)
+
+
 def diarize_clip(*, path: Path, by: Any) -> list[SpokenTurn]:
     """Who speaks when in an audio file of at most ten minutes.
 
@@ -56,7 +73,7 @@ def diarize_clip(*, path: Path, by: Any) -> list[SpokenTurn]:
         samples = decode_clip(path, RATE, most_s=MAX_CLIP_S, too_long=TOO_LONG)
         with model_turn():
             found = _diarize([samples])
-    owners = _owners(found)
+    owners = _owners(found, by)
     note(VoiceAction.DIARIZE, by, None, voices=len(owners))
     return _named(found.turns, owners)
 
@@ -82,12 +99,20 @@ def request_diarization(*, track: Track, by: Any) -> Diarization:
     return row
 
 
-def turns_of(row: Diarization) -> list[SpokenTurn]:
-    """The turns of a track, with the names of speakers whose consent lasts."""
-    owners = {
-        voice.number: voice.speaker if voice.speaker and consent_lasts(voice.speaker) else None
-        for voice in row.voices.select_related("speaker")
-    }
+def turns_of(row: Diarization, by: Any) -> list[SpokenTurn]:
+    """The turns of a track, with the names of speakers whose consent lasts.
+
+    Curators are told who it is by all enrolments; others, by those that everybody who may know of
+    the track might know of, when it was worked out.
+    """
+    every = by is None or may_curate(by)
+    known = visible_speakers(by).in_bulk(
+        row.voices.values_list("speaker" if every else "open_speaker", flat=True)
+    )
+    owners = {}
+    for voice in row.voices.all():
+        who = known.get(voice.speaker_id if every else voice.open_speaker_id)
+        owners[voice.number] = who if who and consent_lasts(who) else None
     return _named([Turn(*turn) for turn in row.turns], owners)
 
 
@@ -102,20 +127,25 @@ def _work_on(row: Diarization) -> None:
         raise AudioError("Its file is gone.")
     sound = stream(path, RATE, budget=settings.DECODE_BUDGET)
     found = _diarize(sound, lambda ms: heartbeat([row], heard_ms=ms))
-    owners = _owners(found)
+    owners, open_owners = _owners(found, None), _owners(found, Audience(row.track.audience_id))
     turns = [[turn.start_ms, turn.end_ms, turn.voice] for turn in found.turns]
     with transaction.atomic():
         if not settle(row, State.READY, turns=turns):
             return
         row.voices.all().delete()
-        still = Speaker.objects.in_bulk([who.pk for who in owners.values() if who])
-        of = {number: still.get(who.pk) for number, who in owners.items() if who}
+        named = [*owners.values(), *open_owners.values()]
+        still = set(Speaker.objects.in_bulk([who.pk for who in named if who]))
+        speaker_id, open_id = (
+            {number: who.pk for number, who in each.items() if who and who.pk in still}
+            for each in (owners, open_owners)
+        )
         DiarizedVoice.objects.bulk_create(
             DiarizedVoice(
                 diarization=row,
                 number=number,
                 speech_ms=speech_ms,
-                speaker=of.get(number),
+                speaker_id=speaker_id.get(number),
+                open_speaker_id=open_id.get(number),
             )
             for number, speech_ms in enumerate(found.speech_ms)
         )
@@ -128,10 +158,10 @@ def _diarize(
     return diarize(chunks, voice_encoder(), likeness, heard)
 
 
-def _owners(found: Found) -> dict[int, Speaker | None]:
-    """Whose each voice is, by the threshold that identification goes by."""
+def _owners(found: Found, by: Any) -> dict[int, Speaker | None]:
+    """Whose each voice is for `by`, by the threshold that identification goes by."""
     return {
-        number: recognise(voice, speech_ms).speaker
+        number: recognise(voice, speech_ms, by).speaker
         for number, (voice, speech_ms) in enumerate(zip(found.voices, found.speech_ms, strict=True))
     }
 

@@ -62,7 +62,7 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
         enrolment = _keep_enrolment(track, speaker.pk, voice, by)
         note(VoiceAction.ENROL, by, speaker.pk, enrolment=enrolment.pk)
     sync_soon()
-    return Enrolled(enrolment, _sounding_like(voice, speaker))
+    return Enrolled(enrolment, _sounding_like(voice, speaker, by))
 
 
 def title_of_enrolment(name: str, day: str) -> str:
@@ -70,11 +70,11 @@ def title_of_enrolment(name: str, day: str) -> str:
     return f"{name}, {day}"
 
 
-def _sounding_like(voice: Voice, speaker: Speaker) -> list[Candidate]:
+def _sounding_like(voice: Voice, speaker: Speaker, by: Any) -> list[Candidate]:
     """Other speakers it could be; nobody while the index or a threshold is missing."""
     try:
         found = point_in_force(voice_space())
-        near = candidates_among(found, voice.embedding, voice.speech.net_ms)
+        near = candidates_among(found, voice.embedding, voice.speech.net_ms, by)
     except (IndexUnavailable, ModelUnavailable):
         return []
     point = found.at(voice.speech.net_ms)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from apps.catalog.selectors import visible_speakers
 from apps.catalog.services.tags import clean_tags
 from apps.voices.erasing import Recordings
 from apps.voices.models import Speaker
@@ -62,12 +63,17 @@ class CompareForm(forms.Form):
 
     clip = forms.FileField(allow_empty_file=True)
     speaker = forms.ModelChoiceField(
-        Speaker.objects.filter(enrolments__isnull=False).distinct(),
+        Speaker.objects.none(),
         required=False,
         empty_label="another clip",
         label="Compare with",
     )
     other = forms.FileField(required=False, allow_empty_file=True)
+
+    def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["speaker"]
+        field.queryset = visible_speakers(by).filter(enrolments__isnull=False).distinct()
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data

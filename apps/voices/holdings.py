@@ -40,7 +40,7 @@ class EnrolmentHoldings(Holdings):
         return space.enrolments.all()
 
     def prefetched(self, rows: QuerySet[Enrolment]) -> QuerySet[Enrolment]:
-        return rows.select_related("speaker")
+        return rows.select_related("speaker", "track")
 
     def entries(self, space: Space, rows: Iterable[Enrolment]) -> Iterator[Entry]:
         for row in rows:
@@ -49,6 +49,7 @@ class EnrolmentHoldings(Holdings):
                 speaker_id=row.speaker_id,
                 groups=tuple(row.speaker.groups),
                 consent_until=consent_end(row.speaker),
+                collection_id=row.track.collection_id or 0,
             )
             yield Entry(payload, embedding_of(row)[None], [(0, row.net_ms)])
 
@@ -66,10 +67,17 @@ def speaker_spaces() -> QuerySet[Space]:
     return Space.objects.filter(kind=SpaceKind.SPEAKER).exclude(state=SpaceState.RETIRED)
 
 
-def nearest_enrolments(space: str, embedding: FloatArray, group: str) -> list[Match]:
-    """The best enrolments of speakers whose consent lasts, best first; `item_id` is its id."""
+def nearest_enrolments(
+    space: str, embedding: FloatArray, group: str, hidden: tuple[int, ...] = ()
+) -> list[Match]:
+    """The best enrolments of speakers whose consent lasts, best first; `item_id` is its id.
+
+    hidden: collections whose recordings are not compared with.
+    """
     where = EnrolmentFilter(
-        consent_at=int(timezone.now().timestamp()), groups=(group,) if group else ()
+        consent_at=int(timezone.now().timestamp()),
+        groups=(group,) if group else (),
+        exclude_collection_ids=hidden,
     )
     try:
         return get_index().search(space, embedding[None], EXEMPLARS, where)

@@ -98,10 +98,8 @@ def apply_measurement(row: Measurement) -> OperatingPoint:
     return let_decide(
         space=row.space,
         report=told,
-        source=(
-            f"enrolled recordings, {row.queued_at:%Y-%m-%d}: "
-            f"{told['recordings']} recordings, {told['speakers']} voices"
-        ),
+        # Every member reads this, so it does not say how many: some may be private.
+        source=f"enrolled recordings, {row.queued_at:%Y-%m-%d}",
         genuine=told["genuine"],
         impostor=told["impostor"],
         cohort=bytes(row.cohort),

@@ -147,6 +147,14 @@ class DiarizedVoice(models.Model):
     speaker = models.ForeignKey(
         Speaker, models.SET_NULL, null=True, blank=True, related_name="diarized_voices"
     )
+    open_speaker = models.ForeignKey(
+        Speaker,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="By enrolments only that everybody who may know of the track may know of",
+    )
 
     class Meta:
         ordering = ["number"]

@@ -4,7 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from django.db.models import QuerySet
 
+from apps.access.permissions import may_curate
+from apps.catalog.selectors import hidden_collections, seen_by
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts, consent_lasts_in, refuse_without_consent
 from apps.voices.embedding import Voice, voice_space
@@ -65,9 +68,18 @@ class Identification:
 
 
 def verify_speaker(*, voice: Voice, speaker: Speaker, by: Any) -> Verdict:
-    """Is this voice the speaker's? Raises NoConsent and NotEnrolled."""
+    """Is this voice the speaker's, by the recordings that `by` may know of?
+
+    Raises NotEnrolled, and NoConsent; to members, who read no consents, the first for both.
+    """
+    rows = list(_enrolments_for(by).filter(speaker=speaker))
+    reads_consents = by is None or may_curate(by)
+    if not reads_consents and not (rows and consent_lasts(speaker)):
+        raise NotEnrolled(
+            f"{speaker.name} cannot be compared with at present; ask a curator, or choose "
+            "somebody else."
+        )
     refuse_without_consent(speaker)
-    rows = list(speaker.enrolments.filter(space__name=voice_space()))
     if not rows:
         raise NotEnrolled(f"{speaker.name} has no recording yet; enrol one first.")
     found = point_in_force(voice_space())
@@ -88,8 +100,8 @@ def verify_voices(*, voice: Voice, other: Voice, by: Any) -> Verdict:
 
 
 def identify(*, voice: Voice, by: Any, group: str = "", top_k: int = 5) -> Identification:
-    """Who of all enrolled speakers (of a group) it is, or nobody."""
-    found = recognise(voice.embedding, voice.speech.net_ms, group)
+    """Who of all enrolled speakers (of a group) that `by` may know of it is, or nobody."""
+    found = recognise(voice.embedding, voice.speech.net_ms, by, group)
     best = round(found.candidates[0].score, 4) if found.candidates else None
     note(
         VoiceAction.IDENTIFY,
@@ -101,23 +113,29 @@ def identify(*, voice: Voice, by: Any, group: str = "", top_k: int = 5) -> Ident
     return replace(found, candidates=found.candidates[:top_k])
 
 
-def recognise(embedding: FloatArray, speech_ms: int, group: str = "") -> Identification:
+def recognise(embedding: FloatArray, speech_ms: int, by: Any, group: str = "") -> Identification:
     """The same for a vector (d,) of so much speech; nothing is noted."""
     found = point_in_force(voice_space())
     point = found.at(speech_ms)
-    threshold = point.threshold_among(_compared_with(group))
-    candidates = candidates_among(found, embedding, speech_ms, group)
+    threshold = point.threshold_among(_compared_with(by, group))
+    candidates = candidates_among(found, embedding, speech_ms, by, group)
     reason = _why_nobody(candidates, threshold, MARGIN * point.impostor_std)
     who = candidates[0].speaker if candidates and not reason else None
     return Identification(who, reason, threshold, candidates, speech_ms, found.source)
 
 
-def _compared_with(group: str) -> int:
+def _enrolments_for(by: Any) -> QuerySet[Enrolment]:
+    """What `by` may be answered from: nothing of a recording that they may not know of."""
+    return Enrolment.objects.filter(seen_by(by, "track__"), space__name=voice_space())
+
+
+def _compared_with(by: Any, group: str) -> int:
     """How many speakers (of a group) a voice is compared with: those whose consent lasts."""
-    enrolled = Speaker.objects.filter(consent_lasts_in(), enrolments__space__name=voice_space())
+    known = _enrolments_for(by).values("speaker")
+    enrolled = Speaker.objects.filter(consent_lasts_in(), pk__in=known)
     if not group:
-        return enrolled.distinct().count()
-    return sum(group in groups for _, groups in enrolled.distinct().values_list("pk", "groups"))
+        return enrolled.count()
+    return sum(group in groups for groups in enrolled.values_list("groups", flat=True))
 
 
 def _why_nobody(candidates: list[Candidate], threshold: float, margin: float) -> str:
@@ -131,14 +149,15 @@ def _why_nobody(candidates: list[Candidate], threshold: float, margin: float) ->
 
 
 def candidates_among(
-    found: InForce, embedding: FloatArray, speech_ms: int, group: str = ""
+    found: InForce, embedding: FloatArray, speech_ms: int, by: Any, group: str = ""
 ) -> list[Candidate]:
-    """Speakers by their best recording, best first.
+    """Speakers by the best recording of theirs that `by` may know of, best first.
 
-    The index applies group and consent; what it does not know yet, the database does.
+    The index applies group, consent and audience; what it does not know yet, the database does.
     """
-    near = [match.item_id for match in nearest_enrolments(voice_space(), embedding, group)]
-    rows = list(Enrolment.objects.filter(pk__in=near).select_related("speaker"))
+    matches = nearest_enrolments(voice_space(), embedding, group, hidden_collections(by))
+    near = [match.item_id for match in matches]
+    rows = list(_enrolments_for(by).filter(pk__in=near).select_related("speaker"))
     if not rows:
         return []
     scores = found.scores(embedding, np.stack([embedding_of(row) for row in rows])).tolist()

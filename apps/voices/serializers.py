@@ -5,18 +5,32 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from apps.access.permissions import may_curate
 from apps.catalog.models import Track
 from apps.catalog.selectors import visible_tracks
-from apps.catalog.serializers import TagList
+from apps.catalog.serializers import SeenSpeaker, TagList
 from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
 from apps.voices.erasing import Recordings
 from apps.voices.models import Enrolment, Speaker
 from apps.voices.recognition import Candidate, Identification, Verdict
 
+FOR_CURATORS: dict[str, Any] = {
+    "external_id": None,
+    "groups": [],
+    "notes": "",
+    "consent_by": "",
+    "consent_on": None,
+    "consent_until": None,
+}
+"""What members are not told of a speaker, as they read it."""
+
 
 class SpeakerSerializer(serializers.ModelSerializer):
-    """A speaker, the consent on record, and by how many recordings the voice is known."""
+    """A speaker, the consent on record, and by how many recordings the voice is known.
+
+    Members read the name and the counts alone; all else is empty for them.
+    """
 
     groups = TagList(required=False)
     enrolments = serializers.IntegerField(source="enrolment_count", read_only=True, default=0)
@@ -38,6 +52,10 @@ class SpeakerSerializer(serializers.ModelSerializer):
             "created_at",
         ]
         read_only_fields = ["created_at"]
+
+    def to_representation(self, instance: Speaker) -> dict[str, Any]:
+        told = super().to_representation(instance)
+        return told if may_curate(self.context["request"].user) else told | FOR_CURATORS
 
     def validate_groups(self, groups: list[str]) -> list[str]:
         return clean_tags(groups)
@@ -86,7 +104,8 @@ class CandidateSerializer(serializers.Serializer):
     probability = serializers.FloatField(help_text="As if both answers were as likely before")
 
     def to_representation(self, instance: Candidate) -> dict[str, Any]:
-        return _rounded(super().to_representation(instance))
+        told = _rounded(super().to_representation(instance))
+        return told if may_curate(self.context["request"].user) else told | {"external_id": None}
 
 
 class EnrolledSerializer(serializers.Serializer):
@@ -98,7 +117,7 @@ class VerifySerializer(serializers.Serializer):
     """A clip and either a speaker or another clip."""
 
     file = serializers.FileField(allow_empty_file=True)
-    speaker = serializers.PrimaryKeyRelatedField(queryset=Speaker.objects.all(), required=False)
+    speaker = SeenSpeaker(queryset=Speaker.objects.all(), required=False)
     other = serializers.FileField(allow_empty_file=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

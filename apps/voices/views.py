@@ -16,7 +16,7 @@ from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_curate
 from apps.access.throttles import throttled
 from apps.catalog.models import Track
-from apps.catalog.selectors import seen_by, visible_tracks
+from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice, voice_space
@@ -68,7 +68,7 @@ def identify_clip(request: HttpRequest) -> HttpResponse:
 @throttled
 def compare_clips(request: HttpRequest) -> HttpResponse:
     """One voice or two."""
-    form = CompareForm(request.POST, request.FILES)
+    form = CompareForm(request.POST, request.FILES, by=request.user)
     if not form.is_valid():
         return _refuse(request, _first_error(form), 400)
     asked = form.cleaned_data
@@ -98,7 +98,7 @@ def add_speaker(request: HttpRequest) -> HttpResponse:
 @allowed(may_recognise)
 def speaker(request: HttpRequest, pk: int) -> HttpResponse:
     """A speaker and the recordings the voice is known by; staff edit and enrol here."""
-    found = get_object_or_404(Speaker, pk=pk)
+    found = get_object_or_404(visible_speakers(request.user), pk=pk)
     if request.method == "POST" and not may_curate(request.user):
         raise PermissionDenied
     form = SpeakerForm(request.POST or None, instance=found)
@@ -248,7 +248,7 @@ def track_voices(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "track": track,
         "row": row,
-        "lanes": _lanes(track, turns_of(row)) if row else [],
+        "lanes": _lanes(track, turns_of(row, request.user)) if row else [],
     }
     page = "voices/_turns.html" if request.htmx else "voices/turns.html"  # type: ignore[attr-defined]
     return render(request, page, context)
@@ -276,15 +276,21 @@ def _voice(upload: Any) -> Voice:
 def _page(
     request: HttpRequest, context: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    speakers = Speaker.objects.annotate(
-        recordings=Count(
-            "enrolments__track", filter=seen_by(request.user, "enrolments__track__"), distinct=True
+    speakers = (
+        visible_speakers(request.user)
+        .annotate(
+            recordings=Count(
+                "enrolments__track",
+                filter=seen_by(request.user, "enrolments__track__"),
+                distinct=True,
+            )
         )
-    ).order_by("name", "pk")
+        .order_by("name", "pk")
+    )
     context = {
         "page": Paginator(speakers, PAGE).get_page(request.GET.get("page")),
         "identify_form": IdentifyForm(auto_id="identify_%s"),
-        "compare_form": CompareForm(auto_id="compare_%s"),
+        "compare_form": CompareForm(auto_id="compare_%s", by=request.user),
         **(context or {}),
     }
     return render(request, "voices/voices.html", context, status=status)

@@ -79,6 +79,7 @@ enrolment_filters = st.builds(
     speaker_ids=st.one_of(st.just(()), id_lists),
     consent_at=bounds,
     exclude_item_ids=st.one_of(st.just(()), id_lists),
+    exclude_collection_ids=st.one_of(st.just(()), id_lists),
 )
 
 
@@ -110,6 +111,7 @@ def enrolments() -> list[Entry]:
             speaker_id=number % 5,
             groups=HOSTILE_TAGS[number : number + number % 3],
             consent_until=ends[number % len(ends)],
+            collection_id=number % 4,
         )
         for number in range(len(HOSTILE_TAGS))
     ]

@@ -133,14 +133,14 @@ def test_names_go_with_consent_and_with_the_speaker(anna: Speaker, track: Track)
     row = diarizing.request_diarization(track=track, by=None)
     diarizing.diarize_queued()
     row.refresh_from_db()
-    assert "Anna Q" in [turn.name for turn in diarizing.turns_of(row)]
+    assert "Anna Q" in [turn.name for turn in diarizing.turns_of(row, None)]
     Speaker.objects.update(consent_until=timezone.localdate() - timedelta(days=1))
-    names = [turn.name for turn in diarizing.turns_of(row)]
+    names = [turn.name for turn in diarizing.turns_of(row, None)]
     assert names == ["unknown 1", "unknown 2", "unknown 1"]
     Speaker.objects.update(consent_until=None, consent_by="")
-    assert [turn.name for turn in diarizing.turns_of(row)] == names
+    assert [turn.name for turn in diarizing.turns_of(row, None)] == names
     erase_speaker(speaker=anna, by=None)
-    assert [turn.name for turn in diarizing.turns_of(row)] == names
+    assert [turn.name for turn in diarizing.turns_of(row, None)] == names
 
 
 def test_a_clip_is_answered_at_once(member: Client, talk: Path) -> None:

@@ -108,7 +108,9 @@ def test_conditions_hold_as_the_expression_says() -> None:
 
 
 def test_conditions_of_enrolments_hold_as_the_expression_says() -> None:
-    payload = EnrolmentPayload(1, speaker_id=5, groups=("a", "b"), consent_until=50)
+    payload = EnrolmentPayload(
+        1, speaker_id=5, groups=("a", "b"), consent_until=50, collection_id=6
+    )
     for where in (
         EnrolmentFilter(),
         EnrolmentFilter(groups=("b",), speaker_ids=(4, 5), consent_at=50, exclude_item_ids=(5,)),
@@ -119,6 +121,7 @@ def test_conditions_of_enrolments_hold_as_the_expression_says() -> None:
         EnrolmentFilter(speaker_ids=(4,)),
         EnrolmentFilter(consent_at=51),
         EnrolmentFilter(exclude_item_ids=(1,)),
+        EnrolmentFilter(exclude_collection_ids=(6,)),
     ):
         assert not holds(payload, where), where
 

@@ -103,20 +103,20 @@ def test_old_searches_go_with_their_clips(
     assert len(default_storage.listdir("queries")[1]) == 1
 
 
-def test_adding_many_reports_each(member: Client, tmp_path: Path) -> None:
+def test_adding_many_reports_each(curator: Client, tmp_path: Path) -> None:
     good = write_audio(tmp_path / "good.wav", tone(1))
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"nonsense")
     with good.open("rb") as one, bad.open("rb") as two:
         fields = {"files": [one, two], "new_collection": "New", "tags": "a,b"}
-        page = member.post("/add/", fields).content.decode()
+        page = curator.post("/add/", fields).content.decode()
     assert "added" in page
     assert "bad.wav: This is not audio" in page
     track = Track.objects.get()
     assert str(track.collection) == "New"
     assert track.tags.count() == 2
     with good.open("rb") as one:
-        answer = member.post("/add/", {"files": one}, headers={"accept": "application/json"})
+        answer = curator.post("/add/", {"files": one}, headers={"accept": "application/json"})
     assert answer.json()["outcome"] == "already there"
 
 

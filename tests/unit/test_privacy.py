@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.analysis.models import Space
+from apps.analysis.spaces import ensure_spaces
 from apps.analysis.worker import work
 from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
@@ -21,13 +27,17 @@ from apps.search.models import Search
 from apps.search.recent import keep_search
 from apps.search.results import SearchSettings
 from apps.search.services import search_by_clip, similar_to_track
-from apps.voices.models import Diarization, Speaker
+from apps.voices.embedding import voice_space
+from apps.voices.models import Diarization, Enrolment, Speaker
 from audiosearch.engine.errors import Conflict
 from tests.audio_files import tone, write_audio
 from tests.unit.addresses import routes
 from tests.unit.conftest import AddTone
 
-SECRETS = ("xsecrettitle", "xsecretartist", "xsecrettag", "xsecretplace", "xsecretfile")
+SECRETS = (
+    *("xsecrettitle", "xsecretartist", "xsecrettag", "xsecretplace", "xsecretfile"),
+    *("xsecretspeaker", "xsecretnumber", "xsecretnote", "xsecretconsent"),
+)
 MISSING = 876_543
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 
@@ -47,8 +57,8 @@ class World:
             tags=["xsecrettag"],
         )
         Diarization.objects.create(track=self.track, state=State.READY)
-        self.speaker = Speaker.objects.create(name="Ada")
-        Track.objects.filter(pk=self.track.pk).update(speaker=self.speaker)
+        self.speaker = enrolled_speaker(self.track)
+        Track.objects.filter(pk__in=[self.track.pk, self.public[0].pk]).update(speaker=self.speaker)
         insider = User.objects.create_user("insider")
         insider.groups.add(self.group)
         self.users: dict[str, Any] = {
@@ -71,6 +81,27 @@ class World:
         return keep_search(user=insider, clip="", clip_name="clip", settings={}, result=found)
 
 
+def enrolled_speaker(track: Track) -> Speaker:
+    """One that is known by this track alone."""
+    speaker = Speaker.objects.create(
+        name="xsecretspeaker",
+        external_id="xsecretnumber",
+        notes="xsecretnote",
+        consent_by="xsecretconsent",
+        consent_on=timezone.localdate(),
+    )
+    ensure_spaces()
+    Enrolment.objects.create(
+        speaker=speaker,
+        track=track,
+        space=Space.objects.get(name=voice_space()),
+        embedding=np.eye(1, 256, dtype="<f4").tobytes(),
+        net_ms=3000,
+        snr_db=30,
+    )
+    return speaker
+
+
 @pytest.fixture
 def world(add_tone: AddTone) -> Iterator[World]:
     with override_settings(WHO_MAY_SEARCH="anyone", WHO_MAY_ADD="anyone"):
@@ -82,10 +113,13 @@ TRACKS = {
     *("track-detail", "api-track-audio", "api-track-peaks", "api-track-similar"),
 }
 COLLECTIONS = {"collection-detail"}
+SPEAKERS = {
+    *("speaker", "speaker-enrol", "speaker-erase", "enrolment-remove"),
+    *("speaker-detail", "speaker-enrolments", "speaker-enrolment"),
+}
 OPEN = {
     *("search-result", "search-clip", "search-forget", "measurement", "measurement-apply"),
-    *("measurement-plot", "speaker", "speaker-enrol", "speaker-erase", "enrolment-remove"),
-    *("speaker-detail", "speaker-enrolments", "speaker-enrolment"),
+    "measurement-plot",
 }
 """Addresses of things that are not private themselves; what they show of tracks is tested below."""
 
@@ -93,20 +127,24 @@ OPEN = {
 def test_every_address_with_a_parameter_is_accounted_for() -> None:
     taking = {name for name, taken in routes().items() if taken}
     ours = {name for name in taking if not name.startswith("admin:")}
-    forgotten = ours - TRACKS - COLLECTIONS - OPEN
+    forgotten = ours - TRACKS - COLLECTIONS - SPEAKERS - OPEN
     assert not forgotten, f"Say in this file who may see what is at {forgotten}."
-    assert ours >= TRACKS | COLLECTIONS | OPEN
+    assert ours >= TRACKS | COLLECTIONS | SPEAKERS | OPEN
 
 
 @pytest.mark.parametrize("role", ["anonymous", "outsider"])
-@pytest.mark.parametrize("name", sorted(TRACKS | COLLECTIONS))
+@pytest.mark.parametrize("name", sorted(TRACKS | COLLECTIONS | SPEAKERS))
 def test_a_private_thing_answers_like_one_that_never_was(
     world: World, name: str, role: str
 ) -> None:
     pk = world.private.pk if name in COLLECTIONS else world.track.pk
+    if name in SPEAKERS:
+        pk = world.speaker.pk
+    further = [1] if "enrolment_id" in routes()[name] or name == "enrolment-remove" else []
     client = world.client(role)
     for method in METHODS:
-        answers = [_ask(client, method, reverse(name, args=[each])) for each in (pk, MISSING)]
+        paths = [reverse(name, args=[each, *further]) for each in (pk, MISSING)]
+        answers = [_ask(client, method, path) for path in paths]
         private, missing = (_normal(answer, pk) for answer in answers)
         assert private == missing, (name, method)
         assert answers[0].status_code in (302, 401, 403, 404, 405), (name, method)
@@ -181,8 +219,16 @@ def test_lists_and_counts_leave_it_out(world: World, role: str) -> None:
     absent = client.get(f"/api/v1/tracks/?collection={MISSING}")
     assert asked.status_code == absent.status_code
     assert _body(asked) == _body(absent)
+    assert fetch(f"tracks/{world.public[0].pk}/")["speaker"] is None
+    assert [row["speaker"] for row in fetch("tracks/")["results"]] == [None, None]
+    own = client.patch(
+        f"/api/v1/tracks/{add_own(world).pk}/", {"speaker": world.speaker.pk}, "application/json"
+    )
     if role == "outsider":
-        assert fetch(f"speakers/{world.speaker.pk}/")["tracks"] == 0
+        assert fetch("speakers/")["count"] == 0
+        assert own.json()["error"]["details"] == {
+            "speaker": [f'Invalid pk "{world.speaker.pk}" - object does not exist.']
+        }
 
 
 @pytest.mark.parametrize("role", ["anonymous", "outsider"])
@@ -322,10 +368,52 @@ def test_nobody_gets_into_a_collection_they_do_not_see(world: World) -> None:
         assert answer.json()["error"]["details"] == {
             "collection": [f'Invalid pk "{pk}" - object does not exist.']
         }
-    named = get_or_create_collection("xsecretplace", by=world.users["outsider"])
-    assert named != world.private, "a name of their own, and no sign of the other"
-    assert get_or_create_collection("xsecretplace", by=world.users["outsider"]) == named
-    assert get_or_create_collection("xsecretplace") == named
+    with pytest.raises(Conflict) as hidden:
+        get_or_create_collection("xsecretplace", by=world.users["outsider"])
+    with pytest.raises(Conflict) as missing:
+        get_or_create_collection("nowhere", by=world.users["outsider"])
+    assert str(hidden.value) == str(missing.value).replace("nowhere", "xsecretplace")
+
+
+def test_a_name_means_the_private_collection(world: World) -> None:
+    """A public one of the same name would else divert what is added by name."""
+    public = Collection.objects.create(name="xsecretplace")
+    for by, meant in (
+        (world.users["outsider"], public),
+        (world.users["insider"], world.private),
+        (world.users["curator"], world.private),
+        (None, world.private),
+    ):
+        assert get_or_create_collection("xsecretplace", by=by) == meant
+    others = Group.objects.create(name="others")
+    second = Collection.objects.create(name="xsecretplace", audience=others)
+    assert get_or_create_collection("xsecretplace", by=world.users["insider"]) == world.private
+    with pytest.raises(Conflict, match="write which one in full"):
+        get_or_create_collection("xsecretplace")
+    assert get_or_create_collection("xsecretplace (private to others)") == second
+
+
+def test_an_import_by_name_is_not_diverted(world: World, tmp_path: Path) -> None:
+    Collection.objects.create(name="xsecretplace")
+    path = write_audio(tmp_path / "own.wav", tone(1, 900))
+    call_command("import", str(path), collection="xsecretplace", user="insider", stdout=StringIO())
+    assert Track.objects.get(original_name="own.wav").collection == world.private
+    with pytest.raises(CommandError, match="no collection “Mine” yet"):
+        call_command("import", str(path), collection="Mine", user="outsider")
+
+
+@pytest.mark.parametrize(("role", "made"), [("anonymous", 0), ("outsider", 0), ("curator", 1)])
+def test_page_and_api_agree_on_who_makes_collections(
+    world: World, tmp_path: Path, role: str, made: int
+) -> None:
+    client = world.client(role)
+    assert ("new_collection" in client.get("/add/").content.decode()) == bool(made)
+    with write_audio(tmp_path / "own.wav", tone(1, 900)).open("rb") as file:
+        page = client.post("/add/", {"files": file, "new_collection": "By page"})
+    client.post("/api/v1/collections/", {"name": "By API"}, "application/json")
+    for name in ("By page", "By API"):
+        assert Collection.objects.filter(name=name).count() == made
+    assert made or "ask a curator to make it" in page.content.decode()
 
 
 def add_own(world: World) -> Track:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Q
 
+from apps.access.permissions import may_curate
 from apps.catalog import lifecycle
 from apps.catalog.models import MAX_NAME, Collection
 from apps.catalog.selectors import tell_private_collections, visible_collections
@@ -31,12 +32,36 @@ def one_for_each_audience() -> Iterator[None]:
 
 
 def get_or_create_collection(name: str, *, by: Any = None) -> Collection:
-    """The collection of this name that a user sees, rather one for all; made when there is none."""
+    """The collection of this name that a user sees, else a new one for all (made by curators).
+
+    A private one comes before one for all, which anybody may have made to divert what is private;
+    "Talks (private to crew)" names it in full. Raises Conflict when several private ones have the
+    name, or when there is none and `by` may not make one; None is the service, which may.
+    """
+    there = named_collection(name, by=by)
+    if there is not None:
+        return there
+    if by is not None and not may_curate(by):
+        raise Conflict(
+            f"There is no collection “{name}” yet; choose one from the list, or ask a curator to "
+            "make it."
+        )
     name = nfc(name, MAX_NAME)
-    there = visible_collections(by).filter(name=name)
-    found = there.order_by(F("audience").asc(nulls_first=True)).first()
     made = {"sort_key": sort_key(name)}
-    return found or Collection.objects.get_or_create(name=name, audience=None, defaults=made)[0]
+    return Collection.objects.get_or_create(name=name, audience=None, defaults=made)[0]
+
+
+def named_collection(name: str, *, by: Any = None) -> Collection | None:
+    """The collection that a user means by a name, if there is one. Raises Conflict, as above."""
+    name = nfc(name, MAX_NAME)
+    alike = list(visible_collections(by).filter(Q(name=name) | Q(audience__isnull=False)))
+    in_full = [one for one in alike if str(one) == name and one.audience]
+    named = [one for one in alike if one.name == name]
+    private = in_full or [one for one in named if one.audience]
+    if len(private) > 1:
+        names = ", ".join(f"“{one}”" for one in private)
+        raise Conflict(f"Several collections have this name; write which one in full: {names}.")
+    return next(iter(private or named), None)
 
 
 def audience_of(collection: Collection | None, *, by: Any = None) -> Group | None:

@@ -110,7 +110,7 @@ class TrackFilter(Filter):
 
 @dataclass(frozen=True, kw_only=True)
 class EnrolmentFilter(Filter):
-    """Enrolments. groups: all of them. speaker_ids: any of them.
+    """Enrolments. groups: all of them. speaker_ids: any of them. exclude_…: none of them.
 
     consent_at: seconds since 1970 UTC; only those whose consent lasts until then or longer.
     """
@@ -120,10 +120,12 @@ class EnrolmentFilter(Filter):
     groups: tuple[str, ...] = ()
     speaker_ids: tuple[int, ...] = ()
     consent_at: int | None = None
+    exclude_collection_ids: tuple[int, ...] = ()
 
     def _asked(self) -> Iterable[Condition]:
         return (
             AllOf("groups", self.groups),
             AnyOf("speaker_id", self.speaker_ids),
             Between("consent_until", low=self.consent_at),
+            NoneOf("collection_id", self.exclude_collection_ids),
         )

@@ -49,13 +49,19 @@ class TrackPayload(Payload):
 
 @dataclass(frozen=True)
 class EnrolmentPayload(Payload):
-    """consent_until: the last second since 1970 UTC in which the voice may be matched."""
+    """consent_until: the last second since 1970 UTC in which the voice may be matched.
+
+    collection_id: of the recording; 0 means none.
+    """
 
     layout = Layout(
-        item="enrolment_id", integers=("speaker_id", "consent_until"), text_lists=("groups",)
+        item="enrolment_id",
+        integers=("speaker_id", "consent_until", "collection_id"),
+        text_lists=("groups",),
     )
 
     enrolment_id: int
     speaker_id: int
     groups: tuple[str, ...] = ()
     consent_until: int = 0
+    collection_id: int = 0

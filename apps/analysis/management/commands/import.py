@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from apps.analysis.spaces import active_space, progress_of
-from apps.catalog.models import Kind
+from apps.catalog.models import Collection, Kind
 from apps.catalog.services.collections import get_or_create_collection
 from apps.catalog.services.finding import Found, find_sources
 from apps.catalog.services.importing import (
@@ -26,7 +26,7 @@ from apps.catalog.services.importing import (
     Summary,
     import_sources,
 )
-from audiosearch.engine.errors import TooLarge
+from audiosearch.engine.errors import Conflict, TooLarge
 
 SHOWN = 20
 INTERRUPTED = 130
@@ -74,12 +74,12 @@ class Command(BaseCommand):
             self._wait()
 
     def _import(self, **options: Any) -> Iterator[Outcome]:
-        name = (options["collection"] or "").strip()
         sources = _found(options["paths"])
+        user = _user(options["user"])
         done = import_sources(
             sources,
-            added_by=_user(options["user"]),
-            collection=get_or_create_collection(name) if name else None,
+            added_by=user,
+            collection=_collection((options["collection"] or "").strip(), user),
             tags=options["tag"],
             folder_tags=options["folder_tags"],
             kind=options["kind"],
@@ -161,3 +161,10 @@ def _user(username: str | None) -> Any:
     if user is None:
         raise CommandError(f'There is no user "{username}".')
     return user
+
+
+def _collection(name: str, user: Any) -> Collection | None:
+    try:
+        return get_or_create_collection(name, by=user) if name else None
+    except Conflict as error:
+        raise CommandError(str(error)) from error

@@ -1,0 +1,25 @@
+"""What the voices do when the catalogue's tracks come, change and go; see catalog/lifecycle."""
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from apps.analysis.models import mark_stale
+from apps.jobs.pieces import in_pieces
+from apps.voices.holdings import sync_soon
+from apps.voices.models import Enrolment
+
+
+def tracks_added(track_ids: Collection[int], *, wake: bool) -> None:
+    """Nobody is enrolled by a track that is new."""
+
+
+def tracks_changed(track_ids: Collection[int], *, at_once: bool) -> None:
+    """The index knows in which collection an enrolled recording is."""
+    pieces = in_pieces(list(track_ids))
+    if sum(mark_stale(Enrolment.objects.filter(track_id__in=piece)) for piece in pieces):
+        transaction.on_commit(sync_soon)
+
+
+def tracks_removed(track_ids: Collection[int]) -> None:
+    """Vectors without a recording are dropped by the next reconciliation."""
