@@ -1,4 +1,4 @@
-"""Speakers, thresholds and the audit log in the admin console."""
+"""Speakers and thresholds in the admin console."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from django.http import HttpRequest
 
 from apps.catalog.admin import CountedAdmin
 from apps.catalog.admin_forms import ReadOnlyAdmin
+from apps.voices.audit import note_consent
 from apps.voices.enrolling import erase_speaker
 from apps.voices.forms import SpeakerForm
 from apps.voices.holdings import speaker_changed
-from apps.voices.models import OperatingPoint, Speaker, VoiceEvent
+from apps.voices.models import OperatingPoint, Speaker
 from audiosearch.engine.errors import IndexUnavailable
 
 
@@ -27,6 +28,7 @@ class SpeakerAdmin(CountedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.save()
         speaker_changed(obj, form.changed_data)
+        note_consent(obj, form.changed_data, request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> None:
         for speaker in queryset:
@@ -41,12 +43,3 @@ class SpeakerAdmin(CountedAdmin):
 @admin.register(OperatingPoint)
 class OperatingPointAdmin(ReadOnlyAdmin):
     list_display = ["space", "source", "far_target", "in_force", "created_at"]
-
-
-@admin.register(VoiceEvent)
-class VoiceEventAdmin(ReadOnlyAdmin):
-    """Who asked what about whom."""
-
-    list_display = ["at", "action", "username", "speaker_number", "detail"]
-    list_filter = ["action", "at"]
-    search_fields = ["username", "speaker_number"]

@@ -4,9 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
+from apps.access.audit import note
+from apps.access.models import AuditAction
 from apps.catalog import lifecycle
 from apps.catalog.models import Collection, Tag, Track
 from apps.catalog.selectors import tell_private_collections
@@ -41,6 +44,7 @@ def edit_track(
     written = [*changes, "edited_fields", "updated_at"]
     if "collection" in changes:
         track.audience = audience_of(track.collection, by=by)
+        _note_audience([track.pk], track.audience, by)
         written.append("audience")
     track.save(update_fields=written)
     if tags is not None:
@@ -80,6 +84,7 @@ def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
     columns = {**changes, "updated_at": timezone.now()}
     if "collection" in changes:
         columns["audience"] = audience_of(changes["collection"], by=by)
+        _note_audience(ids, columns["audience"], by)
     for piece in in_pieces(ids):
         part = Track.objects.filter(pk__in=piece)
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -87,6 +92,15 @@ def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
             groups[tuple(sorted({*edited, *changes}))].append(pk)
         for edited_fields, pks in groups.items():
             part.filter(pk__in=pks).update(**columns, edited_fields=list(edited_fields))
+
+
+def _note_audience(ids: list[int], audience: Group | None, by: Any) -> None:
+    """A line of the audit log for those tracks that are for other people from now on."""
+    now = audience.name if audience else None
+    for piece in in_pieces(ids):
+        others = Track.objects.filter(pk__in=piece).exclude(audience=audience)
+        if moved := list(others.order_by("pk").values_list("pk", flat=True)):
+            note(AuditAction.AUDIENCE, by=by, tracks=moved, now=now)
 
 
 def _add_tags(ids: list[int], tags: list[Tag]) -> None:
