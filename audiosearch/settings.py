@@ -110,6 +110,7 @@ CELERY_BEAT_SCHEDULE = {
     "rewrite": {"task": "analysis.rewrite", "schedule": 15.0, "options": {"expires": 15}},
     "reconcile voices": {"task": "voices.reconcile", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
+    "old log-ins": {"task": "access.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 CHECK_EVERY_HOURS = env.integer("CHECK_EVERY_HOURS", 24)
 if CHECK_EVERY_HOURS:
@@ -204,20 +205,26 @@ AXES_USERNAME_CALLABLE = "apps.access.login.name_tried"
 AXES_CLIENT_IP_CALLABLE = "apps.access.login.ip_address"
 AXES_LOCKOUT_CALLABLE = "apps.access.login.locked_out"
 AXES_CLIENT_STR_CALLABLE = "apps.access.login.who_tried"
-AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken"]  # are not kept with a failure
+AXES_SENSITIVE_PARAMETERS = [  # are not kept with a failure
+    *("csrfmiddlewaretoken", "code", "old_password", "new_password1", "new_password2"),
+]
 AXES_VERBOSE = AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
+SESSION_IDLE_MINUTES = env.integer("SESSION_IDLE_MINUTES", 720)
+REQUIRE_TOTP_FOR_STAFF = env.boolean("REQUIRE_TOTP_FOR_STAFF", False)
+OTP_TOTP_ISSUER = "audiosearch"
+AUDIT_LOG_INS_DAYS = env.integer("AUDIT_LOG_INS_DAYS", 365)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "search"
 LOGOUT_REDIRECT_URL = "login"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+AUTH_PASSWORD_VALIDATORS = [  # of new passwords; those there are go on
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {},
+        "MinimumLengthValidator": {"min_length": 12},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
 ]
 
 # --- Django -------------------------------------------------------------------------------------
@@ -239,6 +246,9 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "apps.ops",
     "apps.access",
     "apps.jobs",
@@ -254,6 +264,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "audiosearch.web.overload.shed_load",
+    "audiosearch.web.caching.keep_private",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -261,6 +272,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.access.visitors.know_visitor",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.access.sessions.follow_sessions",
+    "apps.access.require_two_step.require_two_step",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",

@@ -24,7 +24,9 @@ class ApiTokenAuthentication(BaseAuthentication):
             return None
         token = find_token(secret.strip())
         if token is None:
-            raise AuthenticationFailed("This token is not known, or was revoked.")
+            raise AuthenticationFailed(
+                "This token is not known, was revoked, or its last day is over; make another one."
+            )
         scope = needed_scope(request)
         if scope not in token.scopes:
             raise PermissionDenied(f"This token lacks the scope “{scope}”.")

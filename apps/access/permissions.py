@@ -14,6 +14,11 @@ def _allowed(user: Any, who: str) -> bool:
     return who == "members" or user.is_staff
 
 
+def has_account(user: Any) -> bool:
+    """Is this somebody who logged in?"""
+    return _allowed(user, "members")
+
+
 def may_search(user: Any) -> bool:
     """May this user search, listen and browse? (WHO_MAY_SEARCH)"""
     return _allowed(user, settings.WHO_MAY_SEARCH)

@@ -141,6 +141,7 @@ class TrackAdmin(CuratedAdmin):
                 track=Track.objects.get(pk=obj.pk),
                 changes=changes,
                 tags=None if tags is None else [tag.name for tag in tags],
+                by=request.user,
             )
         except Conflict as error:
             messages.error(request, str(error))
@@ -187,7 +188,9 @@ class TrackAdmin(CuratedAdmin):
         else:
             asked = {action: split_tags(form.cleaned_data["tags"])}
         try:
-            messages.success(request, f"{edit_tracks(track_ids=ids, **asked)} tracks changed.")
+            messages.success(
+                request, f"{edit_tracks(track_ids=ids, by=request.user, **asked)} tracks changed."
+            )
         except Conflict as error:
             messages.error(request, str(error))
         return None
@@ -229,7 +232,7 @@ class CollectionAdmin(CountedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
         try:
-            save_collection(obj, form.changed_data)
+            save_collection(obj, form.changed_data, by=request.user)
         except Conflict as error:
             messages.error(request, f"Not saved. {error}")
 

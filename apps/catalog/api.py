@@ -110,9 +110,12 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         track = self.get_object()
         download_as = track.original_name if "download" in request.query_params else ""
         try:
-            return audio_response(request, track.file.name, download_as)
+            response = audio_response(request, track.file.name, download_as)
         except FileNotFoundError as error:
             raise NotFound("The file of this track is gone from the storage.") from error
+        if track.audience_id:  # may be theirs no more when they ask again
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
 
     @extend_schema(summary="The waveform", responses=faces.PeaksSerializer)
     def peaks(self, request: Request, pk: str) -> Response:

@@ -204,7 +204,7 @@ class CollectionSerializer(serializers.ModelSerializer):
     def update(self, instance: Collection, validated_data: dict[str, Any]) -> Collection:
         for field, value in validated_data.items():
             setattr(instance, field, value)
-        save_collection(instance, validated_data)
+        save_collection(instance, validated_data, by=self.context["request"].user)
         return instance
 
 

@@ -33,7 +33,7 @@ MARK = ".audiosearch-backup"
 DATABASE, FILES, TRAINED = "database", "files", "encoders"
 LEFT_OUT = (
     *("contenttypes.ContentType", "auth.Permission"),  # migrations make them
-    *("sessions.Session", "admin.LogEntry"),
+    *("access.BrowserSession", "sessions.Session", "admin.LogEntry"),
     *("axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessLog"),
     "axes.AccessFailureLog",
     "jobs.Lock",  # held by a process of this installation, which no other can see end

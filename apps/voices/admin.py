@@ -1,4 +1,4 @@
-"""Speakers, thresholds and the audit log in the admin console."""
+"""Speakers and thresholds in the admin console."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from django.shortcuts import render
 
 from apps.catalog.admin import CountedAdmin
 from apps.catalog.admin_forms import ReadOnlyAdmin
+from apps.voices.audit import note_consent
 from apps.voices.erasing import Recordings, erase_speaker, what_is_erased
 from apps.voices.forms import EraseForm, SpeakerForm
 from apps.voices.holdings import speaker_changed
-from apps.voices.models import OperatingPoint, Speaker, VoiceEvent
+from apps.voices.models import OperatingPoint, Speaker
 from audiosearch.engine.errors import IndexUnavailable
 
 
@@ -29,6 +30,7 @@ class SpeakerAdmin(CountedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.save()
         speaker_changed(obj, form.changed_data)
+        note_consent(obj, form.changed_data, request.user)
 
     @admin.action(description="Erase, and choose what becomes of their recordings …")
     def erase(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> HttpResponse | None:
@@ -63,12 +65,3 @@ class SpeakerAdmin(CountedAdmin):
 @admin.register(OperatingPoint)
 class OperatingPointAdmin(ReadOnlyAdmin):
     list_display = ["space", "source", "far_target", "in_force", "created_at"]
-
-
-@admin.register(VoiceEvent)
-class VoiceEventAdmin(ReadOnlyAdmin):
-    """Who asked what about whom."""
-
-    list_display = ["at", "action", "username", "speaker_number", "detail"]
-    list_filter = ["action", "at"]
-    search_fields = ["username", "speaker_number"]

@@ -18,6 +18,7 @@ from apps.access.throttles import SearchThrottle
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
+from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice
 from apps.voices.enrolling import enrol
@@ -75,8 +76,13 @@ class SpeakerViewSet(viewsets.ModelViewSet):
             .order_by("name", "pk")
         )
 
+    def perform_create(self, serializer: Any) -> None:
+        note_consent(serializer.save(), serializer.validated_data, self.request.user)
+
     def perform_update(self, serializer: Any) -> None:
-        speaker_changed(serializer.save(), serializer.validated_data)
+        speaker = serializer.save()
+        note_consent(speaker, serializer.validated_data, self.request.user)
+        speaker_changed(speaker, serializer.validated_data)
 
     def perform_destroy(self, speaker: Speaker) -> None:
         form = faces.EraseSerializer(data=self.request.query_params)

@@ -89,31 +89,14 @@ class OperatingPoint(models.Model):
 
 
 class VoiceAction(models.TextChoices):
+    """What the audit log tells of voices."""
+
     ENROL = "enrol", "Enrol"
     UNENROL = "unenrol", "Remove a recording"
     VERIFY = "verify", "Verify"
     IDENTIFY = "identify", "Identify"
     ERASE = "erase", "Erase a speaker"
     DIARIZE = "diarize", "Find out who speaks when"
-
-
-class VoiceEvent(models.Model):
-    """A line of the audit log; it outlives the speaker, whom it names by number only."""
-
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
-    action = models.CharField(max_length=10, choices=VoiceAction)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    username = models.CharField(max_length=150, help_text="As it was then")
-    speaker_number = models.PositiveBigIntegerField(null=True, blank=True)
-    detail = models.JSONField(default=dict)
-
-    class Meta:
-        ordering = ["-at", "-id"]
-
-    def __str__(self) -> str:
-        return f"{self.action} by {self.username}"
 
 
 def too_few_pairs(impostor: int, far_target: float) -> str:

@@ -18,6 +18,7 @@ from apps.access.throttles import throttled
 from apps.catalog.models import Track
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
+from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice, voice_space
 from apps.voices.enrolling import enrol
@@ -89,7 +90,9 @@ def add_speaker(request: HttpRequest) -> HttpResponse:
     """A new speaker; recordings are enrolled on the page that follows."""
     form = SpeakerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        return redirect("speaker", pk=form.save().pk)
+        added = form.save()
+        note_consent(added, form.changed_data, request.user)
+        return redirect("speaker", pk=added.pk)
     status = 400 if form.is_bound else 200
     return render(request, "voices/add_speaker.html", {"form": form}, status=status)
 
@@ -103,7 +106,9 @@ def speaker(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     form = SpeakerForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        speaker_changed(form.save(), form.changed_data)
+        changed = form.save()
+        note_consent(changed, form.changed_data, request.user)
+        speaker_changed(changed, form.changed_data)
         messages.success(request, "Saved.")
         return redirect("speaker", pk=pk)
     return _speaker_page(request, found, form, status=400 if form.is_bound else 200)

@@ -1,10 +1,12 @@
 """What people do: add, search with a file and the microphone, play, look for more, delete."""
 
+from base64 import b32decode
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from django_otp.oath import totp
 from playwright.sync_api import Page, expect
 
 from audiosearch.engine.voice.speech import RATE
@@ -221,3 +223,39 @@ def test_a_collection_is_made_private(page: Page, service: Service) -> None:
     expect(other.locator(".tracks .title")).to_have_count(count - 1)
     expect(other.locator("body")).not_to_contain_text("Unreleased")
     other.close()
+
+
+def test_the_account_by_keyboard(page: Page, service: Service) -> None:
+    page.goto(service.url + "/")
+    page.get_by_role("link", name="Your account").press("Enter")
+    page.get_by_label("Name", exact=True).fill("script")
+    page.get_by_label("Add, change and delete").press("Space")
+    page.get_by_role("button", name="Make the token").press("Enter")
+    expect(page.get_by_label("Token “script”")).to_be_focused()
+    page.get_by_role("link", name="I have copied it").press("Enter")
+    expect(page.get_by_role("row", name="script")).to_contain_text("read, write")
+    page.get_by_role("link", name="Revoke script").press("Enter")
+    page.get_by_role("button", name="Revoke it").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("is revoked")
+    expect(page.get_by_role("row", name="script")).to_have_count(0)
+    page.get_by_role("link", name="Set it up").press("Enter")
+    page.get_by_role("button", name="Begin").press("Enter")
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    key = b32decode(page.locator("code.secret").inner_text().replace(" ", ""))
+    page.get_by_label("Code").fill(f"{totp(key):06d}")
+    page.keyboard.press("Enter")
+    expect(page.locator(".codes li")).to_have_count(10)
+    recovery = page.locator(".codes code").first.inner_text()
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(service.url + "/account/")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Log out", exact=True).press("Enter")
+    page.fill("#id_username", service.credentials["username"])
+    page.fill("#id_password", service.credentials["password"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Code")).to_be_focused()
+    page.get_by_label("Code").fill(recovery)
+    page.keyboard.press("Enter")
+    page.wait_for_url(service.url + "/")
+    expect(page.get_by_role("link", name="Your account")).to_be_visible()

@@ -10,6 +10,7 @@ import soundfile
 from django.test import Client
 from django.utils import timezone
 
+from apps.access.models import AuditEvent
 from apps.catalog.models import Kind, Track
 from apps.catalog.services.adding import add_track
 from apps.jobs import leases as jobs
@@ -17,7 +18,7 @@ from apps.jobs.models import State
 from apps.voices import diarizing
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker
-from apps.voices.models import Diarization, Speaker, VoiceEvent
+from apps.voices.models import Diarization, Speaker
 from apps.voices.tasks import reconcile
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import FloatArray
@@ -121,7 +122,7 @@ def test_a_track_is_worked_out_by_a_worker(member: Client, anna: Speaker, track:
     assert told["state"] == "ready"
     assert [turn["name"] for turn in told["turns"]] == ["unknown 1", "Anna Q", "unknown 1"]
     assert told["turns"][1]["speaker"] == anna.pk
-    assert VoiceEvent.objects.filter(action="diarize", username="member").count() == 1
+    assert AuditEvent.objects.filter(action="diarize", username="member").count() == 1
     lines = member.get("/api/v1/speakers/diarize/", {"track": track.pk, "format": "rttm"})
     assert lines["Content-Type"].startswith("text/plain")
     first, second, _ = lines.content.decode().splitlines()

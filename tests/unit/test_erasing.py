@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
+from apps.access.models import AuditEvent
 from apps.analysis import rewriting
 from apps.analysis.index import get_index
 from apps.analysis.models import Leftover, Space
@@ -32,7 +33,7 @@ from apps.search.tasks import sweep_clips
 from apps.voices.embedding import voice_space
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker, what_is_erased
-from apps.voices.models import Enrolment, OperatingPoint, Speaker, VoiceEvent
+from apps.voices.models import Enrolment, OperatingPoint, Speaker
 from audiosearch.engine.errors import IndexUnavailable
 from audiosearch.engine.voice.speech import RATE
 from tests.unit.conftest import AddTone
@@ -81,7 +82,7 @@ def test_the_same_bytes_go_wherever_they_are(ada: Speaker, said: Path, staff: An
     erase_speaker(speaker=ada, by=staff)
     assert list(Track.objects.all()) == [attributed]
     assert not default_storage.exists(str(copy.file.name))
-    assert VoiceEvent.objects.get(action="erase").detail == {"recordings": 2, "vectors": 1}
+    assert AuditEvent.objects.get(action="erase").detail == {"recordings": 2, "vectors": 1}
 
 
 def _other(ada: Speaker) -> Track:
@@ -132,7 +133,7 @@ def test_recordings_are_kept_by_choice(
     assert not Speaker.objects.exists()
     assert not Enrolment.objects.exists()
     assert get_index().window_counts(voice_space()) == {}
-    line = VoiceEvent.objects.get(action="erase")
+    line = AuditEvent.objects.get(action="erase")
     assert line.detail == {"recordings": 0, "vectors": 1, "kept": 1}
 
 

@@ -8,6 +8,8 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from apps.access.audit import note
+from apps.access.models import AuditAction
 from apps.access.permissions import may_curate
 from apps.catalog import lifecycle
 from apps.catalog.models import MAX_NAME, Collection
@@ -79,16 +81,20 @@ def audience_of(collection: Collection | None, *, by: Any = None) -> Group | Non
 
 
 @one_for_each_audience()
-def save_collection(collection: Collection, changed: Iterable[str] = ()) -> None:
+def save_collection(collection: Collection, changed: Iterable[str] = (), *, by: Any = None) -> None:
     """Write a new collection, or the changed fields of one; its tracks are for its audience.
 
     Raises Conflict when those people see the bytes of one of them already.
     """
     fields = [*changed, "sort_key"] if collection.pk else None
+    before = Collection.objects.filter(pk=collection.pk).values_list("audience__name", flat=True)
+    was, now = before.first(), collection.audience.name if collection.audience else None
     collection.name = nfc(collection.name, MAX_NAME)
     collection.description = nfc(collection.description)
     collection.sort_key = sort_key(collection.name)
     collection.save(update_fields=fields)
+    if was != now:
+        note(AuditAction.AUDIENCE, by=by, collection=collection.pk, was=was, now=now)
     if fields and "audience" in fields:
         collection.tracks.update(audience=collection.audience)
     track_ids = list(collection.tracks.values_list("pk", flat=True))

@@ -4,9 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
+from apps.access.audit import note
+from apps.access.models import AuditAction
 from apps.catalog import lifecycle
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
 from apps.catalog.selectors import tell_private_collections
@@ -42,6 +45,7 @@ def edit_track(
     written = [*columns, "edited_fields", "updated_at"]
     if "collection" in changes:
         track.audience = audience_of(track.collection, by=by)
+        _note_audience([track.pk], track.audience, by)
         written.append("audience")
     track.save(update_fields=written)
     if set(TEXT_FIELDS) & set(changes):
@@ -99,6 +103,7 @@ def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
     columns = {**_columns(changes), "updated_at": timezone.now()}
     if "collection" in changes:
         columns["audience"] = audience_of(changes["collection"], by=by)
+        _note_audience(ids, columns["audience"], by)
     for piece in in_pieces(ids):
         part = Track.objects.filter(pk__in=piece)
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -108,6 +113,15 @@ def _set_fields(ids: list[int], changes: Mapping[str, Any], by: Any) -> None:
             part.filter(pk__in=pks).update(**columns, edited_fields=list(edited_fields))
         if set(TEXT_FIELDS) & set(changes):
             write_words(part)
+
+
+def _note_audience(ids: list[int], audience: Group | None, by: Any) -> None:
+    """A line of the audit log for those tracks that are for other people from now on."""
+    now = audience.name if audience else None
+    for piece in in_pieces(ids):
+        others = Track.objects.filter(pk__in=piece).exclude(audience=audience)
+        if moved := list(others.order_by("pk").values_list("pk", flat=True)):
+            note(AuditAction.AUDIENCE, by=by, tracks=moved, now=now)
 
 
 def _add_tags(ids: list[int], tags: list[Tag]) -> None:

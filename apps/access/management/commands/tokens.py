@@ -1,6 +1,7 @@
 """manage.py tokens: list the tokens of the API, make one, revoke one."""
 
 from argparse import ArgumentParser
+from datetime import date
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -21,6 +22,9 @@ class Command(BaseCommand):
         creating.add_argument(
             "--scopes", nargs="+", choices=Scope.values, default=[Scope.READ], metavar="SCOPE"
         )
+        creating.add_argument(
+            "--until", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the last day it works"
+        )
         revoking = actions.add_parser("revoke", help="refuse a token from now on")
         revoking.add_argument("prefix", help="how it begins")
 
@@ -39,13 +43,19 @@ class Command(BaseCommand):
         user = get_user_model().objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"There is no user {options['user']}.")
-        self.stdout.write(issue_token(user=user, name=options["name"], scopes=options["scopes"]))
+        secret = issue_token(
+            user=user, name=options["name"], scopes=options["scopes"], expires_on=options["until"]
+        )
+        self.stdout.write(secret)
 
     def _list(self) -> None:
-        self.stdout.write(f"{'BEGINS':<10}{'USER':<16}{'SCOPES':<20}{'LAST USED':<18}NAME")
+        self.stdout.write(
+            f"{'BEGINS':<10}{'USER':<16}{'SCOPES':<20}{'LAST USED':<18}{'UNTIL':<12}NAME"
+        )
         for one in ApiToken.objects.select_related("user"):
             used = f"{one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "never"
+            until = one.expires_on.isoformat() if one.expires_on else "no end"
             self.stdout.write(
                 f"{one.prefix:<10}{one.user.get_username():<16}{','.join(one.scopes):<20}"
-                f"{'revoked' if one.revoked_at else used:<18}{one.name}"
+                f"{'revoked' if one.revoked_at else used:<18}{until:<12}{one.name}"
             )
