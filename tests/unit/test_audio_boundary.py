@@ -39,4 +39,7 @@ def test_only_the_decoder_process_and_its_tests_import_the_decoder() -> None:
 
 def test_only_the_decoder_loads_ffmpeg_in_the_engine() -> None:
     found = {path for path in importers("av") if path.startswith("audiosearch/")}
-    assert found == {"audiosearch/engine/audio/decoding.py"}
+    assert found == {
+        "audiosearch/engine/audio/containers.py",
+        "audiosearch/engine/audio/decoding.py",
+    }
