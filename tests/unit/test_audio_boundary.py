@@ -41,5 +41,5 @@ def test_only_the_decoder_loads_ffmpeg_in_the_engine() -> None:
     found = {path for path in importers("av") if path.startswith("audiosearch/")}
     assert found == {
         "audiosearch/engine/audio/containers.py",
-        "audiosearch/engine/audio/decoding.py",
+        "audiosearch/engine/audio/sound.py",
     }

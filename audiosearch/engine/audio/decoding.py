@@ -8,17 +8,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import soxr
 from av.error import FFmpegError
 from av.stream import Discard
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.audio.channels import Mixer
-from audiosearch.engine.audio.clock import Clock
 from audiosearch.engine.audio.containers import CODECS, Part, locate, open_part, parts_of
 from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, format_name
+from audiosearch.engine.audio.sound import SAMPLE_RATES, Sound, is_exact, packets
 from audiosearch.engine.errors import (
     AudioError,
     CorruptAudio,
@@ -30,17 +28,12 @@ from audiosearch.engine.errors import (
 )
 
 MIN_DURATION_MS = 100
-LOUDEST = 1e6  # full scale is 1; beyond lie only damaged floats, which overflow in the resampler
 FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
 MIN_DECODED_SHARE = 0.5
 MAX_CHANNELS = 64
-SAMPLE_RATES = range(1000, 768_000 + 1)
 DEFAULT, ATTACHED_PICTURE = 0x1, 0x400  # dispositions of FFmpeg
-PREROLL_S = 1.0
 MOST_LINKS = 1000
 PACKETS_A_BEAT = 20_000
-EXACT = frozenset(("wav", "w64", "aiff", "caf", "au", "flac"))
-"""Containers that say, for each sample of PCM or FLAC, where it lies."""
 TOLD = frozenset(("wav", "w64", "aiff", "caf", "au", "flac", "mov"))
 """Containers whose header knows how long each stream is; what others say is an estimate."""
 LOSSLESS = frozenset(("alac", "ape", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack"))
@@ -96,7 +89,7 @@ def _sounds(path: Path, part: Part, index: int) -> bool:
     """Whether something sounds in the first ten minutes of a stream."""
     heard_s = 0.0
     with _opened(path, part, index) as (container, stream):
-        for rate, block in _Sound(container, stream).blocks():
+        for rate, block in Sound(container, stream).blocks():
             if _peak(block) > _silence_peak(stream):
                 return True
             heard_s += len(block) / rate
@@ -127,168 +120,15 @@ def _refuse_extremes(codec: Any) -> None:
         )
 
 
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames; damaged packets are passed over, as players do."""
-    for packet in _packets(container, stream):
-        yield from _decoded(packet)
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    try:
-        yield from container.demux(stream)
-    except FFmpegError:
-        return
-
-
-def _decoded(packet: Any) -> Iterator[Any]:
-    try:
-        yield from packet.decode()
-    except FFmpegError:
-        return
-
-
-class _Blocks:
-    """Frames of any size gathered into mono blocks, because each NumPy call costs microseconds.
-
-    Packed: PyAV counts the planes of a planar frame by looking for the end of a row of pointers,
-    and from 8 channels on reads past it.
-    """
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self._converter = av.AudioResampler(format="flt", rate=rate)
-        self._fifo = av.AudioFifo()
-        self._mixer: Mixer | None = None
-
-    def put(self, frame: Any) -> None:
-        """Raises FFmpegError or ValueError for a frame of another layout than those before."""
-        for part in self._converter.resample(frame):
-            part.pts = None  # `Clock` has seen to gaps
-            self._fifo.write(part)
-
-    def __len__(self) -> int:
-        return int(self._fifo.samples)
-
-    def take(self) -> FloatArray:
-        """All that is there as (samples,) float32, mixed to mono, within LOUDEST, never NaN."""
-        frame: Any = self._fifo.read()
-        channels = frame.layout.nb_channels
-        packed = frame.to_ndarray().reshape(-1, channels)
-        if not np.abs(packed).max(initial=0.0) <= LOUDEST:  # NaN is not either
-            packed = np.nan_to_num(packed, nan=0.0, posinf=0.0, neginf=0.0)
-            packed = packed.clip(-LOUDEST, LOUDEST)
-        self._mixer = self._mixer or Mixer(channels)
-        return self._mixer.mix(packed)
-
-
-class _Sound:
-    """One stream from `start_s` on, on the player's clock; `clock.at` is where it has come to."""
-
-    def __init__(self, container: Any, stream: Any, start_s: float = 0.0) -> None:
-        self._container, self._stream = container, stream
-        self._start_s = start_s
-        self.clock = Clock(container, stream)
-        self._out_s = 0.0  # where the next sample lies that is put out
-        self._over = 0  # samples to leave out, as their time has passed
-
-    def blocks(self) -> Iterator[tuple[int, FloatArray]]:
-        """Mono blocks of about a second at the stream's own rate, and this rate in Hz."""
-        blocks: _Blocks | None = None
-        for frame in self._frames():
-            if frame.sample_rate not in SAMPLE_RATES:
-                continue
-            gap = self.clock.gap_before(frame.time)
-            blocks = blocks or _Blocks(frame.sample_rate)
-            if gap or blocks.rate != frame.sample_rate:
-                yield from self._taken(blocks)
-                yield from self._silence(gap, frame.sample_rate)
-                if gap < 0:
-                    self._over += round(-gap * frame.sample_rate)
-                if blocks.rate != frame.sample_rate:
-                    blocks = _Blocks(frame.sample_rate)
-            try:
-                blocks.put(frame)
-            except (FFmpegError, ValueError):  # the layout changed inside the stream
-                yield from self._taken(blocks)
-                blocks = _Blocks(frame.sample_rate)
-                blocks.put(frame)
-            self.clock.at += gap + frame.samples / frame.sample_rate
-            if len(blocks) >= blocks.rate:
-                yield from self._taken(blocks)
-        if blocks:
-            yield from self._taken(blocks)
-
-    def _taken(self, blocks: _Blocks) -> Iterator[tuple[int, FloatArray]]:
-        if len(blocks):
-            block = blocks.take()
-            over, self._over = min(self._over, len(block)), max(self._over - len(block), 0)
-            yield from self._from_start(block[over:], blocks.rate)
-
-    def _silence(self, gap_s: float, rate: int) -> Iterator[tuple[int, FloatArray]]:
-        left = round(gap_s * rate)
-        while left > 0:
-            yield from self._from_start(np.zeros(min(left, rate), np.float32), rate)
-            left -= rate
-
-    def _from_start(self, block: FloatArray, rate: int) -> Iterator[tuple[int, FloatArray]]:
-        before = max(0, round((self._start_s - self._out_s) * rate))
-        self._out_s += len(block) / rate
-        if before < len(block):
-            yield rate, block[before:]
-
-    def _frames(self) -> Iterator[Any]:
-        """Decoded frames; of a start far off only those from a second before it."""
-        from_s = self._start_s - PREROLL_S
-        sought = from_s > 0 and self._sought(from_s)
-        passing = from_s > 0 and not sought
-        placed = from_s <= 0
-        for packet in _packets(self._container, self._stream):
-            if passing and self._passed(packet, from_s):
-                continue
-            passing = False
-            for frame in _decoded(packet):
-                if not placed:
-                    self.clock.set_by(frame.time, passed=not sought)
-                    self._out_s, placed = self.clock.at, True
-                yield frame
-
-    def _sought(self, to_s: float) -> bool:
-        """Go near a place, in the formats that know exactly where each sample lies."""
-        if not _is_exact(self._container, self._stream):
-            return False
-        try:
-            self._container.seek(int(to_s * 1e6))
-        except FFmpegError:
-            self._container.seek(0)
-        return True
-
-    def _passed(self, packet: Any, from_s: float) -> bool:
-        """Whether a packet ends before `from_s`, so that it needs no decoding."""
-        if not packet.duration:
-            return False
-        time_s = None if packet.pts is None else float(packet.pts * packet.time_base)
-        end_s = self.clock.at + self.clock.gap_before(time_s)
-        end_s += float(packet.duration * packet.time_base)
-        if end_s > from_s:
-            return False
-        self.clock.at = end_s
-        return True
-
-
-def _is_exact(container: Any, stream: Any) -> bool:
-    codec = stream.codec_context.codec.canonical_name
-    return container.format.name in EXACT and (codec == "flac" or codec.startswith("pcm_"))
-
-
 def _heard(path: Path, start_s: float) -> Iterator[tuple[int, FloatArray]]:
-    """`_Sound.blocks` of all the containers that a file is a chain of."""
+    """`Sound.blocks` of all the containers that a file is a chain of."""
     with path.open("rb") as file:
         parts = list(islice(parts_of(file), MOST_LINKS))
     opened, problem = False, None
     for part in parts or (None,):
         try:
             with _opened(path, part) as (container, stream):
-                sound = _Sound(container, stream, start_s)
+                sound = Sound(container, stream, start_s)
                 opened = True
                 yield from sound.blocks()
                 start_s = max(0.0, start_s - sound.clock.at)
@@ -356,7 +196,7 @@ def inspect(
         tags = _tags(container, source)
         name = _format_name(path, container, source)
         told_ms = _told_duration_ms(container, source)
-        exact = told_ms is not None and _is_exact(container, source)
+        exact = told_ms is not None and is_exact(container, source)
     if told_ms and exact and told_ms > max_duration_ms:
         raise TooLong(_too_long(told_ms, max_duration_ms))
     length_ms = told_ms if exact else _measured_ms(path, max_duration_ms, beat)
@@ -389,12 +229,12 @@ def _measured_ms(path: Path, max_duration_ms: int, beat: Callable[[], None]) -> 
     for part in parts or (None,):
         try:
             with _opened(path, part) as (container, stream):
-                sound = _Sound(container, stream)
-                for packet in _packets(container, stream):
+                sound = Sound(container, stream)
+                for packet in packets(container, stream):
                     number += 1
                     if number % PACKETS_A_BEAT == 0:
                         beat()
-                    if packet.size and not sound._passed(packet, math.inf):
+                    if packet.size and not sound.passed(packet, math.inf):
                         return None
                     if (total_s + sound.clock.at) * 1000 > max_duration_ms + 1000:
                         told_ms = int((total_s + sound.clock.at) * 1000)
