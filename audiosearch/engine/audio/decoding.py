@@ -1,19 +1,25 @@
 """Any audio file -> mono float32 blocks at any rates; for the decoder process only."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import soxr
 from av.error import FFmpegError
+from av.stream import Discard
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, sniff
-from audiosearch.engine.audio.tags import RAW, own_tags, unread_tags
+from audiosearch.engine.audio.containers import CODECS, Part, locate, open_part, parts_of
+from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, format_name
+from audiosearch.engine.audio.sound import SAMPLE_RATES, Sound, is_exact, packets
+from audiosearch.engine.audio.tags import own_tags, unread_tags
 from audiosearch.engine.errors import (
+    AudioError,
     CorruptAudio,
     EmptyAudio,
     SilentAudio,
@@ -23,38 +29,83 @@ from audiosearch.engine.errors import (
 )
 
 MIN_DURATION_MS = 100
-LOUDEST = 1e6  # full scale is 1; beyond lie only damaged floats, which overflow in the resampler
 FULL_CHECK_MS = 10 * 60 * 1000  # files up to this long are decoded whole before they are accepted
 MIN_DECODED_SHARE = 0.5
 MAX_CHANNELS = 64
-SAMPLE_RATES = range(1000, 768_000 + 1)
+DEFAULT, ATTACHED_PICTURE = 0x1, 0x400  # dispositions of FFmpeg
+MOST_LINKS = 1000
+PACKETS_A_BEAT = 20_000
+TOLD = frozenset(("wav", "w64", "aiff", "caf", "au", "flac", "mov"))
+"""Containers whose header knows how long each stream is; what others say is an estimate."""
+LOSSLESS = frozenset(("alac", "ape", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack"))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first audio stream; FFmpeg's errors become ours."""
+def opened(
+    path: Path, part: Part | None = None, index: int | None = None
+) -> Iterator[tuple[Any, Any]]:
+    """The container and the audio stream to be heard of it; FFmpeg's errors become ours."""
     with path.open("rb") as file:
-        head = file.read(12)
-        file.seek(0)
-        if not head:
+        if not file.read(1):
             raise EmptyAudio("The file is empty.")
-        demuxer = sniff(head)
-        if demuxer is None:
+        part = part or locate(file)
+        if part is None:
             raise UnsupportedAudio(f"This is not audio we can read; send {FORMATS}.")
         try:
-            container = av.open(file, "r", format=demuxer, metadata_encoding=RAW)
+            container = open_part(file, part)
         except (FFmpegError, ValueError) as error:
             raise CorruptAudio("The file is damaged: its header cannot be read.") from error
         with container:
-            if not container.streams.audio:
-                raise UnsupportedAudio("The file holds no audio.")
-            stream = container.streams.audio[0]
-            if stream.codec_context is None:
-                raise UnsupportedAudio(f"Its sound is coded in an unknown way; send {FORMATS}.")
-            if not stream.codec_context.sample_rate or not stream.codec_context.channels:
-                raise CorruptAudio("The file is damaged: it does not say how it was sampled.")
-            _refuse_extremes(stream.codec_context)
+            stream = _chosen(path, part, container, index)
+            for other in container.streams:
+                if other.index != stream.index:
+                    other.discard = Discard.all
             yield container, stream
+
+
+def _chosen(path: Path, part: Part, container: Any, index: int | None) -> Any:
+    """The stream number `index`; else the default one, unless it is silent and another is not."""
+    if index is not None:
+        return container.streams[index]
+    streams = []
+    problem: AudioError = UnsupportedAudio("The file holds no audio.")
+    for stream in container.streams.audio:
+        try:
+            _refuse_unknown(stream)
+        except AudioError as error:
+            problem = error
+        else:
+            streams.append(stream)
+    if not streams:
+        raise problem
+    streams.sort(key=lambda stream: not int(stream.disposition) & DEFAULT)
+    if len(streams) > 1:
+        for stream in streams:
+            if _sounds(path, part, stream.index):
+                return stream
+    return streams[0]
+
+
+def _sounds(path: Path, part: Part, index: int) -> bool:
+    """Whether something sounds in the first ten minutes of a stream."""
+    heard_s = 0.0
+    with opened(path, part, index) as (container, stream):
+        for rate, block in Sound(container, stream).blocks():
+            if _peak(block) > _silence_peak(stream):
+                return True
+            heard_s += len(block) / rate
+            if heard_s * 1000 > FULL_CHECK_MS:
+                break
+    return False
+
+
+def _refuse_unknown(stream: Any) -> None:
+    codec = stream.codec_context
+    if codec is None or codec.codec.canonical_name not in CODECS:
+        raise UnsupportedAudio(f"Its sound is coded in an unknown way; send {FORMATS}.")
+    if not codec.sample_rate or not codec.channels:
+        raise CorruptAudio("The file is damaged: it does not say how it was sampled.")
+    _refuse_extremes(codec)
 
 
 def _refuse_extremes(codec: Any) -> None:
@@ -70,90 +121,27 @@ def _refuse_extremes(codec: Any) -> None:
         )
 
 
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames; damaged packets are passed over, as players do."""
-    try:
-        for packet in container.demux(stream):
-            try:
-                yield from packet.decode()
-            except FFmpegError:
-                continue
-    except FFmpegError:
-        return
+def links_of(path: Path) -> Sequence[Part | None]:
+    """The containers that a file is a chain of; None for one that `opened` refuses in words."""
+    with path.open("rb") as file:
+        return list(islice(parts_of(file), MOST_LINKS)) or [None]
 
 
-def _seek(container: Any, to_ms: int) -> None:
-    """Go near a place; where the file does not let us, decoding goes on from its beginning."""
-    try:
-        container.seek(to_ms * 1000)
-    except FFmpegError:
-        container.seek(0)
-
-
-class _Blocks:
-    """Frames of any size gathered into mono blocks, because each NumPy call costs microseconds.
-
-    Packed: PyAV counts the planes of a planar frame by looking for the end of a row of pointers,
-    and from 8 channels on reads past it.
-    """
-
-    def __init__(self, rate: int) -> None:
-        self._converter = av.AudioResampler(format="flt", rate=rate)
-        self._fifo = av.AudioFifo()
-
-    def put(self, frame: Any) -> None:
-        """Raises FFmpegError or ValueError for a frame of another layout than those before."""
-        for part in self._converter.resample(frame):
-            part.pts = None  # gaps are not filled
-            self._fifo.write(part)
-
-    def __len__(self) -> int:
-        return int(self._fifo.samples)
-
-    def take(self) -> FloatArray:
-        """All that is there as (samples,) float32, channels averaged, within LOUDEST, never NaN."""
-        frame: Any = self._fifo.read()
-        channels = frame.layout.nb_channels
-        packed = frame.to_ndarray().reshape(-1, channels)
-        with np.errstate(over="ignore", invalid="ignore"):  # of damaged floats
-            samples = packed @ np.full(channels, 1 / channels, np.float32)
-        if not np.abs(samples).max(initial=0.0) <= LOUDEST:  # NaN is not either
-            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-            samples = samples.clip(-LOUDEST, LOUDEST)
-        return samples
-
-
-def _native(container: Any, stream: Any, start_ms: int) -> Iterator[FloatArray]:
-    """Mono blocks of about a second at the file's own rate, from `start_ms` on."""
-    rate = stream.codec_context.sample_rate
-    if start_ms > 5000:
-        _seek(container, max(0, start_ms - 1000))
-    skip: int | None = None
-    blocks = _Blocks(rate)
-    for frame in _frames(container, stream):
-        if skip is None:
-            skip = _samples_before(frame, stream, start_ms, rate)
+def _heard(path: Path, start_s: float) -> Iterator[tuple[int, FloatArray]]:
+    """`Sound.blocks` of all the containers that a file is a chain of."""
+    parts = links_of(path)
+    begun, problem = False, None
+    for part in parts:
         try:
-            blocks.put(frame)
-        except (FFmpegError, ValueError):  # the layout changed inside the stream
-            if blocks:
-                skipped, skip = min(skip, len(blocks)), max(skip - len(blocks), 0)
-                yield blocks.take()[skipped:]
-            blocks = _Blocks(rate)
-            blocks.put(frame)
-        if len(blocks) >= rate:
-            skipped, skip = min(skip, len(blocks)), max(skip - len(blocks), 0)
-            yield blocks.take()[skipped:]
-    if blocks:
-        yield blocks.take()[skip:]
-
-
-def _samples_before(frame: Any, stream: Any, start_ms: int, rate: int) -> int:
-    """How many samples lie between the first decoded frame and `start_ms`."""
-    first = float(frame.time or 0.0)
-    if stream.start_time and stream.time_base:
-        first -= float(stream.start_time * stream.time_base)
-    return max(0, round((start_ms / 1000 - max(0.0, first)) * rate))
+            with opened(path, part) as (container, stream):
+                sound = Sound(container, stream, start_s)
+                begun = True
+                yield from sound.blocks()
+                start_s = max(0.0, start_s - sound.clock.at)
+        except AudioError as error:  # another link may be whole
+            problem = error
+    if problem and not begun:
+        raise problem
 
 
 def stream_rates(
@@ -165,22 +153,32 @@ def stream_rates(
     (Hz) of `sample_rates`, in their order. The file is decoded once, whatever their number.
     Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
     """
-    with _opened(path) as (container, source):
-        native = source.codec_context.sample_rate
-        left = None if end_ms is None else (end_ms - start_ms) * native // 1000
-        resamplers = [
-            (rate, soxr.ResampleStream(native, rate, 1, dtype="float32", quality="HQ"))
-            for rate in sample_rates
-        ]
-        for block in _native(container, source, start_ms):
-            if left is not None:
-                block, left = block[:left], max(0, left - len(block))
-            for rate, resampler in resamplers:
-                yield rate, resampler.resample_chunk(block)
-            if left == 0:
-                break
+    left = None if end_ms is None else Fraction(end_ms - start_ms, 1000)
+    resamplers: list[tuple[int, soxr.ResampleStream]] = []
+    native = 0
+    for heard, block in _heard(path, start_ms / 1000):
+        if heard != native:
+            yield from _rest(resamplers)
+            native = heard
+            resamplers = [
+                (rate, soxr.ResampleStream(native, rate, 1, dtype="float32", quality="HQ"))
+                for rate in sample_rates
+            ]
+        if left is not None:
+            block = block[: int(left * native)]
+            left -= Fraction(len(block), native)
         for rate, resampler in resamplers:
-            yield rate, resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            yield rate, resampler.resample_chunk(block)
+        if left is not None and left * native < 1:
+            break
+    yield from _rest(resamplers)
+
+
+def _rest(
+    resamplers: Sequence[tuple[int, soxr.ResampleStream]],
+) -> Iterator[tuple[int, FloatArray]]:
+    for rate, resampler in resamplers:
+        yield rate, resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def inspect(
@@ -199,31 +197,78 @@ def inspect(
     """
     with path.open("rb") as file:
         unread = unread_tags(file)
-    with _opened(path) as (container, source):
+    with opened(path) as (container, source):
         rate = source.codec_context.sample_rate
         channels = source.codec_context.channels
+        silence = _silence_peak(source)
         tags = own_tags(container, source, unread)
-        name = _format_name(container, source)
+        name = _format_name(path, container, source)
         told_ms = _told_duration_ms(container, source)
-        if told_ms and told_ms > max_duration_ms:
-            raise TooLong(_too_long(told_ms, max_duration_ms))
-        whole = told_ms is None or (thorough and told_ms <= FULL_CHECK_MS)
-        samples, peak = 0, 0.0
-        for block in _native(container, source, 0):
-            beat()
-            samples += len(block)
-            peak = max(peak, float(np.abs(block).max(initial=0.0)))
-            if samples * 1000 > max_duration_ms * rate:
-                raise TooLong(_too_long(samples * 1000 // rate, max_duration_ms))
-            if not whole and (peak > SILENCE_PEAK or samples * 1000 > FULL_CHECK_MS * rate):
-                break
-        heard_ms = samples * 1000 // rate
-    silent = peak <= SILENCE_PEAK and (whole or heard_ms <= FULL_CHECK_MS)
+        exact = told_ms is not None and is_exact(container, source)
+    if told_ms and exact and told_ms > max_duration_ms:
+        raise TooLong(_too_long(told_ms, max_duration_ms))
+    length_ms = told_ms if exact else _measured_ms(path, max_duration_ms, beat)
+    whole = length_ms is None or (thorough and length_ms <= FULL_CHECK_MS)
+    heard, peak = Fraction(0), 0.0
+    for native, block in _heard(path, 0.0):
+        beat()
+        heard += Fraction(len(block), native)
+        peak = max(peak, _peak(block))
+        if heard * 1000 > max_duration_ms:
+            raise TooLong(_too_long(int(heard * 1000), max_duration_ms))
+        if not whole and (peak > silence or heard * 1000 > FULL_CHECK_MS):
+            break
+    heard_ms = int(heard * 1000)
+    silent = peak <= silence and (whole or heard_ms <= FULL_CHECK_MS)
     _refuse_unusable(heard_ms, told_ms if whole else None, silent=silent)
     if thorough and not whole and told_ms:
         _refuse_cut_off(path, told_ms)
-    duration_ms = heard_ms if whole else max(told_ms or 0, heard_ms)
+    duration_ms = heard_ms if whole else max(length_ms or 0, heard_ms)
     return AudioInfo(name, duration_ms, rate, channels, tags)
+
+
+def _measured_ms(path: Path, max_duration_ms: int, beat: Callable[[], None]) -> int | None:
+    """How long the packets of a file last, without decoding them; None when they do not say.
+
+    Headers and bit rates only estimate it. Raises TooLong.
+    """
+    total_s, number = 0.0, 0
+    parts = links_of(path)
+    for part in parts:
+        try:
+            with opened(path, part) as (container, stream):
+                sound = Sound(container, stream)
+                for packet in packets(container, stream):
+                    number += 1
+                    if number % PACKETS_A_BEAT == 0:
+                        beat()
+                    if packet.size and not sound.passed(packet, math.inf):
+                        return None
+                    if (total_s + sound.clock.at) * 1000 > max_duration_ms + 1000:
+                        told_ms = int((total_s + sound.clock.at) * 1000)
+                        raise TooLong(_too_long(told_ms, max_duration_ms))
+                total_s += sound.clock.at
+        except (EmptyAudio, UnsupportedAudio, CorruptAudio):
+            if len(parts) < 2:
+                raise
+    return int(total_s * 1000)
+
+
+def _peak(block: FloatArray) -> float:
+    """Half the way from the lowest sample to the highest: a constant is silence, too."""
+    return float(np.ptp(block)) / 2 if len(block) else 0.0
+
+
+def _silence_peak(stream: Any) -> float:
+    """What is no more than dither at the stream's own depth: two steps of it."""
+    codec = stream.codec_context
+    kind = codec.format.name.rstrip("p") if codec.format else ""
+    if kind == "u8":
+        return 2 / 2**7
+    coded = codec.codec.canonical_name
+    if kind == "s16" or not (coded in LOSSLESS or coded.startswith(("pcm_", "dsd_"))):
+        return SILENCE_PEAK
+    return 2 / 2**23
 
 
 def _refuse_unusable(heard_ms: int, told_ms: int | None, *, silent: bool) -> None:
@@ -240,13 +285,12 @@ def _refuse_unusable(heard_ms: int, told_ms: int | None, *, silent: bool) -> Non
 
 
 def _refuse_cut_off(path: Path, told_ms: int) -> None:
-    """Raise CorruptAudio when a long file has no sound where its second half should end."""
-    near_end = told_ms * 9 // 10
-    with _opened(path) as (container, source):
-        if not any(len(block) for block in _native(container, source, near_end)):
-            raise CorruptAudio(
-                f"The file is damaged: it should last {told_ms // 1000} s, and ends earlier."
-            )
+    """Raise CorruptAudio when a long file has no sound where its last tenth should be."""
+    near_end_s = told_ms * 0.9 / 1000
+    if not any(len(block) for _, block in _heard(path, near_end_s)):
+        raise CorruptAudio(
+            f"The file is damaged: it should last {told_ms // 1000} s, and ends earlier."
+        )
 
 
 def _too_long(duration_ms: int, max_duration_ms: int) -> str:
@@ -256,22 +300,24 @@ def _too_long(duration_ms: int, max_duration_ms: int) -> str:
 
 
 def _told_duration_ms(container: Any, source: Any) -> int | None:
-    """What the header says the duration is, in ms; None when it does not say."""
-    if source.duration and source.time_base:
-        return max(0, int(source.duration * source.time_base * 1000))
-    if container.duration:
-        return max(0, int(container.duration / 1000))
-    return None
+    """What the header says the duration of the stream is, in ms; None when it only estimates."""
+    if container.format.name.split(",")[0] not in TOLD or not source.duration:
+        return None
+    return max(0, int(source.duration * source.time_base * 1000))
 
 
-def _format_name(container: Any, source: Any) -> str:
-    codec = source.codec_context.codec.canonical_name
-    by_demuxer = {"wav": "WAV", "aiff": "AIFF", "flac": "FLAC", "mp3": "MP3", "aac": "AAC"}
-    demuxer = container.format.name.split(",")[0]
-    if demuxer in by_demuxer:
-        return by_demuxer[demuxer]
-    if demuxer == "ogg":
-        return {"vorbis": "Ogg Vorbis", "opus": "Opus"}.get(codec, f"Ogg {codec}")
-    if demuxer == "matroska":
-        return f"WebM {codec}"
-    return "MP4" if container.streams.video else f"M4A {codec}"
+def _format_name(path: Path, container: Any, source: Any) -> str:
+    with path.open("rb") as file:
+        part = locate(file) or Part("")
+        file.seek(part.start)
+        webm = b"webm" in file.read(100)
+    pictures = any(
+        not int(stream.disposition) & ATTACHED_PICTURE for stream in container.streams.video
+    )
+    return format_name(
+        "wav" if part.head else container.format.name.split(",")[0],
+        source.codec_context.codec.canonical_name,
+        brand=container.metadata.get("major_brand", ""),
+        pictures=pictures,
+        webm=webm,
+    )

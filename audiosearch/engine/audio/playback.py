@@ -16,6 +16,8 @@ import numpy as np
 from av.error import FFmpegError
 
 from audiosearch.engine.audio import decoding
+from audiosearch.engine.audio.sound import frames
+from audiosearch.engine.errors import AudioError
 
 PLAYED = {
     "wav": (
@@ -43,7 +45,7 @@ def browser_type(path: Path) -> str:
 
     Told by its container and codec. Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
     """
-    with decoding._opened(path) as (container, source):
+    with decoding.opened(path) as (container, source):
         kind, codecs = PLAYED.get(container.format.name.split(",")[0], ("", set[str]()))
         played = (
             source.codec_context.codec.canonical_name in codecs
@@ -113,35 +115,45 @@ def write_flac(
     It is on the clock that players show: gaps between time stamps are silence. beat: called about
     once for every second of sound. Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
     """
-    with decoding._opened(path) as (container, source):
+    with decoding.opened(path) as (_, source):
         codec = source.codec_context
         rate = next((one for one in COPY_RATES if one >= codec.sample_rate), COPY_RATES[-1])
         layout = "mono" if codec.channels == 1 else "stereo"
-        with av.open(_Sink(send), "w", format="flac") as made:
-            encoder: Any = made.add_stream("flac", rate=rate, layout=layout, format="s16")
-            written = 0
-            for frame in _converted(container, source, layout, rate):
-                frame.pts, frame.time_base = written, Fraction(1, rate)
-                beats = written // rate
-                written += frame.samples
-                made.mux(encoder.encode(frame))
-                for _ in range(written // rate - beats):
-                    beat()
-            made.mux(encoder.encode(None))
+    with av.open(_Sink(send), "w", format="flac") as made:
+        encoder: Any = made.add_stream("flac", rate=rate, layout=layout, format="s16")
+        written = 0
+        for frame in _chained(path, layout, rate):
+            frame.pts, frame.time_base = written, Fraction(1, rate)
+            beats = written // rate
+            written += frame.samples
+            made.mux(encoder.encode(frame))
+            for _ in range(written // rate - beats):
+                beat()
+        made.mux(encoder.encode(None))
+
+
+def _chained(path: Path, layout: str, rate: int) -> Iterator[Any]:
+    """Frames of all the containers that a file is a chain of; a damaged link is passed over."""
+    for part in decoding.links_of(path):
+        try:
+            with decoding.opened(path, part) as (container, source):
+                yield from _converted(container, source, layout, rate)
+        except AudioError:
+            continue
 
 
 def _converted(container: Any, source: Any, layout: str, rate: int) -> Iterator[Any]:
     """Frames as the copy has them, though the stream may pause and change on its way."""
     converter = av.AudioResampler(format="s16", layout=layout, rate=rate)
     sent = 0
-    for frame in decoding._frames(container, source):
+    for frame in frames(container, source):
         for silence in _silence_before(frame, container, sent, layout, rate):
             sent += silence.samples
             yield silence
         frame.pts = None
         try:
             parts = converter.resample(frame)
-        except (FFmpegError, ValueError):  # another rate or layout: the next of chained streams
+        except (FFmpegError, ValueError):  # another rate or layout
             parts = converter.resample(None)
             converter = av.AudioResampler(format="s16", layout=layout, rate=rate)
             parts += converter.resample(frame)

@@ -34,7 +34,7 @@ class Unread:
 
 
 def unread_tags(file: IO[bytes]) -> Unread:
-    """To be asked before FFmpeg has the file, as both may share one position in it."""
+    """To be given to `own_tags`."""
     file.seek(0)
     return Unread(has_id3v2=file.read(3) == b"ID3", ape=ape_tags(file))
 

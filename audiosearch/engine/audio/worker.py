@@ -1,5 +1,6 @@
 """The process behind `sandbox`: decodes the files that it is handed over its standard input."""
 
+import io
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from audiosearch.engine.errors import AudioError
 MEMORY_BYTES = 512 * 2**20
 """Beside what the libraries take themselves."""
 OPEN_FILES = 64
+BUFFER_BYTES = 1 << 16
 
 
 def main() -> None:
@@ -52,9 +54,40 @@ class HandedFile(PosixPath):
 
     def open(self, *_: Any, **__: Any) -> Any:
         """The file from its beginning, for reading bytes."""
-        file = os.fdopen(os.dup(int(self.name)), "rb")
-        file.seek(0)
-        return file
+        return io.BufferedReader(_Placed(int(self.name)), BUFFER_BYTES)
+
+
+class _Placed(io.RawIOBase):
+    """A descriptor with a place of its own, so that one who reads it does not move another."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.dup(descriptor)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        end = os.fstat(self._file).st_size
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: end}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._file, len(buffer), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._file)
+        super().close()
 
 
 class _Meter:
