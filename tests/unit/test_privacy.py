@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -86,6 +87,7 @@ OPEN = {
     *("search-result", "search-clip", "search-forget", "measurement", "measurement-apply"),
     *("measurement-plot", "speaker", "speaker-enrol", "speaker-erase", "enrolment-remove"),
     *("speaker-detail", "speaker-enrolments", "speaker-enrolment"),
+    *("account-token-revoke", "account-session-end"),
 }
 """Addresses of things that are not private themselves; what they show of tracks is tested below."""
 
@@ -132,7 +134,7 @@ def _argument(world: World, shared: Search, name: str, key: str) -> Any:
         return shared.pk
     if "speaker" in name and key == "pk":
         return world.speaker.pk
-    texts = {"app_label": "catalog", "url": "nowhere/", "name": "det"}
+    texts = {"app_label": "catalog", "url": "nowhere/", "name": "det", "number": uuid4()}
     return texts.get(key, world.private.pk if name in COLLECTIONS else world.track.pk)
 
 
