@@ -178,7 +178,10 @@ def _all_of(model: type[models.Model], told: Told) -> Iterator[models.Model]:
 @transaction.atomic
 def _read_database(folder: Path, told: Told) -> None:
     kept = _kept_models()
+    sessions = [apps.get_model(name) for name in ("access.BrowserSession", "sessions.Session")]
     with connection.constraint_checks_disabled():
+        for ended in sessions:  # of users who may be others, or nobody, from now on
+            ended._base_manager.all()._raw_delete(connection.alias)
         for model in reversed(kept):
             for field in model._meta.many_to_many:
                 through: Any = field.remote_field.through

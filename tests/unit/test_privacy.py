@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ SPEAKERS = {
 }
 OPEN = {
     *("search-result", "search-clip", "search-forget", "measurement", "measurement-apply"),
-    "measurement-plot",
+    *("measurement-plot", "account-token-revoke", "account-session-end"),
 }
 """Addresses of things that are not private themselves; what they show of tracks is tested below."""
 
@@ -170,7 +171,7 @@ def _argument(world: World, shared: Search, name: str, key: str) -> Any:
         return shared.pk
     if "speaker" in name and key == "pk":
         return world.speaker.pk
-    texts = {"app_label": "catalog", "url": "nowhere/", "name": "det"}
+    texts = {"app_label": "catalog", "url": "nowhere/", "name": "det", "number": uuid4()}
     return texts.get(key, world.private.pk if name in COLLECTIONS else world.track.pk)
 
 
