@@ -168,6 +168,12 @@ MAX_QUERY_DURATION_S = env.integer("MAX_QUERY_DURATION_S", 600, least=1)
 SEARCHES_PER_MINUTE = env.integer("SEARCHES_PER_MINUTE", 120)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 16, least=2)
+MAX_FORM_BYTES = env.integer("MAX_FORM_KB", 64, least=16) * 1024
+BODY_WITHIN_S = env.integer("BODY_WITHIN_S", 10, least=1)
+UPLOAD_WITHIN_S = env.integer("UPLOAD_WITHIN_S", 4 * 3600, least=1)
+SLOWEST_BYTES_PER_S = env.integer("SLOWEST_KB_PER_S", 8, least=1) * 1024
+MAX_WAITING_BODIES = env.integer("MAX_WAITING_BODIES", 256, least=1)
+MAX_CONCURRENT_UPLOADS = env.integer("MAX_CONCURRENT_UPLOADS", 32, least=2)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
@@ -251,6 +257,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "apps.access.uploads.GuardUploads",  # before anything looks into a body
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

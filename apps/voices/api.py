@@ -14,7 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.models import Scope
+from apps.access.permissions import may_curate
 from apps.access.throttles import SearchThrottle
+from apps.access.uploads import takes_files
 from apps.catalog.selectors import seen_by, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
@@ -23,7 +25,7 @@ from apps.voices.embedding import Voice, embed_voice
 from apps.voices.enrolling import enrol, erase_speaker, unenrol
 from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
-from apps.voices.permissions import MayRecognise, SpeakerPermission
+from apps.voices.permissions import MayRecognise, SpeakerPermission, may_recognise
 from apps.voices.recognition import identify, verify_speaker, verify_voices
 from apps.voices.rttm import RttmRenderer
 from audiosearch.web.parsers import JSONParser
@@ -69,6 +71,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     def perform_destroy(self, speaker: Speaker) -> None:
         erase_speaker(speaker=speaker, by=self.request.user)
 
+    @takes_files(may_curate)
     @extend_schema(
         methods=["GET"],
         summary="The recordings a speaker is known by",
@@ -115,6 +118,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         unenrol(enrolment=row, by=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @takes_files(may_recognise)
     @extend_schema(
         summary="Verify a claim: one voice or two?",
         description="A clip against a speaker, or against another clip.",
@@ -133,6 +137,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
             verdict = verify_voices(voice=voice, other=_voice(asked["other"]), by=request.user)
         return Response(faces.VerdictSerializer(verdict).data)
 
+    @takes_files(may_recognise)
     @extend_schema(
         summary="Identify a voice among all enrolled",
         description="Somebody only above the threshold for so many speakers; else nobody.",
@@ -152,6 +157,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         )
         return Response(faces.IdentificationSerializer(found).data)
 
+    @takes_files(may_recognise)
     @extend_schema(
         methods=["GET"],
         summary="Who speaks when in a track, as far as it is known",
