@@ -21,4 +21,4 @@ ENV PATH=/venv/bin:$PATH DATA_DIR=/data HOST=0.0.0.0 PORT=8000 HOME=/tmp MPLCONF
 USER 10001
 VOLUME /data
 EXPOSE 8000
-CMD ["python", "-m", "granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--blocking-threads", "48", "audiosearch.wsgi:application"]
+CMD ["python", "-m", "granian", "--interface", "asginl", "--http", "1", "--no-ws", "--http1-header-read-timeout", "10000", "--host", "0.0.0.0", "--port", "8000", "audiosearch.asgi:application"]

@@ -1,12 +1,7 @@
-"""The ASGI entry point."""
+"""The ASGI entry point, which `serve` and the image run: Django behind what takes bodies in."""
 
-import os
+from importlib import import_module
 
-from django.core.asgi import get_asgi_application
+from audiosearch import wsgi  # first, as it loads the applications
 
-from audiosearch.database_version import refuse_newer_database
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
-
-application = get_asgi_application()
-refuse_newer_database()
+application = import_module("audiosearch.web.front").Front(wsgi.application)

@@ -172,6 +172,12 @@ SEARCHES_PER_MINUTE = env.integer("SEARCHES_PER_MINUTE", 120)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 16, least=2)
 MAX_QUERIES_EACH = env.integer("MAX_QUERIES_EACH", max(MAX_CONCURRENT_QUERIES // 2, 1), least=1)
+MAX_FORM_BYTES = env.integer("MAX_FORM_KB", 64, least=16) * 1024
+BODY_WITHIN_S = env.integer("BODY_WITHIN_S", 10, least=1)
+UPLOAD_WITHIN_S = env.integer("UPLOAD_WITHIN_S", 4 * 3600, least=1)
+SLOWEST_BYTES_PER_S = env.integer("SLOWEST_KB_PER_S", 8, least=1) * 1024
+MAX_WAITING_BODIES = env.integer("MAX_WAITING_BODIES", 256, least=1)
+MAX_CONCURRENT_UPLOADS = env.integer("MAX_CONCURRENT_UPLOADS", 32, least=2)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 DECODE_BUDGET = Budget(per_minute_s=env.integer("DECODE_S_PER_MINUTE", 10, least=1))
 QUERY_DECODE_BUDGET = Budget(first_s=env.integer("QUERY_DECODE_S", 10, least=1), per_minute_s=0)
@@ -196,8 +202,10 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first, so that no password is looked at when locked
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "apps.access.guessing.GuessingHandler"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
 AXES_FAILURE_LIMIT = 10
+LOG_IN_FAILURE_LIMITS = (AXES_FAILURE_LIMIT, 50, 100)  # one for each parameter
 AXES_COOLOFF_TIME = timedelta(minutes=5)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # nobody else's tries make it longer
 AXES_RESET_ON_SUCCESS = True
@@ -268,6 +276,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "apps.access.uploads.GuardUploads",  # before anything looks into a body
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.access.visitors.know_visitor",

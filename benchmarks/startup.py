@@ -58,11 +58,11 @@ def main() -> None:
 
 
 def _web_answers() -> dict[str, float]:
-    from apps.ops.management.commands.serve import _web
+    from apps.ops.management.commands.serve import web_server
 
     page = f"http://127.0.0.1:{os.environ['PORT']}/"
     began = time.perf_counter()
-    with _process(_web()) as process:
+    with _process(web_server("127.0.0.1", int(os.environ["PORT"]))) as process:
         while process.poll() is None:
             try:
                 urllib.request.urlopen(page, timeout=5).close()

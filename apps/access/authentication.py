@@ -19,10 +19,10 @@ class ApiTokenAuthentication(BaseAuthentication):
     """`Authorization: Token …`. The scope is looked at here, so that no view can forget it."""
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
-        word, _, secret = request.headers.get("Authorization", "").partition(" ")
-        if word.lower() not in WORDS:
+        secret = sent_token(request)
+        if secret is None:
             return None
-        token = find_token(secret.strip())
+        token = find_token(secret)
         if token is None:
             raise AuthenticationFailed(
                 "This token is not known, was revoked, or its last day is over; make another one."
@@ -34,6 +34,12 @@ class ApiTokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Token"
+
+
+def sent_token(request: Any) -> str | None:
+    """The token in a request's header, not looked at yet; None if there is none."""
+    word, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if word.lower() in WORDS else None
 
 
 def needed_scope(request: Request) -> Scope:

@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from apps.access.permissions import may_curate
+from apps.access.uploads import takes_files
 from apps.catalog.admin_forms import (
     CuratedAdmin,
     MoveForm,
@@ -71,6 +73,10 @@ class TrackAdmin(CuratedAdmin):
     class Media:
         css = {"all": ["css/pages.css", "css/admin.css"]}
         js = [Script("js/main.js", type="module")]
+
+    @takes_files(may_curate)
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().add_view(request, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Track]:
         return listed_tracks(request.user)

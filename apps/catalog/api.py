@@ -15,7 +15,8 @@ from rest_framework.response import Response
 
 from apps.access.authentication import has_scope
 from apps.access.models import Scope
-from apps.access.permissions import CuratorOrReadOnly
+from apps.access.permissions import CuratorOrReadOnly, may_add
+from apps.access.uploads import takes_files
 from apps.catalog import serializers as faces
 from apps.catalog.filters import TrackFilterSet
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
@@ -50,6 +51,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Track]:
         return listed_tracks(self.request.user)
 
+    @takes_files(may_add)
     @extend_schema(
         summary="Add a track",
         request={"multipart/form-data": faces.TrackCreateSerializer},

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_add, may_search
+from apps.access.uploads import takes_files
 from apps.catalog.filters import LibraryFilterSet
 from apps.catalog.forms import AddForm, BulkForm, TrackForm, split_tags
 from apps.catalog.models import Track
@@ -122,6 +123,7 @@ def _count(number: int, verb: str) -> str:
     return f"{number} {'recording' if number == 1 else 'recordings'} {verb}."
 
 
+@takes_files(may_add)
 @require_page
 @allowed(may_add)
 def add(request: HttpRequest) -> HttpResponse:

@@ -11,7 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.access.models import Scope
+from apps.access.permissions import may_search
 from apps.access.throttles import SearchThrottle
+from apps.access.uploads import takes_files
 from apps.catalog.models import Track
 from apps.search.results import SearchResult, SearchSettings
 from apps.search.serializers import (
@@ -52,6 +54,7 @@ class SearchView(APIView):
     throttle_classes = [SearchThrottle]
     parser_classes = [MultiPartParser, FormParser, JSONParser]
 
+    @takes_files(may_search)
     @extend_schema(
         tags=["search"],
         summary="Search by a clip or by a track",

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_search
 from apps.access.throttles import throttled
+from apps.access.uploads import takes_files
 from apps.analysis.spaces import active_space, progress_of
 from apps.catalog.names import shown_name
 from apps.catalog.selectors import visible_tags, visible_tracks
@@ -29,6 +30,7 @@ from audiosearch.engine.errors import EngineError
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
 
 
+@takes_files(may_search)
 @require_page
 @allowed(may_search)
 @throttled

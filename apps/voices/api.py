@@ -14,7 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.models import Scope
+from apps.access.permissions import may_curate
 from apps.access.throttles import SearchThrottle
+from apps.access.uploads import takes_files
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
@@ -25,7 +27,7 @@ from apps.voices.enrolling import enrol
 from apps.voices.erasing import Recordings, erase_speaker, unenrol
 from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
-from apps.voices.permissions import MayRecognise, SpeakerPermission
+from apps.voices.permissions import MayRecognise, SpeakerPermission, may_recognise
 from apps.voices.recognition import identify, verify_speaker, verify_voices
 from apps.voices.rttm import RttmRenderer
 from audiosearch.web.parsers import JSONParser
@@ -90,6 +92,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         asked = form.validated_data["recordings"]
         erase_speaker(speaker=speaker, by=self.request.user, recordings=asked)
 
+    @takes_files(may_curate)
     @extend_schema(
         methods=["GET"],
         summary="The recordings a speaker is known by",
@@ -137,6 +140,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         unenrol(enrolment=row, by=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @takes_files(may_recognise)
     @extend_schema(
         summary="Verify a claim: one voice or two?",
         description="A clip against a speaker, or against another clip.",
@@ -155,6 +159,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
             verdict = verify_voices(voice=voice, other=_voice(asked["other"]), by=request.user)
         return Response(faces.VerdictSerializer(verdict).data)
 
+    @takes_files(may_recognise)
     @extend_schema(
         summary="Identify a voice among all enrolled",
         description="Somebody only above the threshold for so many speakers; else nobody.",
@@ -175,6 +180,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         answer = faces.IdentificationSerializer(found, context={"request": request})
         return Response(answer.data)
 
+    @takes_files(may_recognise)
     @extend_schema(
         methods=["GET"],
         summary="Who speaks when in a track, as far as it is known",

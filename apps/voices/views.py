@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_curate
 from apps.access.throttles import throttled
+from apps.access.uploads import takes_files
 from apps.catalog.models import Track
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
@@ -48,6 +49,7 @@ def voices(request: HttpRequest) -> HttpResponse:
     return _page(request)
 
 
+@takes_files(may_recognise)
 @require_POST
 @allowed(may_recognise)
 @throttled
@@ -64,6 +66,7 @@ def identify_clip(request: HttpRequest) -> HttpResponse:
     return _answer(request, {"identification": found})
 
 
+@takes_files(may_recognise)
 @require_POST
 @allowed(may_recognise)
 @throttled
@@ -114,6 +117,7 @@ def speaker(request: HttpRequest, pk: int) -> HttpResponse:
     return _speaker_page(request, found, form, status=400 if form.is_bound else 200)
 
 
+@takes_files(may_curate)
 @require_POST
 @allowed(may_curate)
 def enrol_recording(request: HttpRequest, pk: int) -> HttpResponse:

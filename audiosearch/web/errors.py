@@ -28,6 +28,24 @@ from audiosearch.engine.errors import (
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
+WORDS = {
+    401: "not_authenticated",
+    403: "permission_denied",
+    408: "too_slow",
+    409: "conflict",
+    411: "length_required",
+    413: "too_large",
+    503: "unavailable",
+}
+TITLES = {
+    401: "Log in first",
+    403: "Not allowed",
+    408: "Too slow",
+    409: "No room",
+    411: "How long is it?",
+    413: "Too large",
+    503: "Not now",
+}
 BAD_REQUEST = "The request is malformed or too large."
 
 
@@ -120,11 +138,23 @@ def _what_is_away(error: BaseException | None) -> str:
 
 def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
     """503 with the reason, and when to come back: JSON below /api/, a page elsewhere."""
+    return refusal(request, 503, reason)
+
+
+def refusal(request: HttpRequest, code: int, reason: str) -> HttpResponse:
+    """One sentence: JSON for programs, a page elsewhere; it needs no database and no user."""
     response: HttpResponse
-    if request.path.startswith("/api/"):
-        response = JsonResponse(error_body("unavailable", reason), status=503)
+    if wants_json(request):
+        response = JsonResponse(error_body(WORDS[code], reason), status=code)
     else:
-        page = loader.get_template("503.html").render({"reason": reason})
-        response = HttpResponse(page, status=503)
-    response["Retry-After"] = str(RETRY_AFTER_S)
+        page = loader.get_template("refusal.html").render({"title": TITLES[code], "reason": reason})
+        response = HttpResponse(page, status=code)
+    if code == 503:
+        response["Retry-After"] = str(RETRY_AFTER_S)
     return response
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a program asks: below /api/, or a page's script."""
+    json_wanted = "application/json" in request.META.get("HTTP_ACCEPT", "")
+    return request.path.startswith("/api/") or json_wanted

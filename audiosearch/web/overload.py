@@ -10,10 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from audiosearch.web.errors import unavailable
 
 WAIT_S = 0.5
-PROBES = ("/api/v1/live/", "/api/v1/ready/", "/metrics")
-LARGE_BYTES = 1 << 20
-"""A body so large takes its time on the network, and must not keep others waiting for it."""
-CHUNK = 1 << 16
+LIVE = "/api/v1/live/"
+PROBES = (LIVE, "/api/v1/ready/", "/metrics")
+ARRIVING = "audiosearch.arriving"
+"""In META of what has a body that is still to come: it takes its time, and has places of its own,
+so that nobody else waits for it."""
+UPLOADS_REASON = "Too many files are being sent at once; try again in a minute."
 REASON = "Too many requests at once; try again in a few seconds."
 
 
@@ -24,11 +26,9 @@ def shed_load(
     turns = BoundedSemaphore(settings.MAX_CONCURRENT_REQUESTS)
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.path in PROBES or _length(request) > LARGE_BYTES:
+        if request.path in PROBES or ARRIVING in request.META:
             return get_response(request)
         if not turns.acquire(timeout=WAIT_S):
-            while request.read(CHUNK):
-                pass  # a body that nobody reads would break the connection before the answer
             return unavailable(request, REASON)
         try:
             return get_response(request)
@@ -36,8 +36,3 @@ def shed_load(
             turns.release()
 
     return middleware
-
-
-def _length(request: HttpRequest) -> int:
-    told = request.META.get("CONTENT_LENGTH") or "0"
-    return int(told) if told.isdecimal() else 0

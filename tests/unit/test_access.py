@@ -199,6 +199,26 @@ def test_tries_while_it_is_closed_do_not_make_it_longer(ada: None) -> None:
     assert log_in("right").status_code == 302
 
 
+def test_a_name_is_closed_to_guessers_from_everywhere(ada: None, settings: Any) -> None:
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+    for number in range(99):
+        fail(1, headers={"X-Forwarded-For": f"198.51.100.{number}"})
+    elsewhere = {"headers": {"X-Forwarded-For": "203.0.113.1"}}
+    log_in("wrong", **elsewhere)
+    assert log_in("right", **elsewhere).status_code == 429
+
+
+def test_an_address_that_tries_many_names_is_closed(ada: None) -> None:
+    """Nor do a guesser's own log-ins, or 310 names that are made up, open it again."""
+    for number in range(49):
+        fail(1, f"made up {number}")
+    assert log_in("right").status_code == 302
+    log_in("wrong")
+    for number in range(310):
+        log_in("wrong", f"another {number}")
+    assert log_in("right").status_code == 429
+
+
 def test_old_failures_are_forgotten(ada: None) -> None:
     for number in range(20):
         fail(1, f"made up {number}")

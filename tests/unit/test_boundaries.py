@@ -21,7 +21,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("apps.search", "apps.voices"),
     ("apps.ops",),
     ("audiosearch.settings", "audiosearch.api_urls", "audiosearch.urls"),
-    ("audiosearch.asgi", "audiosearch.wsgi"),
+    ("audiosearch.wsgi",),
+    ("audiosearch.asgi",),
 )
 """Each imports from those above it, and from nothing beside or below it."""
 ENGINE_IMPORTS_NOT = ("django", "rest_framework", "celery", "apps")

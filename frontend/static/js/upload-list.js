@@ -88,6 +88,7 @@ export class UploadList extends HTMLElement {
       this.lost(upload);
       return;
     }
+    if (answer.error) answer = { outcome: "refused", message: answer.error.message };
     upload.bar.remove();
     upload.item.className = answer.outcome.replace(" ", "-");
     this.counts[answer.outcome] += 1;

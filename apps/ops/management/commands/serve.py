@@ -102,7 +102,11 @@ class Command(BaseCommand):
         options: dict[str, Any],
     ) -> None:
         """The web server first, as somebody waits for its first page."""
-        web = Child("web", _web(), is_up=partial(answers, f"{_address()}/api/v1/live/"))
+        web = Child(
+            "web",
+            web_server(settings.HOST, settings.PORT),
+            is_up=partial(answers, f"{_address()}/api/v1/live/"),
+        )
         supervisor.begin(web)
         for child in filter(None, (index, web)):
             supervisor.wait_until_up(child)
@@ -199,11 +203,14 @@ def _beat() -> list[str]:
     ]
 
 
-def _web() -> list[str]:
+def web_server(host: str, port: int) -> list[str]:
+    """The command that the pages and the API are served by."""
     return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "audiosearch.wsgi:application"),
-        *("--host", settings.HOST, "--port", str(settings.PORT), "--workers", "1"),
-        *("--blocking-threads", "48", "--log-level", "error", "--respawn-failed-workers"),
+        *(sys.executable, "-m", "granian", "--interface", "asginl", "audiosearch.asgi:application"),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+        # Version 1 alone, as only there nobody may be silent for longer before a request.
+        *("--http", "1", "--http1-header-read-timeout", "10000", "--no-ws"),
+        *("--log-level", "error", "--respawn-failed-workers"),
     ]
 
 
