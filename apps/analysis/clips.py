@@ -47,7 +47,7 @@ def decode_clip(
     budget = settings.QUERY_DECODE_BUDGET
     blocks = stream(path, rate, start_ms=start_ms, end_ms=end_ms, budget=budget)
     with closing(blocks):
-        samples = np.concatenate(list(_while_awaited(blocks)))
+        samples = np.concatenate([np.zeros(0, np.float32), *_while_awaited(blocks)])
     if not len(samples) and start_ms:
         raise InvalidStretch(
             f"The stretch from {start_ms} ms on holds nothing: the audio ends before it."
@@ -58,7 +58,7 @@ def decode_clip(
         raise TooLong(too_long)
     if len(samples) * 10 < rate:
         raise TooShort("The audio is too short; at least 100 ms are needed.")
-    if float(np.abs(samples).max()) <= SILENCE_PEAK:
+    if float(np.ptp(samples)) / 2 <= SILENCE_PEAK:  # a constant is silence, too
         raise SilentAudio("The audio is silent; choose another part of it, or another sound.")
     return samples
 
