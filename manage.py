@@ -3,12 +3,18 @@
 
 import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from audiosearch.database_damage import refuse_damaged_database
+
+    with suppress(ImproperlyConfigured):  # the command tells of it
+        refuse_damaged_database()
     execute_from_command_line(sys.argv)
 
 

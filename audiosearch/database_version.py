@@ -6,6 +6,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from audiosearch.database_damage import refuse_damaged_database
+
 SHOWN = 3
 HINT = (
     "Nothing was changed. Install the newer version again, or restore a backup that this version "
@@ -42,7 +44,8 @@ def newer_database() -> str:
 
 
 def refuse_newer_database() -> None:
-    """End the process, with words, when the database is of a newer version."""
+    """End the process, with words, when the database is damaged, or of a newer version."""
+    refuse_damaged_database()
     try:
         problem = newer_database()
     finally:

@@ -1,5 +1,6 @@
 """All settings, driven by the environment; every variable is listed in `docs/operating.md`."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from whitenoise.compress import Compressor
 from audiosearch import environment as env
 from audiosearch.engine.audio.messages import Budget
 
+os.umask(0o077)  # of every process that runs us: what it writes is nobody else's to read
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "data")
 

@@ -2,13 +2,15 @@
 
 from functools import lru_cache
 
+import numpy as np
 from django.conf import settings
 
-from apps.analysis.models import Space
+from apps.analysis.models import Space, SpaceKind
 from apps.catalog.models import Track
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
+from audiosearch.engine.indexes.filters import EnrolmentFilter, Filter, TrackFilter
 from audiosearch.engine.indexes.milvus import MilvusIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
 
@@ -31,6 +33,17 @@ def size_of(space: Space) -> int:
         return get_index().size_bytes(space.name)
     except SpaceMissing:
         return 0
+
+
+def probe_space(space: Space) -> None:
+    """Search a space once, as people do.
+
+    Raises SpaceMissing, IndexUnavailable, and IndexUnreadable for one whose files are damaged.
+    """
+    voices = space.kind == SpaceKind.SPEAKER
+    where: Filter = EnrolmentFilter(consent_at=0) if voices else TrackFilter()
+    vector = np.full((1, space.dimension), space.dimension**-0.5, dtype=np.float32)
+    get_index().search(space.name, vector, 1, where)
 
 
 def track_payload(track: Track) -> TrackPayload:

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 
 from django.db.models import Q
 
 from apps.analysis.drift import files_back, index_drifts, repair
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
-from apps.analysis.index import get_index
+from apps.analysis.index import get_index, probe_space
+from apps.analysis.index_folder import ask_for_new, drop_set_aside
 from apps.analysis.leasing import set_aside
 from apps.analysis.models import Leftover, Space, SpaceState, TrackAnalysis, mark_synced
 from apps.analysis.removing import finish_removals
@@ -17,7 +19,7 @@ from apps.jobs.leases import requeue_left, requeue_lost, waiting
 from apps.jobs.locks import exclusive
 from apps.jobs.pieces import in_pieces
 from apps.jobs.queue import ANALYSE, enqueue
-from audiosearch.engine.errors import Conflict, IndexUnavailable
+from audiosearch.engine.errors import Conflict, IndexUnavailable, IndexUnreadable, SpaceMissing
 from audiosearch.engine.indexes.base import Entry
 
 log = logging.getLogger(__name__)
@@ -29,10 +31,17 @@ def reconcile() -> None:
     requeue_left(TrackAnalysis, set_aside)
     requeue_lost(TrackAnalysis, set_aside)
     try:
+        for space, _ in _indexed_spaces():
+            with suppress(SpaceMissing):
+                probe_space(space)
         finish_removals()
         rebuild_lost_spaces()
         rebuild_outgrown_spaces()
         sync_changes()
+        drop_set_aside()
+    except IndexUnreadable as error:
+        log.error("%s", error)
+        ask_for_new()
     except IndexUnavailable as error:
         log.warning("reconciling waits for the index: %s", error)
     if back := list(files_back()):

@@ -48,7 +48,7 @@ def work(seconds: float | None = None) -> int:
         try:
             turn.run(seconds)
         except (EngineError, OSError) as error:
-            release(turn.leased(), str(error))
+            release(turn.leased(), _why_later(error))
             log.warning("analysis pauses: %s", error)
     switch_when_complete()
     return len(turn.done)
@@ -175,4 +175,11 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return FILE_GONE
     log.error("a recording could not be analysed", exc_info=error)
-    return f"Listening failed: {type(error).__name__}: {error}"
+    return "Listening failed by a fault of ours; the server's log says what it is."
+
+
+def _why_later(error: EngineError | OSError) -> str:
+    """Why an analysis waits; of an error of the system no more than its name, as it has paths."""
+    if isinstance(error, EngineError):
+        return str(error)
+    return f"The storage cannot be used: {error.strerror or type(error).__name__}."

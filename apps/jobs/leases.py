@@ -108,7 +108,9 @@ def requeue_lost(kind: type[J], set_aside: Callable[[J, str], None] = lambda job
     running = kind._default_manager.filter(state=State.RUNNING)
     holders = running.order_by().values_list("leased_by", flat=True).distinct()
     gone = [holder for holder in holders if process_is_gone(holder)]
-    late = Q(heartbeat_at__lt=timezone.now() - LEASE)
+    now = timezone.now()
+    # Far ahead is late as well: the clock was set back since, and would let the dead hold on.
+    late = Q(heartbeat_at__lt=now - LEASE) | Q(heartbeat_at__gt=now + LEASE)
     return _break_off(running.filter(late | Q(leased_by__in=gone)), set_aside)
 
 

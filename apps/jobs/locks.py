@@ -46,7 +46,9 @@ def _take(name: str, lease: timedelta) -> bool:
         except IntegrityError:
             return False
         return True
-    if found.expires_at > now and not process_is_gone(found.holder):
+    # One that ends later than any that is begun now is of a clock that was set back since.
+    runs = now < found.expires_at <= now + max(lease, LEASE) + LEASE
+    if runs and not process_is_gone(found.holder):
         return False
     same = Lock.objects.filter(name=name, holder=found.holder, expires_at=found.expires_at)
     return same.update(holder=holder, expires_at=expires_at) == 1

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.analysis.index import get_index
+from apps.analysis.index import get_index, probe_space
+from apps.analysis.models import TrackAnalysis
 from apps.analysis.spaces import active_space, analyzer_state
+from apps.jobs.models import State
 from apps.ops.first_start import redis_answers
-from audiosearch.engine.errors import IndexUnavailable
+from audiosearch.engine.errors import EngineError, IndexUnreadable, SpaceMissing
+
+PROBED_S = 1
 
 
 class LiveSerializer(serializers.Serializer):
@@ -102,10 +107,26 @@ def _check_database() -> str:
 
 def _check_index() -> str:
     try:
-        get_index().ping()
-    except IndexUnavailable:
+        _probe_index(int(time.monotonic() / PROBED_S))
+    except IndexUnreadable as error:
+        return str(error)
+    except EngineError:
         return "The vector index does not answer."
+    except DatabaseError:
+        return "The database does not say which space serves."
     return ""
+
+
+@lru_cache(maxsize=1)
+def _probe_index(moment: int) -> None:
+    """A search, at most once in PROBED_S while it succeeds, however many ask."""
+    get_index().ping()
+    space = active_space()
+    try:
+        probe_space(space)
+    except SpaceMissing as error:
+        if TrackAnalysis.objects.filter(space__name=space.name, state=State.READY).exists():
+            raise IndexUnreadable("The vector index lost its content; it is built anew.") from error
 
 
 def _check_redis() -> str:

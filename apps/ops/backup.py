@@ -27,6 +27,7 @@ from apps.catalog.id_map import forget
 from apps.catalog.models import Track
 from apps.catalog.playback import FOLDER as PLAYBACK
 from apps.catalog.selectors import tell_private_collections
+from audiosearch.database_damage import note_backup
 
 MANIFEST = "manifest.json"
 MARK = ".audiosearch-backup"
@@ -85,6 +86,7 @@ def back_up(folder: Path, told: Told) -> dict[str, Any]:
     draft = manifest.with_suffix(".part")
     draft.write_text(json.dumps(made, indent=1))
     draft.replace(manifest)
+    note_backup(folder)
     return made
 
 

@@ -28,7 +28,8 @@ class Child:
     """One process: what it runs, and how one knows that it is up.
 
     A one-shot child is not restarted; its end, good or bad, ends nothing else. The lines of a
-    quiet child are shown only when it fails.
+    quiet child are shown only when it fails. One for which `is_broken` holds while it runs is
+    killed, mended and started again.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Child:
     env: dict[str, str] = field(default_factory=dict)
     is_up: Callable[[], bool] | None = None
     up_within_s: float = 60
+    is_broken: Callable[[], bool] | None = None
+    mend: Callable[[], None] | None = None
     one_shot: bool = False
     quiet: bool = False
     process: subprocess.Popen[str] | None = None
@@ -112,7 +115,15 @@ class Supervisor:
             self.say(line)
 
     def _look_after(self, child: Child) -> None:
-        if child.process is None or child.process.poll() is None:
+        if child.process is None:
+            return
+        if child.is_broken and child.mend and child.is_broken():
+            self._tell(f"{child.name} cannot read its files; they are set aside and built anew")
+            self._kill(child)
+            child.process.wait()
+            child.mend()
+            self._spawn(child)
+        if child.process.poll() is None:
             return
         if child.one_shot:
             self.children.remove(child)

@@ -92,6 +92,12 @@ class IndexUnavailable(EngineError):
     retryable = True
 
 
+class IndexUnreadable(IndexUnavailable):
+    """The vector index answers, but its files are damaged; they are rebuilt from what is kept."""
+
+    code = "index_unreadable"
+
+
 class SpaceMissing(EngineError):
     """The vector index has no such space."""
 

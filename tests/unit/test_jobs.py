@@ -229,7 +229,7 @@ def test_a_lock_is_not_for_the_same_process_twice() -> None:
 
 
 def test_a_lock_ends_by_itself() -> None:
-    later = timezone.now() + timedelta(hours=1)
+    later = timezone.now() + LEASE
     Lock.objects.create(name="thing", holder=ELSEWHERE, expires_at=later)
     with exclusive("thing") as alone:
         assert not alone
@@ -245,3 +245,18 @@ def test_a_lock_is_given_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), exclusive("thing"):
         raise ZeroDivisionError
     assert not Lock.objects.exists()
+
+
+def test_a_clock_set_back_does_not_delay_dead_work() -> None:
+    """Heartbeats and locks of an hour ahead are those of a clock that was set back since."""
+    dead, busy = queued(2)
+    claim(Measurement, [dead.pk, busy.pk])
+    ahead = timezone.now() + timedelta(hours=1)
+    Measurement.objects.update(leased_by=ELSEWHERE)
+    Measurement.objects.filter(pk=dead.pk).update(heartbeat_at=ahead)
+    assert requeue_lost(Measurement) == 1
+    dead.refresh_from_db()
+    assert dead.state == State.QUEUED
+    Lock.objects.create(name="thing", holder=ELSEWHERE, expires_at=ahead)
+    with exclusive("thing") as alone:
+        assert alone

@@ -124,3 +124,25 @@ def test_a_data_folder_has_one_owner(tmp_path: Path) -> None:
         take_lock(tmp_path / "lock")
     lock.close()
     take_lock(tmp_path / "lock").close()
+
+
+def test_what_is_broken_is_mended_and_started_again(tmp_path: Path) -> None:
+    broken, mended = tmp_path / "broken", threading.Event()
+
+    def mend() -> None:
+        broken.unlink()
+        mended.set()
+
+    supervisor = Supervisor(lambda line: None)
+    child = Child("one", python(SLEEP), is_broken=broken.exists, mend=mend)
+    supervisor.start(child)
+    first = child.process
+    runner = threading.Thread(target=supervisor.run)
+    runner.start()
+    broken.touch()
+    assert mended.wait(10)
+    wait_for(lambda: child.process is not first)
+    assert first is not None
+    assert first.poll() is not None
+    supervisor.stop()
+    runner.join(5)

@@ -8,14 +8,17 @@ from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from audiosearch.engine.errors import EngineError, IndexUnavailable, SpaceMissing
+from audiosearch.engine.errors import EngineError, IndexUnavailable, IndexUnreadable, SpaceMissing
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CONNECT_S = 2.0
 MISSING = frozenset({4, 100, 1600})
 """Collection or alias not found (4: Lite's older number for it)."""
 NOT_LOADED = 101
+UNEXPECTED = 1
+"""What Lite says of errors that it does not know, such as files that it cannot read."""
 AWAY = frozenset({2, 5, 106, 502, 503, 901, 902})
 """Server not ready: unavailable, not fully loaded, no replica, channel or node to ask yet."""
 
@@ -57,8 +60,8 @@ class MilvusConnection:
             client = self._connected()
             return work(client)
         except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
-            problem = _translate(error, self._uri)
-            if isinstance(problem, IndexUnavailable) and not _is_timeout(error):
+            problem = _translate(error, self._uri, lite=self.lite)
+            if type(problem) is IndexUnavailable and not _is_timeout(error):
                 self._discard(client)
             raise problem from error
 
@@ -106,7 +109,7 @@ class MilvusConnection:
                 client.close()
 
 
-def _translate(error: Exception, uri: str) -> EngineError:
+def _translate(error: Exception, uri: str, *, lite: bool) -> EngineError:
     code = getattr(error, "code", None)
     code = code() if callable(code) else code
     where = urlsplit(uri).netloc.rpartition("@")[2] or uri
@@ -118,7 +121,13 @@ def _translate(error: Exception, uri: str) -> EngineError:
         return IndexUnavailable(f"The vector index at {where} does not answer in time.")
     if isinstance(error, OSError) or not isinstance(code, int) or code in AWAY or _is_closed(error):
         return IndexUnavailable(f"The vector index at {where} cannot be reached.")
-    return EngineError(f"The vector index refused the request: {error}")
+    # What it says may name folders of the server, which are nobody's business but the operator's.
+    log.warning("the vector index refused a request: %s", error)
+    if lite and code == UNEXPECTED and "already exists" not in str(error):
+        return IndexUnreadable(
+            "The vector index cannot be read; it is rebuilt from the kept vectors by itself."
+        )
+    return EngineError("The vector index refused the request; the log says why.")
 
 
 def _is_timeout(error: Exception) -> bool:

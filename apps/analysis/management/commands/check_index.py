@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.analysis.drift import StorageUnavailable, find_drift, repair
+from apps.analysis.drift import find_drift, repair
 from apps.analysis.reconcile import reconcile
-from audiosearch.engine.errors import IndexUnavailable
+from audiosearch.engine.errors import EngineError, IndexUnavailable, IndexUnreadable
 
 SHOWN = 20
 
@@ -33,9 +33,11 @@ class Command(BaseCommand):
             elif drifts:
                 advice = "./manage check_index --repair"
                 raise CommandError(f"The catalogue has drifted; repair it: {advice}")
+        except IndexUnreadable as error:
+            raise CommandError(f"{error} That takes a running service: ./run") from error
         except IndexUnavailable as error:
             raise CommandError(f"{error} Start the service (./run), then check again.") from error
-        except StorageUnavailable as error:
+        except EngineError as error:
             raise CommandError(str(error)) from error
         if not drifts:
             self.stdout.write("Database, files and index agree.")

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.analysis.models import Space
 from apps.analysis.reconcile import reindex
 from apps.analysis.spaces import active_space, ensure_spaces, progress_of
-from audiosearch.engine.errors import Conflict, IndexUnavailable
+from audiosearch.engine.errors import EngineError
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         began = time.monotonic()
         try:
             reindex(space)
-        except (Conflict, IndexUnavailable) as error:
+        except EngineError as error:
             raise CommandError(str(error)) from error
         tracks, seconds = progress_of(space).ready, time.monotonic() - began
         self.stdout.write(f"{space.name}: {tracks} tracks indexed anew in {seconds:.1f} s.")

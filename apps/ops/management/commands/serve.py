@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
+from apps.analysis.index_folder import begin_anew, new_is_asked_for
 from apps.analysis.spaces import active_space, analyzer_state, ensure_spaces
 from apps.catalog.models import Track
 from apps.catalog.services.deleting import sweep_uploads
@@ -153,6 +154,7 @@ class Command(BaseCommand):
         argv += ["--host", "127.0.0.1", "--port", str(port), "--max-workers", "1"]
         is_up = partial(_reachable, "127.0.0.1", port)
         index = Child("index", argv, is_up=is_up, up_within_s=120, quiet=True)
+        index.is_broken, index.mend = new_is_asked_for, begin_anew
         supervisor.begin(index)
         return index
 
