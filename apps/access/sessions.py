@@ -19,6 +19,7 @@ from ua_parser import parse
 from apps.access.audit import note
 from apps.access.login import ip_address
 from apps.access.models import AuditAction, BrowserSession
+from audiosearch.web.overload import PROBES
 
 log = logging.getLogger(__name__)
 SEEN_EVERY = timedelta(minutes=1)
@@ -32,7 +33,8 @@ def follow_sessions(
     """Middleware: note where sessions are seen, and end those idle for SESSION_IDLE_MINUTES."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+        follows = settings.SESSION_COOKIE_NAME in request.COOKIES and request.path not in PROBES
+        if follows and request.user.is_authenticated:
             _follow(request)
         return get_response(request)
 

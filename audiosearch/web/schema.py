@@ -24,18 +24,21 @@ MEANINGS = {
     "403": "This user, or the scope of this token, may not do this",
     "404": "There is no such thing, or no such page of a list",
     "406": "No type of answer that the caller takes can be sent",
+    "408": "The body came too slowly",
     "409": "It contradicts what is there, or is not there yet",
-    "413": "The file is too large",
+    "411": "The body does not state its length, and is too long for that",
+    "413": "The body is too large, or the file in it",
     "415": "The body is of no type that can be read, or the file is no audio that can be",
     "416": "The range lies outside of the file",
     "422": "The audio cannot be used; the message says why",
     "429": "Too many requests; try again after Retry-After seconds",
     "503": "A part of the service is busy or away; try again after Retry-After seconds",
 }
-ANY = ("400", "404", "406")
+ANY = ("400", "404", "406", "413")
+WITH_BODY = ("408", "409", "411", "415")
 GUARDED = ("401", "403", "503")
-BY_METHOD = {"POST": ("409", "413", "415", "422"), "PATCH": ("409", "415"), "DELETE": ("409",)}
-BY_ENDING = {"/similar": ("409", "413", "415", "422"), "/audio": ("416",)}
+BY_METHOD = {"POST": (*WITH_BODY, "422"), "PATCH": WITH_BODY, "DELETE": ("409",)}
+BY_ENDING = {"/similar": ("409", "415", "422"), "/audio": ("416",)}
 
 
 class Schema(AutoSchema):
