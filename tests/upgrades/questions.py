@@ -26,6 +26,11 @@ NEVER_THE_SAME = {"took_ms", "next", "previous"}
 """How long it took, and addresses with the port of the day."""
 MENDED_SINCE_0_1_0 = {"threshold", "speaker", "name", "reason"}
 """Of an identification: 0.1.0 took the threshold for all who are enrolled, in a group, too."""
+FOR_CURATORS_SINCE_0_2_0 = {
+    *("speaker", "external_id", "groups", "notes"),
+    *("consent_by", "consent_on", "consent_until"),
+}
+"""Of speakers, whom 0.1.0 told everybody of; a consent that ended is for curators, too."""
 FOLLOWS_THE_WORK = {"progress", "explanation"}
 """They count what is ready, and the upgraded service goes on with what was queued."""
 
@@ -106,6 +111,8 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
                 known = {row["space"] for row in before[key]}
                 newer = [row for row in after[key] if row["space"] in known]
                 yield from differences(before[key], newer, f"{where} {key}")
+            elif _is_withheld(key, before, after, where):
+                continue
             elif key in after:
                 yield from differences(before[key], after[key], f"{where} {key}")
             else:
@@ -115,6 +122,15 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
             yield from differences(one, other, f"{where}[{number}]")
     elif not _same(before, after):
         yield f"{where}: {repr(before)[:SHOWN]} is now {repr(after)[:SHOWN]}"
+
+
+def _is_withheld(key: str, before: Any, after: Any, where: str) -> bool:
+    """Whether somebody who is no curator is told no more what they need not know."""
+    if where.startswith(" curator"):
+        return False
+    if key == "error":
+        return (before[key]["code"], after[key]["code"]) == ("no_consent", "not_enrolled")
+    return key in FOR_CURATORS_SINCE_0_2_0 and key in after and not after[key]
 
 
 def _same(before: Any, after: Any) -> bool:

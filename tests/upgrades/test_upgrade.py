@@ -72,6 +72,11 @@ def test_what_was_left_to_do_is_done(upgraded: Upgraded) -> None:
     path = f"/api/v1/tracks/{upgraded.made['queued']}/"
     upgraded.service.wait_for(lambda: upgraded.curator.ask("GET", path)[1]["state"] == "ready", 60)
     upgraded.service.wait_for(lambda: "index agree" in upgraded.check_index(), 60)
+    clip = upgraded.folder / "clips" / "voice-ben.opus"
+    identify = "/api/v1/speakers/identify/"  # voices are built anew, as what is filtered by changed
+    upgraded.service.wait_for(
+        lambda: upgraded.curator.ask("POST", identify, {}, clip)[1].get("speaker"), 90
+    )
 
 
 def test_everything_answers_as_before(upgraded: Upgraded) -> None:
