@@ -113,7 +113,7 @@ def _check_index() -> str:
     except EngineError:
         return "The vector index does not answer."
     except DatabaseError:
-        return "The database does not say which space serves."
+        return ""  # the index answers; which space serves is for the database to say
     return ""
 
 
