@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from pymilvus.exceptions import MilvusException
 
 from apps.analysis.drift import find_drift
 from apps.analysis.index import get_index, probe_space
@@ -12,7 +13,8 @@ from apps.analysis.index_folder import begin_anew, new_is_asked_for
 from apps.analysis.reconcile import reconcile
 from apps.analysis.spaces import active_space
 from apps.ops import api
-from audiosearch.engine.errors import IndexUnreadable
+from audiosearch.engine.errors import IndexUnavailable, IndexUnreadable
+from audiosearch.engine.indexes.milvus_connection import UNEXPECTED, _translate
 from tests.servers import milvus_lite_process
 from tests.unit.conftest import AddTone, add_tone  # noqa: F401
 
@@ -62,3 +64,11 @@ def test_truncated_files_are_told_and_built_anew(
         assert find_drift() == []
         assert not new_is_asked_for()
         assert not list(tmp_path.glob("milvus-unreadable-*"))
+
+
+def test_a_full_disk_is_no_damage() -> None:
+    """Lite has one number for both; files that only lack room are not set aside."""
+    error = MilvusException(UNEXPECTED, "[Errno 28] No space left on device: '/data/milvus/x'")
+    told = _translate(error, "http://127.0.0.1:1", lite=True)
+    assert type(told) is IndexUnavailable
+    assert "/data" not in str(told)

@@ -123,6 +123,10 @@ def _translate(error: Exception, uri: str, *, lite: bool) -> EngineError:
         return IndexUnavailable(f"The vector index at {where} cannot be reached.")
     # What it says may name folders of the server, which are nobody's business but the operator's.
     log.warning("the vector index refused a request: %s", error)
+    if "No space left on device" in str(error):
+        return IndexUnavailable(
+            "The disk of the vector index is full; it goes on once there is room."
+        )
     if lite and code == UNEXPECTED and "already exists" not in str(error):
         return IndexUnreadable(
             "The vector index cannot be read; it is rebuilt from the kept vectors by itself."
