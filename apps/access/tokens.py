@@ -34,8 +34,8 @@ def issue_token(
 
 
 def new_secret() -> str:
-    """256 random bits."""
-    return secrets.token_urlsafe(32)
+    """256 random bits, in hexadecimal: a beginning with a dash would be an option to a shell."""
+    return secrets.token_hex(32)
 
 
 @transaction.atomic

@@ -52,7 +52,7 @@ class Supervisor:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.children: list[Child] = []
-        self.stopping = threading.Event()
+        self.stopping = False
 
     def start(self, child: Child) -> None:
         """Start a child and wait until it is up; raises ChildFailed, with its last words."""
@@ -74,18 +74,18 @@ class Supervisor:
                 raise ChildFailed(self._epitaph(child))
             if time.monotonic() > deadline:
                 raise ChildFailed(f"{child.name} was not up within {child.up_within_s:g} s.")
-            if self.stopping.wait(0.1):
+            if self._wait(0.1):
                 return
 
     def run(self) -> None:
         """Watch until asked to stop; raises ChildFailed when a child keeps dying."""
-        while not self.stopping.wait(0.2):
+        while not self._wait(0.2):
             for child in list(self.children):
                 self._look_after(child)
 
     def stop(self) -> None:
         """End every child, last started first; politely, then not."""
-        self.stopping.set()
+        self.stopping = True
         for child in reversed(self.children):
             if child.process is not None and child.process.poll() is None:
                 child.process.terminate()  # only itself: it ends its own children in order
@@ -101,13 +101,23 @@ class Supervisor:
             child.process.wait()
 
     def stop_on_signals(self) -> None:
-        """Let Ctrl-C and SIGTERM end `run`."""
+        """Let Ctrl-C and SIGTERM end `run`.
+
+        The handler takes no lock: it may run while the waiting thread holds the same one.
+        """
 
         def handler(number: int, frame: FrameType | None) -> None:
-            self.stopping.set()
+            self.stopping = True
 
         signal.signal(signal.SIGINT, handler)
         signal.signal(signal.SIGTERM, handler)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait so long, or until asked to stop; whether it was asked."""
+        deadline = time.monotonic() + seconds
+        while not self.stopping and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.stopping
 
     def _tell(self, line: str) -> None:
         """Say it, if it can be said: a full disk or a closed terminal ends nobody."""
@@ -134,7 +144,7 @@ class Supervisor:
             raise ChildFailed(f"{self._epitaph(child)}\nIt died {RESTART_LIMIT} times in a minute.")
         self._tell(f"{child.name} ended with code {child.process.returncode}; starting it again")
         self._kill(child)  # what it may have left of its own children
-        self.stopping.wait(0.5 * len(child.deaths))
+        self._wait(0.5 * len(child.deaths))
         self._spawn(child)
 
     def _spawn(self, child: Child) -> None:

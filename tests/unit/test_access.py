@@ -115,6 +115,10 @@ def test_the_command_makes_lists_and_revokes(keeper: Any) -> None:
         call_command("tokens", "create", "nobody")
 
 
+def test_a_token_can_be_named_on_a_command_line(keeper: Any) -> None:
+    assert all(issue_token(user=keeper, name="test").isalnum() for _ in range(100))
+
+
 def test_administrators_make_them_in_the_console(keeper: Any) -> None:
     console = Client()
     console.force_login(keeper)

@@ -105,6 +105,18 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     wait_for(lambda: not alive(int(note.read_text())))
 
 
+def test_it_stops_wherever_the_signal_finds_it() -> None:
+    code = (
+        "import signal, sys\n"
+        "from apps.ops.supervisor import Supervisor\n"
+        "supervisor = Supervisor(print)\n"
+        "supervisor.stop_on_signals()\n"
+        "sys.setprofile(lambda *event: signal.raise_signal(signal.SIGINT))\n"
+        "supervisor.run()\n"
+    )
+    subprocess.run(python(code), cwd=Path(__file__).parents[2], timeout=20, check=True)
+
+
 def test_a_port_that_is_taken_is_reported_and_not_shared() -> None:
     import socket
 

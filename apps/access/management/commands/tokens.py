@@ -26,7 +26,7 @@ class Command(BaseCommand):
             "--until", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the last day it works"
         )
         revoking = actions.add_parser("revoke", help="refuse a token from now on")
-        revoking.add_argument("prefix", help="how it begins")
+        revoking.add_argument("prefix", help="how it begins; write -- before one with a dash")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "create":

@@ -111,7 +111,7 @@ class Command(BaseCommand):
         supervisor.begin(web)
         for child in filter(None, (index, web)):
             supervisor.wait_until_up(child)
-        if supervisor.stopping.is_set():
+        if supervisor.stopping:
             return
         self._welcome(credentials)
         supervisor.start(Child("worker", _worker()))
