@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from audiosearch.engine.analyzers.base import Encoder
 from audiosearch.engine.arrays import FloatArray
@@ -147,6 +146,8 @@ def _clusters(embeddings: FloatArray, similarity: float) -> NDArray[np.int32]:
     """(n,) cluster numbers: no two clusters are as similar as that on average."""
     if len(embeddings) == 1:
         return np.ones(1, np.int32)
+    from scipy.cluster.hierarchy import fcluster, linkage  # a second, for every process there is
+
     tree = linkage(embeddings, method="average", metric="cosine")
     return np.asarray(fcluster(tree, 1 - similarity, criterion="distance"))
 
