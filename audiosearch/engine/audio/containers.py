@@ -13,6 +13,7 @@ from typing import IO, Any
 import av
 from av.error import FFmpegError
 
+from audiosearch.engine.audio.placed import Placed
 from audiosearch.engine.audio.tags import RAW
 
 DEMUXERS = (
@@ -69,37 +70,28 @@ class Part:
     head: bytes = b""
 
 
-class View(io.RawIOBase):
+class View(Placed):
     """A part of a file as a file; it has no name, so FFmpeg can't judge by one."""
 
     def __init__(self, file: IO[bytes], part: Part) -> None:
         self._file, self._head, self._start = file, part.head, part.start
         end = file.seek(0, io.SEEK_END) if part.end is None else part.end
         self._size = len(part.head) + max(0, end - part.start)
-        self._at = 0
 
     def readable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
+    def size(self) -> int:
+        return self._size
 
     def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
+        left = max(0, self._size - self.at)
         size = left if size < 0 else min(size, left)
-        data = self._head[self._at : self._at + size]
+        data = self._head[self.at : self.at + size]
         if size > len(data):
-            self._file.seek(self._start + self._at + len(data) - len(self._head))
+            self._file.seek(self._start + self.at + len(data) - len(self._head))
             data += self._file.read(size - len(data))
-        self._at += len(data)
+        self.at += len(data)
         return data
 
 

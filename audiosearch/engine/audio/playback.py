@@ -16,6 +16,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from audiosearch.engine.audio import decoding
+from audiosearch.engine.audio.placed import Placed
 from audiosearch.engine.audio.sound import frames
 from audiosearch.engine.errors import AudioError
 
@@ -81,29 +82,22 @@ def _first_serials(head: bytes) -> Iterator[bytes]:
         at += 27 + segments + sum(head[at + 27 : at + 27 + segments])
 
 
-class _Sink(io.RawIOBase):
+class _Sink(Placed):
     """A file that is written elsewhere: each piece is sent with its place."""
 
     def __init__(self, send: Callable[[int, bytes], None]) -> None:
-        self._send, self._at, self._end = send, 0, 0
+        self._send, self._end = send, 0
 
     def writable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end}[whence]
-        return self._at
+    def size(self) -> int:
+        return self._end
 
     def write(self, data: Any) -> int:
-        self._send(self._at, bytes(data))
-        self._at += len(data)
-        self._end = max(self._end, self._at)
+        self._send(self.at, bytes(data))
+        self.at += len(data)
+        self._end = max(self._end, self.at)
         return len(data)
 
 

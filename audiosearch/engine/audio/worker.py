@@ -17,6 +17,7 @@ import numpy as np
 from audiosearch.engine.audio import decoding, playback
 from audiosearch.engine.audio.confinement import confine
 from audiosearch.engine.audio.messages import HEADER, PLACE, Budget
+from audiosearch.engine.audio.placed import Placed
 from audiosearch.engine.errors import AudioError
 
 MEMORY_BYTES = 512 * 2**20
@@ -54,34 +55,25 @@ class HandedFile(PosixPath):
 
     def open(self, *_: Any, **__: Any) -> Any:
         """The file from its beginning, for reading bytes."""
-        return io.BufferedReader(_Placed(int(self.name)), BUFFER_BYTES)
+        return io.BufferedReader(_Again(int(self.name)), BUFFER_BYTES)
 
 
-class _Placed(io.RawIOBase):
+class _Again(Placed):
     """A descriptor with a place of its own, so that one who reads it does not move another."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = os.dup(descriptor)
-        self._at = 0
 
     def readable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        end = os.fstat(self._file).st_size
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: end}[whence]
-        return self._at
+    def size(self) -> int:
+        return os.fstat(self._file).st_size
 
     def readinto(self, buffer: Any) -> int:
-        data = os.pread(self._file, len(buffer), self._at)
+        data = os.pread(self._file, len(buffer), self.at)
         buffer[: len(data)] = data
-        self._at += len(data)
+        self.at += len(data)
         return len(data)
 
     def close(self) -> None:
