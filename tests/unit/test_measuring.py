@@ -158,12 +158,14 @@ def test_a_cohort_takes_many(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not LIBRISPEECH.exists(), reason="needs the recordings of LibriSpeech")
 def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
-    """Thirty-two readers in force, and pairs of others in the same noise."""
+    """Six seconds of each of 36 readers in force, and pairs of others in the same noise."""
     OperatingPoint.objects.all().delete()
     readers = read_speakers(LIBRISPEECH / "speakers.csv")
-    chosen = readers[:60] + readers[-30:]
     with (tmp_path / "labels.csv").open("w") as file:
-        file.write("path,speaker\n" + "".join(f"{path},{who}\n" for path, who in chosen))
+        file.write("path,speaker\n")
+        for path, who in readers[:60:3] + readers[-30:]:
+            soundfile.write(tmp_path / f"{path.stem}.wav", decode(path, RATE)[: 6 * RATE], RATE)
+            file.write(f"{path.stem}.wav,{who}\n")
     options = ["--cohort", "--apply", "--out", str(tmp_path / "out")]
     call_command("evaluate_voices", str(tmp_path / "labels.csv"), *options, stdout=StringIO())
     row = OperatingPoint.objects.get(in_force=True)
@@ -172,7 +174,7 @@ def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
     assert row.dimension == 256
     rng = np.random.default_rng(0)
     voices = []
-    for number, (path, _) in enumerate(readers[70:90]):
+    for number, (path, _) in enumerate(readers[60:74]):
         samples = decode(path, RATE)
         noisy = samples + rng.normal(0, 0.3 * samples.std(), len(samples)).astype(np.float32)
         soundfile.write(tmp_path / f"{number}.wav", noisy, RATE)
@@ -180,7 +182,7 @@ def test_readers_become_a_cohort_and_noise_fools_nobody(tmp_path: Path) -> None:
     verdicts = [
         verify_voices(voice=one, other=other, by=None) for one, other in combinations(voices, 2)
     ]
-    assert sum(verdict.same for verdict in verdicts) <= 2
+    assert sum(verdict.same for verdict in verdicts) <= 1
 
 
 def test_a_line_that_is_no_trial(tmp_path: Path) -> None:
