@@ -12,6 +12,7 @@ from apps.analysis.holdings import track_spaces
 from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, SpaceState, TrackAnalysis
 from apps.catalog.models import Track
+from apps.catalog.playback import forget_copies
 from apps.catalog.recordings import FILE_DAMAGED, FileDamaged, intact_recording
 from apps.jobs.models import State
 from audiosearch.engine.errors import SpaceMissing
@@ -62,6 +63,8 @@ def take_tracks_back(track_ids: Collection[int]) -> None:
             still.add(track.pk)
         except OSError:  # gone again, or the storage is away
             still.add(track.pk)
+        else:
+            forget_copies(str(track.file.name))  # one may have been made of what was damaged
     back = rows.exclude(track__in=still)
     back.update(state=State.QUEUED, reason="", attempts=0)
 

@@ -24,6 +24,7 @@ from apps.analysis.holdings import HOLDINGS, holdings_of
 from apps.analysis.models import Space, SpaceState, TrackAnalysis
 from apps.analysis.representations import NotKept, kept_name, verify_kept
 from apps.catalog.models import Track
+from apps.catalog.playback import forget_damaged_copy
 from apps.catalog.recordings import FileDamaged, intact_recording
 from apps.catalog.services.adding import FOLDER
 from apps.jobs.models import State
@@ -39,8 +40,9 @@ Told = Callable[[Track], None]
 def verify(tracks: QuerySet[Track], told: Told = lambda track: None) -> Iterator[Drift]:
     """Read all that is kept of these tracks; what is gone, or not as it was written.
 
-    What is set aside already is told, too. Nothing is mended: `drift.repair` does. What version 0.1
-    kept has no digest, and gets one. Raises StorageUnavailable.
+    What is set aside already is told, too. Nothing is mended, as `drift.repair` does that: but what
+    version 0.1 kept has no digest, and gets one, and a damaged copy for browsers is deleted.
+    Raises StorageUnavailable.
     """
     for pk in list(tracks.values_list("pk", flat=True)):
         track, found = _look_at(pk)
@@ -74,6 +76,7 @@ def _damage(track: Track) -> Iterator[Drift]:
         message = f"The file of track {track.pk} is damaged: {name}"
         yield Drift(RECORDING_DAMAGED, message, track.pk)
         return
+    forget_damaged_copy(name)
     if any(is_away(row) for row in analyses):
         yield Drift(FILE_BACK, f"The file of track {track.pk} is there again.", track.pk)
     for row in analyses:
