@@ -122,6 +122,13 @@ if CHECK_EVERY_HOURS:
         "schedule": _every_s,
         "options": {"expires": _every_s},
     }
+VERIFY_EVERY_DAYS = env.integer("VERIFY_EVERY_DAYS", 30)
+if VERIFY_EVERY_DAYS:
+    CELERY_BEAT_SCHEDULE["verify"] = {  # does nothing when the slice of today is done
+        "task": "analysis.verify",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {

@@ -17,6 +17,7 @@ from apps.analysis.models import Leftover, Space, SpaceKind, SpaceState, TrackAn
 from apps.analysis.queueing import reanalyze
 from apps.analysis.reconcile import reconcile
 from apps.analysis.removing import drop_space
+from apps.analysis.slices import last_verified
 from apps.analysis.spaces import active_space, analyzer_state, progress_of, use_analyzer
 from apps.catalog.admin import TrackAdmin
 from apps.catalog.admin_forms import ReadOnlyAdmin
@@ -105,6 +106,7 @@ class SpaceAdmin(ReadOnlyAdmin):
             "removals": Removal.objects.count(),
             "leftovers": Leftover.objects.values("space").distinct().count(),
             "drifts": drifts,
+            "verified": last_verified(),
             "drift_counts": Counter(drift.kind for drift in drifts or []).items(),
             "shown_drifts": (drifts or [])[:SHOWN],
         }

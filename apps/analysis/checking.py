@@ -1,20 +1,18 @@
 """The check that runs by itself: what it found and repaired is logged, and kept for /metrics."""
 
-import json
 import logging
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from django.conf import settings
+from dataclasses import dataclass
 
 from apps.analysis.drift import KINDS, Drift, StorageUnavailable, find_drift, repair
+from apps.analysis.notes import read_note, write_note
 from apps.jobs.locks import exclusive
 from audiosearch.engine.errors import IndexUnavailable
 
 log = logging.getLogger(__name__)
 LOCK = "check"
+NOTE = "last-check"
 
 
 @dataclass(frozen=True)
@@ -57,19 +55,9 @@ def _tell(drifts: list[Drift]) -> None:
     if not counts:
         log.info("the check found that database, files and index agree")
     checked = Checked(time.time(), {kind: counts[kind] for kind in KINDS})
-    draft = _kept_in().with_suffix(".part")
-    draft.write_text(json.dumps(asdict(checked)))
-    draft.replace(_kept_in())
+    write_note(NOTE, checked)
 
 
 def last_check() -> Checked | None:
     """What the last check found; None before the first."""
-    try:
-        return Checked(**json.loads(_kept_in().read_text()))
-    except FileNotFoundError:
-        return None
-
-
-def _kept_in() -> Path:
-    """Beside the recordings: that folder all web servers and workers share."""
-    return Path(settings.MEDIA_ROOT) / "last-check.json"
+    return read_note(NOTE, Checked)

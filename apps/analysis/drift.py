@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.core.files.storage import default_storage
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.analysis.holdings import holdings_of, track_spaces
+from apps.analysis.away import IS_AWAY, set_tracks_aside, take_tracks_back, tracks_back
+from apps.analysis.holdings import holdings_of
 from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.removing import take_out
 from apps.analysis.representations import ROOT, kept_name
 from apps.catalog.models import Removal, Track
+from apps.catalog.recordings import FILE_DAMAGED
 from apps.catalog.services.adding import FOLDER
 from apps.jobs.models import State
 from apps.jobs.pieces import in_pieces
@@ -32,6 +33,9 @@ VECTORS_MISSING = "vectors missing"
 ORPHAN_VECTORS = "orphan vectors"
 MISSING_IN_INDEX = "missing in index"
 UNKNOWN_TO_DATABASE = "unknown to database"
+RECORDING_DAMAGED = "file damaged"
+VECTORS_DAMAGED = "vectors damaged"
+VOICE_DAMAGED = "voice damaged"
 KINDS = (
     FILE_MISSING,
     FILE_BACK,
@@ -41,6 +45,16 @@ KINDS = (
     MISSING_IN_INDEX,
     UNKNOWN_TO_DATABASE,
 )
+DAMAGES = (RECORDING_DAMAGED, VECTORS_DAMAGED, VOICE_DAMAGED)
+"""What only reading everything finds; see `verifying.py`."""
+BECOMES = {
+    FILE_MISSING: "set aside as failed until the file is back",
+    RECORDING_DAMAGED: "set aside as failed until the bytes that were added are back",
+    VECTORS_MISSING: "analysed again",
+    VECTORS_DAMAGED: "analysed again",
+    VOICE_DAMAGED: "embedded again from the recording",
+}
+"""What a repair makes of these, in words."""
 
 
 class StorageUnavailable(EngineError):
@@ -80,7 +94,7 @@ def _file_drifts() -> Iterator[Drift]:
     if known and not default_storage.exists(FOLDER):
         raise StorageUnavailable("The storage has no place for recordings; is it mounted?")
     stored = set(_stored(FOLDER))
-    others = TrackAnalysis.objects.filter(~_IS_GONE).exclude(space__state=SpaceState.RETIRED)
+    others = TrackAnalysis.objects.filter(~IS_AWAY).exclude(space__state=SpaceState.RETIRED)
     in_use = set(others.values_list("track_id", flat=True))
     for name, track_id in known.items():
         if name not in stored and track_id in in_use:
@@ -93,17 +107,9 @@ def _file_drifts() -> Iterator[Drift]:
 
 
 def files_back() -> Iterator[Drift]:
-    """Tracks that were set aside as their file was gone, and whose file is there again."""
-    for track_id, name in set(_gone().values_list("track_id", "track__file")):
-        if default_storage.exists(name):
-            yield Drift(FILE_BACK, f"The file of track {track_id} is there again.", track_id)
-
-
-_IS_GONE = Q(state=State.FAILED, reason=FILE_GONE)
-
-
-def _gone() -> QuerySet[TrackAnalysis]:
-    return TrackAnalysis.objects.filter(_IS_GONE).exclude(space__state=SpaceState.RETIRED)
+    """Tracks that were set aside for their file, and whose file is there again."""
+    for track_id in tracks_back():
+        yield Drift(FILE_BACK, f"The file of track {track_id} is there again.", track_id)
 
 
 def _vector_drifts() -> Iterator[Drift]:
@@ -173,32 +179,20 @@ def repair(drifts: Iterable[Drift]) -> None:
 
 
 def _settle(kind: str, space: str, ids: list[int]) -> None:
-    if kind == FILE_MISSING:
-        _set_aside(ids)
+    if kind in (FILE_MISSING, RECORDING_DAMAGED):
+        set_tracks_aside(ids, FILE_GONE if kind == FILE_MISSING else FILE_DAMAGED)
     elif kind == FILE_BACK:
-        _gone().filter(track_id__in=ids).update(state=State.QUEUED, reason="", attempts=0)
-    elif kind == VECTORS_MISSING:
+        take_tracks_back(ids)
+    elif kind in (VECTORS_MISSING, VECTORS_DAMAGED):
         reanalyze(ids, space=Space.objects.get(name=space))
     elif kind == UNKNOWN_TO_DATABASE:
         take_out(Space.objects.get(name=space), ids)
-    elif kind == MISSING_IN_INDEX:
+    elif kind in (MISSING_IN_INDEX, VOICE_DAMAGED):
         found = Space.objects.get(name=space)
         holdings = holdings_of(found)
         assert holdings is not None  # noqa: S101 - only spaces with holdings drift so
-        holdings.send_again(found, ids)
-
-
-def _set_aside(track_ids: list[int]) -> None:
-    """Fail the analyses of tracks whose file is gone, and find them no more until it is back."""
-    rows = TrackAnalysis.objects.filter(track_id__in=track_ids).exclude(state=State.RUNNING)
-    rows.exclude(space__state=SpaceState.RETIRED).update(
-        state=State.FAILED, reason=FILE_GONE, leased_by="", finished_at=timezone.now()
-    )
-    for space in track_spaces():
-        try:
-            get_index().delete_items(space.name, track_ids)
-        except SpaceMissing:
-            continue
+        mend = holdings.send_again if kind == MISSING_IN_INDEX else holdings.make_again
+        mend(found, ids)
 
 
 def _stored(folder: str) -> Iterator[str]:

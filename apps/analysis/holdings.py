@@ -60,6 +60,14 @@ class Holdings(ABC):
         """How many items of a space would be lost with it, as nothing makes them anew."""
         return 0
 
+    def damaged(self, space: Space, track_ids: Collection[int]) -> Iterator[int]:
+        """Items of these tracks whose vectors are not those that were kept, and no files."""
+        yield from ()
+
+    @abstractmethod
+    def make_again(self, space: Space, item_ids: Collection[int]) -> None:
+        """Let the vectors of these items be made anew from their recordings."""
+
     def send_again(self, space: Space, item_ids: Collection[int]) -> None:
         """Let the index have these items anew."""
         mark_stale(self.rows(space).filter(**{f"{self.item}__in": item_ids}))
@@ -95,7 +103,7 @@ class TrackHoldings(Holdings):
             try:
                 found = load_kept(space.name, row.track_id, Embeddings)
             except NotKept:
-                reanalyze([row.track_id], space=space)
+                self.make_again(space, [row.track_id])
                 continue
             yield Entry(track_payload(row.track), found.embeddings, found.span_pairs)
 
@@ -108,6 +116,9 @@ class TrackHoldings(Holdings):
 
     def known(self, space: Space, item_ids: Collection[int]) -> set[int]:
         return set(Track.objects.filter(pk__in=item_ids).values_list("pk", flat=True))
+
+    def make_again(self, space: Space, item_ids: Collection[int]) -> None:
+        reanalyze(item_ids, space=space)
 
     def send_again(self, space: Space, item_ids: Collection[int]) -> None:
         """By the worker, which reads the kept vectors."""

@@ -2,11 +2,13 @@
 
 import logging
 
-from apps.jobs.queue import ANALYSE, SYNC, enqueue
+from apps.jobs.queue import ANALYSE, SYNC, VERIFY, enqueue
 from audiosearch.celery import app
 
 log = logging.getLogger(__name__)
 TURN_S = 20
+VERIFYING_S = 5
+"""Short, as whatever else there is to do comes before the rest."""
 
 
 @app.task(name=ANALYSE)
@@ -52,3 +54,12 @@ def check() -> None:
     from apps.analysis.checking import check_and_repair
 
     check_and_repair()
+
+
+@app.task(name=VERIFY)
+def verify() -> None:
+    """Look for damage for a few seconds, and let other tasks have their turn before the next."""
+    from apps.analysis.slices import verify_for_a_while
+
+    if verify_for_a_while(VERIFYING_S):
+        enqueue(VERIFY)

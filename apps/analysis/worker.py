@@ -4,16 +4,17 @@ import logging
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 
+from apps.analysis.away import set_tracks_aside
 from apps.analysis.leasing import LONG_MS, lease_tracks, ready_analyzers, set_aside, tell_end
 from apps.analysis.models import FILE_GONE, TrackAnalysis
 from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import switch_when_complete
 from apps.analysis.writing import Finished, finish, prepare, write
+from apps.catalog.models import Track
+from apps.catalog.recordings import FILE_DAMAGED, FileDamaged, intact_recording
 from apps.jobs.leases import heartbeat, release, requeue_left, settle
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Analyzer, Representation
@@ -123,9 +124,19 @@ class _Turn:
                 self._open[row.pk] = row
                 wanted[row.pk] = analyzer
         if wanted:
-            track = rows[0].track
-            path = Path(default_storage.path(str(track.file.name)))
-            self._pipeline.add(Recording(path, track.duration_ms, wanted))
+            self._decode(rows[0].track, wanted)
+
+    def _decode(self, track: Track, wanted: dict[int, Analyzer]) -> None:
+        """Begin with a recording, unless its bytes are others than were added."""
+        try:
+            path = intact_recording(track)
+        except (FileDamaged, FileNotFoundError) as error:
+            for key in wanted:
+                self._take(Failed(key, error))
+            if isinstance(error, FileDamaged):
+                set_tracks_aside([track.pk], FILE_DAMAGED)
+            return
+        self._pipeline.add(Recording(path, track.duration_ms, wanted))
 
     def _take(self, outcome: Analysed | Failed) -> None:
         if isinstance(outcome, Failed):

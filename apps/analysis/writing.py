@@ -17,6 +17,7 @@ from apps.catalog.models import Track
 from apps.jobs.leases import settle
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Embeddings, FloatArray, Representation, Waveform
+from audiosearch.engine.digests import with_digest
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Entry
 from audiosearch.engine.indexes.payloads import TrackPayload
@@ -68,7 +69,7 @@ def prepare(finished: Sequence[Finished]) -> list[Bulk]:
 
 def _columns_of(each: Finished) -> dict[str, object]:
     if isinstance(each.found, Waveform):
-        return {"peaks": each.found.peaks}
+        return {"peaks": with_digest(each.found.peaks)}
     if isinstance(each.found, Embeddings) and each.found.tag_names and not each.kept:
         return {"auto_tags": auto_tags(each.found.tag_names, each.found.tag_probabilities)}
     return {}

@@ -23,6 +23,7 @@ from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
 from apps.catalog.permissions import TrackPermission
 from apps.catalog.selectors import (
     listed_tracks,
+    peaks_of,
     seen_by,
     visible_collections,
     visible_tags,
@@ -122,7 +123,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @extend_schema(summary="The waveform", responses=faces.PeaksSerializer)
     def peaks(self, request: Request, pk: str) -> Response:
         track = self.get_object()
-        return Response({"peaks": list(bytes(track.peaks)), "duration_ms": track.duration_ms})
+        return Response({"peaks": peaks_of(track), "duration_ms": track.duration_ms})
 
     def _answer(self, track: Track, code: int = status.HTTP_200_OK) -> Response:
         listed = get_object_or_404(listed_tracks(self.request.user), pk=track.pk)

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from audiosearch.engine.audio.sandbox import browser_type, write_flac
+from audiosearch.engine.digests import sha256_of
 from audiosearch.engine.errors import AudioError, Busy
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,10 @@ def as_played(name: str, *, copy: bool = False) -> Played:
     Raises FileNotFoundError, and Busy.
     """
     stored = Path(default_storage.path(name))
-    media_type = _type_of(name)
+    try:
+        media_type = _type_of(name)
+    except AudioError:
+        media_type = ANYTHING
     if media_type and not copy:
         return Played(stored, media_type)
     try:
@@ -61,17 +65,28 @@ def as_played(name: str, *, copy: bool = False) -> Played:
 
 @lru_cache(maxsize=10_000)
 def _type_of(name: str) -> str:
-    """Empty when browsers need a copy. What is stored under a name never changes."""
-    try:
-        return browser_type(Path(default_storage.path(name)))
-    except AudioError:
-        return ANYTHING
+    """Empty when browsers need a copy. What is stored under a name never changes, but it may be
+    damaged for a while: then an AudioError is raised, which is not remembered."""
+    return browser_type(Path(default_storage.path(name)))
 
 
 def forget_copies(name: str) -> None:
     """Delete what was made of a stored file; to be called after the file itself is deleted."""
     for path in _folder().glob(f"{_key(name)}*"):
         path.unlink(missing_ok=True)
+
+
+def forget_damaged_copy(name: str) -> None:
+    """Delete the copy of a stored file unless its bytes are as they were written."""
+    copy = _folder() / f"{_key(name)}.flac"
+    try:
+        if sha256_of(copy) == _digest_of(copy).read_text():
+            return
+    except (FileNotFoundError, UnicodeDecodeError):  # the latter a digest that is damaged itself
+        pass
+    if copy.exists():
+        log.warning("the copy of %s for browsers is damaged; it is made anew when asked for", name)
+        forget_copies(name)
 
 
 def _copy_of(name: str, stored: Path) -> Path:
@@ -82,7 +97,7 @@ def _copy_of(name: str, stored: Path) -> Path:
                 _make(stored, copy)
                 _keep_within(settings.PLAYBACK_CACHE_MB * 2**20, copy)
     if not stored.exists():  # deleted while the copy was made
-        copy.unlink(missing_ok=True)
+        forget_copies(name)
         raise FileNotFoundError(name)
     return copy
 
@@ -96,6 +111,7 @@ def _make(stored: Path, copy: Path) -> None:
         try:
             write_flac(stored, draft)  # type: ignore[arg-type] # a file as good as any
             draft.flush()
+            _digest_of(copy).write_text(sha256_of(Path(draft.name)))
             Path(draft.name).replace(copy)
         finally:
             Path(draft.name).unlink(missing_ok=True)
@@ -125,24 +141,30 @@ def _keep_within(limit: int, latest: Path) -> None:
     found = []
     for path in _folder().iterdir():
         with suppress(FileNotFoundError):
-            if path.suffix != ".part":
+            if path.suffix == ".flac":
                 found.append((path.stat().st_mtime, path.stat().st_size, path))
-            elif path.stat().st_mtime < time.time() - PART_S:
+            elif path.suffix == ".part" and path.stat().st_mtime < time.time() - PART_S:
                 path.unlink()
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
         if total > limit and path != latest:
             path.unlink(missing_ok=True)
+            _digest_of(path).unlink(missing_ok=True)
             total -= size
 
 
 def _touched(copy: Path) -> bool:
-    """Whether it is there; its time says when it was played last."""
+    """Whether it is there, and not cut off; its time says when it was played last."""
     try:
         os.utime(copy)
+        return copy.stat().st_size > 0
     except FileNotFoundError:
         return False
-    return True
+
+
+def _digest_of(copy: Path) -> Path:
+    """Where its SHA-256 is."""
+    return copy.with_suffix(".sha256")
 
 
 def _folder() -> Path:

@@ -10,7 +10,9 @@ log = logging.getLogger(__name__)
 ANALYSE = "analysis.work"
 SYNC = "analysis.sync"
 VOICES = "voices.work"
-"""What workers are woken for: to analyse, to bring changes to the index, to work on voices."""
+VERIFY = "analysis.verify"
+"""What workers are woken for: to analyse, to bring changes to the index, to work on voices, to look
+for damage."""
 
 
 def enqueue(task: str) -> None:

@@ -11,7 +11,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
 from apps.analysis.checking import last_check
+from apps.analysis.drift import DAMAGES
 from apps.analysis.models import SpaceState, TrackAnalysis
+from apps.analysis.slices import last_verified
 from apps.catalog.models import Removal
 from apps.jobs.models import PENDING, State
 from apps.voices.models import Diarization, Enrolment, Measurement
@@ -95,17 +97,26 @@ def _jobs() -> GaugeMetricFamily:
 
 
 def _drift() -> list[GaugeMetricFamily]:
-    checked = last_check()
-    if checked is None:
-        return []
     found = GaugeMetricFamily(
         "audiosearch_drift", "What the last scheduled check found and repaired", labels=["kind"]
     )
-    for kind, count in checked.drift.items():
-        found.add_metric([kind], count)
-    at = GaugeMetricFamily("audiosearch_checked_timestamp_seconds", "When it was")
-    at.add_metric([], checked.at)
-    return [found, at]
+    told = []
+    if checked := last_check():
+        for kind, count in checked.drift.items():
+            found.add_metric([kind], count)
+        told.append(_at("checked", "When it was", checked.at))
+    if verified := last_verified():
+        for kind in DAMAGES:
+            found.add_metric([kind], verified.damage.get(kind, 0))
+        ended = "When the last slice was verified to its end"
+        told.append(_at("verified", ended, verified.done_at))
+    return [found, *told] if told else []
+
+
+def _at(what: str, words: str, seconds: float) -> GaugeMetricFamily:
+    at = GaugeMetricFamily(f"audiosearch_{what}_timestamp_seconds", words)
+    at.add_metric([], seconds)
+    return at
 
 
 work = Work()

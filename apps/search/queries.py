@@ -6,6 +6,7 @@ from django.conf import settings
 
 from apps.analysis.clips import decode_clip
 from apps.analysis.models import TrackAnalysis
+from apps.analysis.queueing import reanalyze
 from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import active_name
 from apps.analysis.turns import model_turn
@@ -65,10 +66,13 @@ def embed_query(samples: FloatArray, encoder: Encoder) -> Embeddings:
 
 
 def kept_query(space: str, track_id: int) -> Embeddings:
-    """What was kept of a track. Raises NotListenedYet."""
+    """What was kept of a track; gone or damaged, it is made anew. Raises NotListenedYet."""
     try:
         return load_kept(space, track_id, Embeddings)
     except NotKept as error:
+        lost = TrackAnalysis.objects.filter(track=track_id, space__name=space, state=State.READY)
+        for row in lost.select_related("space"):
+            reanalyze([track_id], space=row.space)
         raise NotListenedYet(_why_not(Track.objects.get(pk=track_id), space)) from error
 
 

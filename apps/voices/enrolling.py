@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -13,15 +12,17 @@ from django.utils import timezone
 from apps.analysis.models import Space
 from apps.analysis.spaces import ensure_spaces
 from apps.catalog.models import Kind, Track
+from apps.catalog.recordings import intact_recording
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.editing import edit_track
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts_in, refuse_without_consent
 from apps.voices.embedding import Voice, embed_voice, refuse_poor, voice_space
-from apps.voices.holdings import sync_soon
+from apps.voices.holdings import LOST, sync_soon
 from apps.voices.models import Enrolment, Speaker, VoiceAction
 from apps.voices.recognition import Candidate, candidates_among
 from apps.voices.thresholds import point_in_force
+from audiosearch.engine.digests import with_digest
 from audiosearch.engine.errors import AudioError, IndexUnavailable, ModelUnavailable
 
 log = logging.getLogger(__name__)
@@ -82,19 +83,19 @@ def _sounding_like(voice: Voice, speaker: Speaker, by: Any) -> list[Candidate]:
 
 
 def reembed_enrolments(at_once: int = 50) -> int:
-    """Embed enrolled recordings that only other encoders know with the active one; how many.
+    """Embed with the active encoder what only others know, or whose vector is damaged; how many.
 
     Any of them: what cannot be decoded any more is noted in the log, and may not stop the others.
     """
     space = voice_space()
-    others = Enrolment.objects.exclude(space__name=space)
-    others = others.exclude(track__enrolments__space__name=space)
+    known = Enrolment.objects.filter(space__name=space).exclude(embedding=LOST)
+    others = Enrolment.objects.exclude(track__in=known.values("track"))
     others = others.filter(consent_lasts_in("speaker__")).select_related("track")
     embedded = 0
     chosen = {row.track_id: row for row in others.order_by("?")[:at_once]}
     for row in chosen.values():
         try:
-            voice = embed_voice(Path(default_storage.path(str(row.track.file.name))))
+            voice = embed_voice(intact_recording(row.track))
         except (AudioError, OSError) as error:
             log.warning("enrolment %s cannot be embedded by %s: %s", row.pk, space, error)
             continue
@@ -107,7 +108,7 @@ def _keep_enrolment(track: Track, speaker_id: int, voice: Voice, by: Any) -> Enr
     ensure_spaces()
     found: dict[str, Any] = {
         "speaker_id": speaker_id,
-        "embedding": voice.embedding.astype("<f4").tobytes(),
+        "embedding": with_digest(voice.embedding.astype("<f4").tobytes()),
         "net_ms": voice.speech.net_ms,
         "snr_db": round(voice.speech.snr_db, 1),
         "index_stale": True,

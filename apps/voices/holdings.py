@@ -12,10 +12,12 @@ from apps.analysis.holdings import Holdings
 from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceKind, SpaceState, mark_stale
 from apps.analysis.removing import take_out
+from apps.analysis.representations import NotKept
 from apps.analysis.sync import sync_space
 from apps.voices.consent import consent_end
 from apps.voices.models import Enrolment, Speaker
 from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.digests import Damaged, with_digest, without_digest
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Entry, Match
 from audiosearch.engine.indexes.filters import EnrolmentFilter
@@ -25,9 +27,35 @@ log = logging.getLogger(__name__)
 EXEMPLARS = 100
 
 
+OFF = 0.01
+"""How far from 1 the length of a unit vector may be."""
+LOST = b""
+"""In place of a vector that was damaged, until it is embedded again."""
+
+
 def embedding_of(enrolment: Enrolment) -> FloatArray:
-    """(d,) unit vector."""
-    return np.frombuffer(bytes(enrolment.embedding), dtype="<f4").astype(np.float32)
+    """(d,) unit vector. Raises NotKept when it is damaged, or LOST."""
+    try:
+        vector = np.frombuffer(without_digest(bytes(enrolment.embedding)), dtype="<f4")
+        if not abs(float(np.linalg.norm(vector)) - 1) < OFF:
+            raise Damaged("It is of another length than it should be.")
+    except ValueError as error:
+        raise NotKept(f"The vector of enrolment {enrolment.pk} is damaged.") from error
+    return vector.astype(np.float32)
+
+
+def known_by(enrolments: Iterable[Enrolment]) -> Iterator[tuple[Enrolment, FloatArray]]:
+    """Those of these that a voice can be compared with, each with its vector (d,).
+
+    What is damaged is left out, and embedded again by the next reconciliation of the voices.
+    """
+    for row in enrolments:
+        try:
+            yield row, embedding_of(row)
+        except NotKept as error:
+            same = Enrolment.objects.filter(pk=row.pk, embedding=row.embedding)
+            if same.exclude(embedding=LOST).update(embedding=LOST):
+                log.warning("%s", error)
 
 
 class EnrolmentHoldings(Holdings):
@@ -43,7 +71,7 @@ class EnrolmentHoldings(Holdings):
         return rows.select_related("speaker", "track")
 
     def entries(self, space: Space, rows: Iterable[Enrolment]) -> Iterator[Entry]:
-        for row in rows:
+        for row, embedding in known_by(rows):
             payload = EnrolmentPayload(
                 enrolment_id=row.pk,
                 speaker_id=row.speaker_id,
@@ -51,10 +79,30 @@ class EnrolmentHoldings(Holdings):
                 consent_until=consent_end(row.speaker),
                 collection_id=row.track.collection_id or 0,
             )
-            yield Entry(payload, embedding_of(row)[None], [(0, row.net_ms)])
+            yield Entry(payload, embedding[None], [(0, row.net_ms)])
 
     def counts(self, space: Space) -> dict[int, int]:
-        return dict.fromkeys(self.rows(space).values_list("pk", flat=True), 1)
+        known = self.rows(space).exclude(embedding=LOST)
+        return dict.fromkeys(known.values_list("pk", flat=True), 1)
+
+    def unsettled(self, space: Space) -> set[int]:
+        waiting = self.rows(space).filter(embedding=LOST)
+        return set(waiting.values_list("pk", flat=True))
+
+    def damaged(self, space: Space, track_ids: Collection[int]) -> Iterator[int]:
+        for row in self.rows(space).filter(track_id__in=track_ids):
+            try:
+                vector = embedding_of(row).astype("<f4").tobytes()
+            except NotKept:
+                yield row.pk
+                continue
+            if len(row.embedding) == len(vector):  # kept by version 0.1
+                same = self.rows(space).filter(pk=row.pk, embedding=row.embedding)
+                same.update(embedding=with_digest(vector))
+
+    def make_again(self, space: Space, item_ids: Collection[int]) -> None:
+        """By the next reconciliation of the voices."""
+        self.rows(space).filter(pk__in=item_ids).update(embedding=LOST)
 
     def only_here(self, space: Space) -> int:
         """Erasing a speaker erases what is enrolled: without a row the recording would stay."""

@@ -11,7 +11,7 @@ from apps.catalog.selectors import hidden_collections, seen_by
 from apps.voices.audit import note
 from apps.voices.consent import consent_lasts, consent_lasts_in, refuse_without_consent
 from apps.voices.embedding import Voice, voice_space
-from apps.voices.holdings import embedding_of, nearest_enrolments
+from apps.voices.holdings import known_by, nearest_enrolments
 from apps.voices.models import Enrolment, Speaker, VoiceAction
 from apps.voices.thresholds import MARGIN, InForce, point_in_force
 from audiosearch.engine.arrays import FloatArray
@@ -72,7 +72,7 @@ def verify_speaker(*, voice: Voice, speaker: Speaker, by: Any) -> Verdict:
 
     Raises NotEnrolled, and NoConsent; to members, who read no consents, the first for both.
     """
-    rows = list(_enrolments_for(by).filter(speaker=speaker))
+    rows, vectors = _known_by(_enrolments_for(by).filter(speaker=speaker))
     reads_consents = by is None or may_curate(by)
     if not reads_consents and not (rows and consent_lasts(speaker)):
         raise NotEnrolled(
@@ -83,7 +83,7 @@ def verify_speaker(*, voice: Voice, speaker: Speaker, by: Any) -> Verdict:
     if not rows:
         raise NotEnrolled(f"{speaker.name} has no recording yet; enrol one first.")
     found = point_in_force(voice_space())
-    scores = found.scores(voice.embedding, np.stack([embedding_of(row) for row in rows]))
+    scores = found.scores(voice.embedding, vectors)
     best = int(np.argmax(scores))
     verdict = _verdict(found, scores[best], min(voice.speech.net_ms, rows[best].net_ms))
     note(VoiceAction.VERIFY, by, speaker.pk, score=round(verdict.score, 4), same=verdict.same)
@@ -129,6 +129,12 @@ def _enrolments_for(by: Any) -> QuerySet[Enrolment]:
     return Enrolment.objects.filter(seen_by(by, "track__"), space__name=voice_space())
 
 
+def _known_by(enrolments: QuerySet[Enrolment]) -> tuple[list[Enrolment], FloatArray]:
+    """Those whose vector is known, and the vectors (n, d)."""
+    known = list(known_by(enrolments))
+    return [row for row, _ in known], np.array([vector for _, vector in known])
+
+
 def _compared_with(by: Any, group: str) -> int:
     """How many speakers (of a group) a voice is compared with: those whose consent lasts."""
     known = _enrolments_for(by).values("speaker")
@@ -157,10 +163,10 @@ def candidates_among(
     """
     matches = nearest_enrolments(voice_space(), embedding, group, hidden_collections(by))
     near = [match.item_id for match in matches]
-    rows = list(_enrolments_for(by).filter(pk__in=near).select_related("speaker"))
+    rows, vectors = _known_by(_enrolments_for(by).filter(pk__in=near).select_related("speaker"))
     if not rows:
         return []
-    scores = found.scores(embedding, np.stack([embedding_of(row) for row in rows])).tolist()
+    scores = found.scores(embedding, vectors).tolist()
     best: dict[int, tuple[float, Speaker]] = {}
     for score, row in sorted(zip(scores, rows, strict=True), key=lambda pair: -pair[0]):
         if consent_lasts(row.speaker):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +19,9 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils.http import http_date
 
+from apps.analysis.drift import repair
+from apps.analysis.reconcile import reconcile
+from apps.analysis.verifying import verify
 from apps.catalog import playback
 from apps.catalog.models import Removal, Track
 from apps.catalog.playback import as_played
@@ -39,6 +43,7 @@ from tests.audio_files import (
 )
 
 RATE = 32_000
+OF_A_COPY = (".flac", ".sha256")
 Write = Callable[..., Path]
 
 
@@ -234,9 +239,9 @@ def test_a_copy_goes_with_its_track_and_with_its_search(
     search = Search.objects.create(user=get_user_model().objects.get(), clip=_kept(clip, ".aiff"))
     sent = member.get(f"/searches/{search.pk}/clip/")
     assert (sent["Content-Type"], _body(sent)[:4]) == ("audio/flac", b"fLaC")
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 2 * len(OF_A_COPY)
     delete_search(search)
-    assert len(list(folder.iterdir())) == 1
+    assert len(list(folder.iterdir())) == len(OF_A_COPY)
     delete_tracks([aiff.pk])
     assert list(folder.iterdir()) == []
     assert not Removal.objects.exists()
@@ -316,4 +321,48 @@ def test_copies_take_no_more_room_than_they_may(tmp_path: Path, settings: Any) -
     assert as_played(names[1]).path == copies[1]  # played, so that the other is older
     settings.PLAYBACK_CACHE_MB = (copies[0].stat().st_size * 2.5) / 2**20
     last = as_played(names[2]).path
-    assert {path.name for path in last.parent.iterdir()} == {copies[1].name, last.name}
+    left = {path.name for path in last.parent.iterdir()}
+    assert left == {path.with_suffix(of).name for path in (copies[1], last) for of in OF_A_COPY}
+
+
+@pytest.mark.parametrize("damaged", ["copy", "digest", "nothing"])
+def test_a_damaged_copy_is_made_anew(damaged: str, aiff: Track, member: Client) -> None:
+    address = f"/api/v1/tracks/{aiff.pk}/audio"
+    right = _body(member.get(address))
+    [copy] = Path(default_storage.path(playback.FOLDER)).glob("*.flac")
+    number = copy.stat().st_ino
+    if damaged != "nothing":
+        path = copy if damaged == "copy" else copy.with_suffix(".sha256")
+        path.write_bytes(path.read_bytes()[:-2] + b"\xff\xff")
+    assert list(verify(Track.objects.all())) == []
+    assert copy.exists() == (damaged == "nothing")
+    assert _body(member.get(address)) == right
+    assert damaged != "nothing" or copy.stat().st_ino == number
+
+
+def test_a_copy_that_a_power_cut_left_empty_is_made_anew(aiff: Track, member: Client) -> None:
+    address = f"/api/v1/tracks/{aiff.pk}/audio"
+    right = _body(member.get(address))
+    [copy] = Path(default_storage.path(playback.FOLDER)).glob("*.flac")
+    copy.write_bytes(b"")
+    assert _body(member.get(address)) == right
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["wav", "aiff"])
+def test_nothing_is_remembered_of_a_damaged_recording(kind: str, tmp_path: Path) -> None:
+    """Neither that nothing decodes it, nor the copy that was made of it."""
+    path = write_audio(tmp_path / f"s.{kind}", _stereo())
+    track = add_track(source=path, name=path.name).track
+    name, whole = str(track.file.name), path.read_bytes()
+    stored = Path(default_storage.path(name))
+    stored.write_bytes(b"\0" * 100 if kind == "wav" else whole[:-20_000])
+    repair(verify(Track.objects.all()))
+    damaged = as_played(name)
+    content = damaged.path.read_bytes()
+    time.sleep(0.02)  # clocks of file systems tick every few milliseconds
+    stored.write_bytes(whole)
+    reconcile()
+    played = as_played(name)
+    assert played.media_type == {"wav": "audio/wav", "aiff": "audio/flac"}[kind]
+    assert played.path.read_bytes() != content

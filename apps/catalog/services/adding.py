@@ -1,6 +1,5 @@
 """Adding a recording: everything is checked first, then it is there whole or not at all."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from apps.catalog.services.words import write_words
 from apps.catalog.words import nfc, sort_key
 from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
+from audiosearch.engine.digests import sha256_of
 from audiosearch.engine.errors import AudioError, TooLarge, UnsupportedAudio
 
 FOLDER = "tracks"
@@ -67,7 +67,7 @@ def add_track(
         raise TooLarge(
             f"{shown_name(name)}: The file has {size / 2**20:.1f} MB; the limit is {limit} MB."
         )
-    digest = _sha256(source)
+    digest = sha256_of(source)
     existing = visible_tracks(added_by).filter(sha256=digest).first()
     if existing:
         return Added(existing, created=False)
@@ -158,8 +158,3 @@ def _store(source: Path, digest: str, suffix: str) -> str:
     except OSError:
         default_storage.delete(target)  # as far as there was room for it
         raise
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
