@@ -3,7 +3,7 @@
 import logging
 import subprocess
 import sys
-from threading import Thread
+import threading
 
 from django.conf import settings
 
@@ -22,7 +22,7 @@ def backup() -> None:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "backup"]
     command += [str(settings.BACKUP_TO), "--keep", str(settings.BACKUP_KEEP)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    Thread(target=_wait, args=(process,), name="backup", daemon=True).start()
+    threading.Thread(target=_wait, args=(process,), name="backup", daemon=True).start()
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

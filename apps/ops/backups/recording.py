@@ -40,7 +40,9 @@ def back_up_and_record(folder: Path, told: Told, keep: int = 0) -> Made:
         log.error("the backup to %s failed: %s", folder, error)
         last = last_backup()
         whole_at, damaged = (last.whole_at, last.damaged) if last else (None, 0)
-        _keep(LastBackup(time.time(), str(folder), str(error), whole_at, damaged))
+        # Of an error of the system no more than its name, as it has paths.
+        why = str(error.strerror if isinstance(error, OSError) else error)
+        _keep(LastBackup(time.time(), str(folder), f"It failed: {why}", whole_at, damaged))
         raise
     for name, problem in made.damaged.items():
         log.error("the backup found %s: %s", name, problem)
