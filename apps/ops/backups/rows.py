@@ -23,7 +23,7 @@ LEFT_OUT = (
     *("access.BrowserSession", "sessions.Session", "admin.LogEntry"),
     *("axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessLog"),
     "axes.AccessFailureLog",
-    "jobs.Lock",  # held by a process of this installation, which no other can see end
+    *("jobs.Lock", "jobs.Worker"),  # of processes here, which no other installation can see end
 )
 AT_ONCE = 500
 
