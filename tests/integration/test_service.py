@@ -15,6 +15,7 @@ import pytest
 import redis
 import soundfile
 
+from apps.ops.backups.folders import generations
 from audiosearch.engine.voice.speech import RATE
 from tests.audio_files import noise, tone, write_audio
 from tests.service import ROOT, Service, free_port, running
@@ -34,7 +35,8 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("embedded") / "data") as service:
+    folder = tmp_path_factory.mktemp("embedded")
+    with running(folder / "data", BACKUP_TO=str(folder / "kept")) as service:
         yield service
 
 
@@ -45,8 +47,10 @@ def distributed(
     redis_url: str,
     new_database: Callable[[], str],
 ) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("distributed")
     with running(
-        tmp_path_factory.mktemp("distributed") / "data",
+        folder / "data",
+        BACKUP_TO=str(folder / "kept"),
         MILVUS_URI=milvus_server_uri,
         REDIS_URL=redis_url,
         DATABASE_URL=new_database(),
@@ -96,6 +100,7 @@ def test_everything_is_ready(service: Service) -> None:
     status, body = service.call("GET", "/api/v1/ready/")
     assert status == 200
     assert all(part["ok"] for part in body["dependencies"].values())
+    service.wait_for(lambda: service.call("GET", "/api/v1/ready/")[1]["workers"]["ok"])
 
 
 def test_the_id_map_is_refilled_when_cold_wrong_or_gone(
@@ -290,8 +295,10 @@ def test_a_backup_answers_the_same_from_another_database(
     asked = sorted(sounds.rglob("*.flac"))
     before = [service.call("POST", "/api/v1/search/", file=path)[1]["hits"] for path in asked]
     assert all(before)
-    made = service.manage("backup", str(tmp_path / "kept"), "--keep", "2")
-    assert made.returncode == 0, made.stderr
+    kept = service.data_dir.with_name("kept")
+    asks = "from audiosearch.celery import app; app.send_task('ops.backup')"  # as beat does
+    assert service.manage("shell", "-v", "0", "-c", asks).returncode == 0
+    service.wait_for(lambda: generations(kept), 60)
     there = Service(
         tmp_path / "there",
         free_port(),
@@ -300,7 +307,7 @@ def test_a_backup_answers_the_same_from_another_database(
     if elsewhere == "PostgreSQL":
         there.environment["DATABASE_URL"] = request.getfixturevalue("own_database")
     new = write_audio(tmp_path / "new.flac", tone(2, 777))
-    paths = [str(path) for path in (tmp_path / "kept", new, *asked)]
+    paths = [str(path) for path in (kept, new, *asked)]
     done = there.manage("shell", "-v", "0", "-c", RESTORED.format(paths=paths))
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()] == before
