@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.catalog.models import Track
 from apps.jobs.locks import exclusive, holds
+from apps.jobs.pieces import in_pieces
 from apps.ops.backups.files import Copying, Told
 from apps.ops.backups.folders import (
     DATABASE,
@@ -28,7 +29,6 @@ from apps.ops.backups.folders import (
     UNFINISHED,
     drop_older,
     generations,
-    is_whole,
     next_name,
     read_manifest,
     sha256_of,
@@ -106,7 +106,7 @@ def _add_generation(folder: Path, told: Told, keep: int) -> Made:
     """A new one beside the others; what an earlier run left unfinished is gone on with."""
     draft = folder / f"{UNFINISHED}-{os.getpid()}"
     for left in folder.glob(f"{UNFINISHED}-*"):
-        if draft.exists() or is_whole(left):
+        if draft.exists() and left != draft:
             shutil.rmtree(left)
         else:
             left.rename(draft)  # whoever left it, and may go on, finds it no more
@@ -159,10 +159,9 @@ def _expected() -> Iterator[tuple[str, str]]:
 
 def _described(damaged: dict[str, str]) -> dict[str, str]:
     """The same, with the number of the track that each recording is of."""
-    tracks = {name: pk for pk, name in Track.objects.values_list("pk", "file") if damaged}
-    return {
-        name: f"track {tracks[short]}: {problem}"
-        if (short := name.removeprefix(f"{FILES}/")) in tracks
-        else problem
-        for name, problem in damaged.items()
-    }
+    told = dict(damaged)
+    for piece in in_pieces([name.removeprefix(f"{FILES}/") for name in damaged]):
+        for pk, file in Track.objects.filter(file__in=piece).values_list("pk", "file"):
+            name = f"{FILES}/{file}"
+            told[name] = f"track {pk}: {damaged[name]}"
+    return told
