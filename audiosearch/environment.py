@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from datetime import datetime, time
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -59,6 +60,17 @@ def choice(name: str, default: str, options: tuple[str, ...]) -> str:
         if value.casefold() == option.casefold():
             return option
     raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(options)}.")
+
+
+def clock(name: str, default: str) -> time:
+    """A time of day."""
+    value = text(name, default)
+    try:
+        return datetime.strptime(value, "%H:%M").time()
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be a time of day such as 03:00."
+        ) from None
 
 
 def names(name: str, default: str = "") -> list[str]:

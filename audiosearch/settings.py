@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
+from celery.schedules import crontab
 from whitenoise.compress import Compressor
 
 from audiosearch import environment as env
@@ -128,6 +129,17 @@ if VERIFY_EVERY_DAYS:
         "task": "analysis.verify",
         "schedule": 3600.0,
         "options": {"expires": 3600},
+    }
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+CELERY_TIMEZONE = TIME_ZONE
+BACKUP_TO = env.folder("BACKUP_TO", DATA_DIR) if env.text("BACKUP_TO") else None
+BACKUP_AT = env.clock("BACKUP_AT", "03:00")
+BACKUP_KEEP = env.integer("BACKUP_KEEP", 7, least=1)
+if BACKUP_TO:
+    CELERY_BEAT_SCHEDULE["backup"] = {
+        "task": "ops.backup",
+        "schedule": crontab(hour=BACKUP_AT.hour, minute=BACKUP_AT.minute),
+        "options": {"expires": 6 * 3600.0},
     }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 if REDIS_URL:
@@ -316,7 +328,6 @@ TEMPLATES = [
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
 USE_TZ = True
 
 REST_FRAMEWORK = {

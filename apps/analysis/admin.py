@@ -24,6 +24,7 @@ from apps.catalog.admin_forms import ReadOnlyAdmin
 from apps.catalog.models import Removal, Track
 from apps.catalog.selectors import serving_analysis
 from apps.jobs.models import State
+from apps.jobs.workers import look_at_workers
 from audiosearch.engine.analyzers.registry import analyzer_names, analyzer_spec
 from audiosearch.engine.errors import EngineError
 
@@ -102,6 +103,7 @@ class SpaceAdmin(ReadOnlyAdmin):
             "dropping": dropping.first(),
             "encoders": [_encoder(name) for name in analyzer_names(SpaceKind.EMBEDDING)],
             "queue": _queue(),
+            "workers": look_at_workers(),
             "failures": _failures(),
             "removals": Removal.objects.count(),
             "leftovers": Leftover.objects.values("space").distinct().count(),

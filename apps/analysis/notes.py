@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 T = TypeVar("T")
+FOLDER = "notes"
 
 
 def write_note(name: str, note: Any) -> None:
     """Keep a dataclass of what JSON knows, in place of the last one of that name."""
+    _path(name).parent.mkdir(exist_ok=True)
     draft = _path(name).with_suffix(".part")
     draft.write_text(json.dumps(asdict(note)))
     draft.replace(_path(name))
@@ -29,4 +31,4 @@ def read_note(name: str, kind: type[T]) -> T | None:
 
 
 def _path(name: str) -> Path:
-    return Path(settings.MEDIA_ROOT) / f"{name}.json"
+    return Path(settings.MEDIA_ROOT) / FOLDER / f"{name}.json"

@@ -14,7 +14,7 @@ from apps.analysis.removing import take_out
 from apps.analysis.representations import forget_kept, keep
 from apps.catalog import id_map
 from apps.catalog.models import Track
-from apps.jobs.leases import settle
+from apps.jobs.leases import mine, settle
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Embeddings, FloatArray, Representation, Waveform
 from audiosearch.engine.digests import with_digest
@@ -53,8 +53,11 @@ def prepare(finished: Sequence[Finished]) -> list[Bulk]:
     """By space, with the tracks' fields as they are now; without tracks deleted meanwhile.
 
     What goes to columns of the track is written here: once vectors are kept, the recording is not
-    analysed again.
+    analysed again. Nothing is written of what this worker holds no longer, as it was stopped for
+    so long that another took over.
     """
+    held = set(mine(each.row for each in finished).values_list("pk", flat=True))
+    finished = [each for each in finished if each.row.pk in held]
     with transaction.atomic():
         for each in finished:
             columns = _columns_of(each)

@@ -30,13 +30,19 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def process_of(holder: str) -> int | None:
+    """The process id in a worker_name of this host; None for one of another."""
+    host, _, pid = holder.rpartition(":")
+    return int(pid) if host == socket.gethostname() and pid.isdecimal() else None
+
+
 def process_is_gone(holder: str) -> bool:
     """True when `holder` (a worker_name) is a process of this host that no longer runs."""
-    host, _, pid = holder.rpartition(":")
-    if host != socket.gethostname() or not pid.isdecimal():
+    pid = process_of(holder)
+    if pid is None:
         return False
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

@@ -35,6 +35,11 @@ def exclusive(name: str, *, lease: timedelta = LEASE) -> Iterator[bool]:
             Lock.objects.filter(name=name, holder=worker_name()).delete()
 
 
+def holds(name: str) -> bool:
+    """Whether this process still holds a lock: one that was stopped for long may have lost it."""
+    return Lock.objects.filter(name=name, holder=worker_name()).exists()
+
+
 def _take(name: str, lease: timedelta) -> bool:
     now = timezone.now()
     holder, expires_at = worker_name(), now + lease

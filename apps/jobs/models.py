@@ -40,6 +40,16 @@ class Job(models.Model):
         return self.state in PENDING
 
 
+class Worker(models.Model):
+    """A worker, and when it last said that it lives; see `workers.py`."""
+
+    name = models.CharField(max_length=120, primary_key=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Lock(models.Model):
     """Something that one process at a time may do; see `locks.py`."""
 

@@ -20,6 +20,7 @@ from apps.analysis.index import get_index, probe_space
 from apps.analysis.models import TrackAnalysis
 from apps.analysis.spaces import active_space, analyzer_state
 from apps.jobs.models import State
+from apps.jobs.workers import look_at_workers
 from apps.ops.first_start import redis_answers
 from audiosearch.engine.errors import EngineError, IndexUnreadable, SpaceMissing
 
@@ -39,6 +40,7 @@ class DependencySerializer(serializers.Serializer):
 class ReadySerializer(serializers.Serializer):
     status = serializers.CharField()
     dependencies = serializers.DictField(child=DependencySerializer())
+    workers = DependencySerializer()
 
 
 class LiveView(APIView):
@@ -73,7 +75,9 @@ class ReadyView(APIView):
     @extend_schema(
         tags=["health"],
         summary="Can searches be answered?",
-        description="Each service that it stands on, with its latency; 503 names what is away.",
+        description="Each service that it stands on, with its latency; 503 names what is away. "
+        "`workers` is not ok when one is stopped or silent, or none is there: searches are "
+        "answered all the same, so that alone is no 503, but what is added may wait.",
         responses={200: ReadySerializer, 503: ReadySerializer},
         auth=[],
     )
@@ -84,7 +88,11 @@ class ReadyView(APIView):
         found = {name: _timed(check) for name, check in checks.items()}
         ok = all(result["ok"] for result in found.values())
         return Response(
-            {"status": "ready" if ok else "not ready", "dependencies": found},
+            {
+                "status": "ready" if ok else "not ready",
+                "dependencies": found,
+                "workers": _timed(_check_workers),
+            },
             status.HTTP_200_OK if ok else status.HTTP_503_SERVICE_UNAVAILABLE,
         )
 
@@ -127,6 +135,14 @@ def _probe_index(moment: int) -> None:
     except SpaceMissing as error:
         if TrackAnalysis.objects.filter(space__name=space.name, state=State.READY).exists():
             raise IndexUnreadable("The vector index lost its content; it is built anew.") from error
+
+
+def _check_workers() -> str:
+    """Without their names, as anybody may ask; the status page has them."""
+    try:
+        return look_at_workers().summary
+    except DatabaseError:
+        return ""  # which is told by its own check
 
 
 def _check_redis() -> str:

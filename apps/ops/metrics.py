@@ -16,6 +16,7 @@ from apps.analysis.models import SpaceState, TrackAnalysis
 from apps.analysis.slices import last_verified
 from apps.catalog.models import Removal
 from apps.jobs.models import PENDING, State
+from apps.ops.backups.recording import last_backup
 from apps.voices.models import Diarization, Enrolment, Measurement
 
 REASONS = 10
@@ -33,7 +34,15 @@ class Work(Collector):
         """What was found a moment ago, lest many scrapes count all rows again and again."""
         if time.monotonic() - self.told_at > KEPT_S:
             try:
-                self.told = [_tracks(), _queue_age(), _failures(), _behind(), _jobs(), *_drift()]
+                self.told = [
+                    _tracks(),
+                    _queue_age(),
+                    _failures(),
+                    _behind(),
+                    _jobs(),
+                    *_drift(),
+                    *_backup(),
+                ]
                 self.told_at = time.monotonic()
             except Error:
                 return  # what this process counted is told all the same
@@ -117,6 +126,20 @@ def _at(what: str, words: str, seconds: float) -> GaugeMetricFamily:
     at = GaugeMetricFamily(f"audiosearch_{what}_timestamp_seconds", words)
     at.add_metric([], seconds)
     return at
+
+
+def _backup() -> list[GaugeMetricFamily]:
+    last = last_backup()
+    if last is None:
+        return []
+    found = GaugeMetricFamily(
+        "audiosearch_backup_failed", "Whether the last backup failed, or found files damaged"
+    )
+    found.add_metric([], bool(last.problem))
+    at = GaugeMetricFamily("audiosearch_backup_timestamp_seconds", "When the last one was whole")
+    if last.whole_at is not None:
+        at.add_metric([], last.whole_at)
+    return [found, at]
 
 
 work = Work()

@@ -13,8 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
+from apps.jobs.processes import is_stopped
+
 RESTART_LIMIT = 5
 RESTART_WINDOW_S = 60
+STOPPED_LIMIT_S = 90
+"""As long as a lease: a worker that is stopped for longer holds nothing any more."""
+LOOK_S = 1
 STOP_GRACE_S = 10
 PR_SET_PDEATHSIG = 1
 
@@ -29,7 +34,7 @@ class Child:
 
     A one-shot child is not restarted; its end, good or bad, ends nothing else. The lines of a
     quiet child are shown only when it fails. One for which `is_broken` holds while it runs is
-    killed, mended and started again.
+    killed, mended and started again; so is one that was stopped (SIGSTOP) for too long.
     """
 
     name: str
@@ -43,14 +48,19 @@ class Child:
     quiet: bool = False
     process: subprocess.Popen[str] | None = None
     deaths: list[float] = field(default_factory=list)
+    stopped_at: float | None = None
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
 
 
 class Supervisor:
     """Start children in order, restart those that die, stop all of them at the end."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, say: Callable[[str], None], stopped_limit_s: float = STOPPED_LIMIT_S
+    ) -> None:
         self.say = say
+        self.stopped_limit_s = stopped_limit_s
+        self._looked_at = 0.0
         self.children: list[Child] = []
         self.stopping = False
 
@@ -82,6 +92,9 @@ class Supervisor:
         while not self._wait(0.2):
             for child in list(self.children):
                 self._look_after(child)
+            if time.monotonic() - self._looked_at > LOOK_S:
+                self._looked_at = time.monotonic()
+                self._look_for_stopped()
 
     def stop(self) -> None:
         """End every child, last started first; politely, then not."""
@@ -146,6 +159,25 @@ class Supervisor:
         self._kill(child)  # what it may have left of its own children
         self._wait(0.5 * len(child.deaths))
         self._spawn(child)
+
+    def _look_for_stopped(self) -> None:
+        """Tell of children that are stopped, and start those anew that are for too long."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.one_shot or child.process is None or not is_stopped(child.process.pid):
+                child.stopped_at = None
+            elif child.stopped_at is None:
+                child.stopped_at = now
+                self._tell(
+                    f"{child.name} is stopped (SIGSTOP) and does nothing; kill -CONT "
+                    f"{child.process.pid} continues it, in {self.stopped_limit_s:g} s it is begun "
+                    "anew"
+                )
+            elif now - child.stopped_at > self.stopped_limit_s:
+                self._tell(f"{child.name} is still stopped; starting it anew")
+                self._kill(child)
+                child.process.wait()
+                self._spawn(child)
 
     def _spawn(self, child: Child) -> None:
         child.process = subprocess.Popen(

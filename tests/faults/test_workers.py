@@ -3,16 +3,21 @@
 import os
 import signal
 import socket
+import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from apps.ops.management.commands.serve import _worker
 from tests.faults.conftest import MakeSounds
 from tests.faults.whole import (
     AWAY,
+    ask,
+    assert_found,
     assert_whole,
     attempts_at,
     catch,
@@ -69,6 +74,30 @@ def test_a_worker_killed_while_it_writes_to_the_index(
         os.kill(index, signal.SIGCONT)
     held += files
     assert_whole(service, held)
+
+
+def test_a_stopped_worker_is_told_of_and_settles_nothing_that_another_took(
+    service: Service, held: list[Path], make_long: MakeLong
+) -> None:
+    long = make_long()
+    upload(service, [long])
+    service.wait_for(lambda: state_of(service, long) == "listening")
+    stopped = service.children()["worker"]
+    os.killpg(stopped, signal.SIGSTOP)
+    service.wait_for(lambda: "1 of 1 workers is stopped" in workers_of(service), 5)
+    assert ask(service, "/api/v1/ready/")[0] == 200
+    assert_found(service, *oldest(service, held))
+    with second_worker(service):
+        set_back_heartbeats(service)  # as if it had been stopped for longer than a lease
+        service.wait_for(lambda: state_of(service, long) == "ready", 80)
+        settled_by_second = row_of(service, long)
+        os.killpg(stopped, signal.SIGCONT)
+        service.wait_for(lambda: workers_of(service) == "")
+        service.wait_for(lambda: not decoders_of(stopped))
+    held.append(long)
+    assert_whole(service, held)
+    assert row_of(service, long) == settled_by_second
+    assert service.children()["worker"] == stopped
 
 
 def test_the_index_killed_while_it_is_written_to(
@@ -161,6 +190,49 @@ def test_a_file_that_takes_its_worker_down_is_set_aside_after_three_tries(
         again = f"from apps.analysis.queueing import reanalyze; reanalyze([{broken['id']}])"
         assert service.manage("shell", "-c", again).returncode == 0
         service.wait_for(lambda: service.states()["ready"] == 4, 60)
+
+
+def workers_of(service: Service) -> str:
+    """What `ready/` says of the workers."""
+    return str(ask(service, "/api/v1/ready/")[1]["workers"]["message"])
+
+
+def oldest(service: Service, held: list[Path]) -> tuple[int, Path]:
+    """A track that is there, and its file."""
+    track = min(service.tracks(), key=lambda track: track["id"])
+    return track["id"], next(path for path in held if sha256(path) == track["sha256"])
+
+
+@contextmanager
+def second_worker(service: Service) -> Iterator[None]:
+    """Another worker of the same service, as on another machine."""
+    process = subprocess.Popen(
+        _worker(), cwd=service.code, env=service.environment, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def set_back_heartbeats(service: Service) -> None:
+    with closing(sqlite3.connect(service.data_dir / "audiosearch.sqlite3", timeout=30)) as database:
+        database.execute(
+            "UPDATE analysis_trackanalysis SET heartbeat_at = datetime(heartbeat_at, '-5 minutes') "
+            "WHERE state = 'listening'"
+        )
+        database.commit()
+
+
+def row_of(service: Service, file: Path) -> list[tuple[object, ...]]:
+    """All that the database knows of the analyses of a file."""
+    with closing(sqlite3.connect(service.data_dir / "audiosearch.sqlite3", timeout=30)) as database:
+        return database.execute(
+            "SELECT analysis_trackanalysis.* FROM analysis_trackanalysis JOIN catalog_track "
+            "ON catalog_track.id = track_id WHERE sha256 = ? ORDER BY 1",
+            [sha256(file)],
+        ).fetchall()
 
 
 def half_sent(service: Service, file: Path) -> socket.socket:

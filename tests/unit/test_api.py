@@ -187,6 +187,7 @@ def test_health_is_open_and_the_schema_is_valid(client: Client, add_tone: AddTon
     ready = client.get("/api/v1/ready/").json()
     assert ready["status"] == "ready"
     assert set(ready["dependencies"]) == {"database", "index", "model"}
+    assert ready["workers"]["message"] == "No worker is there. What is added waits for a worker."
     schema = client.get("/api/schema/", headers={"accept": "application/json"}).json()
     validate_schema(schema)
     for path, operations in schema["paths"].items():

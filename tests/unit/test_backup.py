@@ -27,7 +27,8 @@ from apps.analysis.reconcile import reconcile
 from apps.catalog.models import Collection, Tag, Track
 from apps.catalog.services.deleting import delete_tracks
 from apps.jobs.models import Lock
-from apps.ops.backup import MANIFEST, back_up
+from apps.ops.backups.folders import MANIFEST
+from apps.ops.backups.making import back_up
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,7 +141,7 @@ def test_nobody_waits_for_a_backup(catalogue: list[Track], tmp_path: Path) -> No
         connection.close()
 
     made = back_up(tmp_path / "kept", told)
-    assert made["rows"]["catalog.Collection"] == 1
+    assert made.manifest["rows"]["catalog.Collection"] == 1
     assert Collection.objects.count() == 2
 
 

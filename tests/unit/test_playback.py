@@ -27,7 +27,7 @@ from apps.catalog.models import Removal, Track
 from apps.catalog.playback import as_played
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
-from apps.ops.backup import back_up
+from apps.ops.backups.making import back_up
 from apps.search.models import Search
 from apps.search.recent import delete_search
 from audiosearch.engine.audio.sandbox import decode

@@ -457,7 +457,7 @@ def test_what_a_slice_finds_is_mended_and_told(
     page = curator.get("/admin/analysis/space/").content.decode()
     assert "2 tracks" in page
     assert "1 × file damaged" in page
-    Path(default_storage.path("last-verified.json")).write_bytes(b"")  # damage of the note
+    Path(default_storage.path("notes/last-verified.json")).write_bytes(b"")  # damage of the note
     assert last_verified() is None
     assert not verify_for_a_while(60)
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from apps.ops.backup import Told
+from apps.ops.backups.files import Told
 
 
 @contextmanager
