@@ -168,6 +168,23 @@ class PeaksSerializer(serializers.Serializer):
     duration_ms = serializers.IntegerField()
 
 
+class QuotaRequestSerializer(serializers.Serializer):
+    bytes = serializers.IntegerField(
+        default=1, min_value=0, max_value=2**53, help_text="Size of a file that is to be added"
+    )
+
+
+class QuotaSerializer(serializers.Serializer):
+    """What one has added, and how much one may."""
+
+    tracks = serializers.IntegerField(allow_null=True, help_text="null: who asks has no account")
+    bytes = serializers.IntegerField(allow_null=True)
+    max_tracks = serializers.IntegerField(allow_null=True, help_text="null: no limit of one's own")
+    max_bytes = serializers.IntegerField(allow_null=True)
+    message = serializers.CharField(help_text="The same in words; empty where nothing is limited")
+    refusal = serializers.CharField(help_text="Why the file would be refused; empty: there is room")
+
+
 class CollectionSerializer(serializers.ModelSerializer):
     tracks = serializers.IntegerField(read_only=True, source="track_count", default=0)
     audience = serializers.SlugRelatedField(

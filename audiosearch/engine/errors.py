@@ -62,6 +62,12 @@ class Conflict(EngineError):
     code = "conflict"
 
 
+class OverQuota(EngineError):
+    """There is no room for a recording, or for another of this user's."""
+
+    code = "quota_exceeded"
+
+
 class ModelUnavailable(EngineError):
     """The encoder's weights are not on this machine, or are not what they should be."""
 

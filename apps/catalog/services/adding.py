@@ -17,6 +17,7 @@ from django.utils.crypto import get_random_string
 from apps.catalog import lifecycle
 from apps.catalog.models import TEXT_FIELDS, Collection, Kind, Track
 from apps.catalog.names import is_litter, shown_name
+from apps.catalog.quotas import in_turn, refuse_without_room
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.services.collections import audience_of
 from apps.catalog.services.tags import clean_tags, tags_named
@@ -54,7 +55,7 @@ def add_track(
     `fields` (title, artist, album, description) are what a person wrote and win over the file's
     own tags; `wake` a worker at once. Bytes already in the catalogue, as far as `added_by` sees it
     (None sees all), give the existing track, unchanged.
-    Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
+    Raises an AudioError saying what is wrong, Busy, Conflict or OverQuota; then nothing was added.
     """
     if is_litter(shown_name(name)):
         raise UnsupportedAudio(
@@ -71,6 +72,7 @@ def add_track(
     existing = visible_tracks(added_by).filter(sha256=digest).first()
     if existing:
         return Added(existing, created=False)
+    refuse_without_room(added_by, size)  # before it is decoded, and again when it is written
     try:
         info = inspect(
             source,
@@ -105,6 +107,8 @@ def _keep(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Ad
 
 @transaction.atomic
 def _write(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Added:
+    in_turn(by)
+    refuse_without_room(by, track.size_bytes)
     track.file.name = stored
     track.audience = audience_of(track.collection, by=by)
     track.save(force_insert=True)
