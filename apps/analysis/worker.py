@@ -4,16 +4,15 @@ import logging
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 
 from apps.analysis.leasing import LONG_MS, lease_tracks, ready_analyzers, set_aside, tell_end
 from apps.analysis.models import FILE_GONE, TrackAnalysis
 from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import switch_when_complete
 from apps.analysis.writing import Finished, finish, prepare, write
+from apps.catalog.files import sound_of
 from apps.jobs.leases import heartbeat, release, requeue_left, settle
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Analyzer, Representation
@@ -124,7 +123,7 @@ class _Turn:
                 wanted[row.pk] = analyzer
         if wanted:
             track = rows[0].track
-            path = Path(default_storage.path(str(track.file.name)))
+            path = sound_of(str(track.file.name), track.stream)
             self._pipeline.add(Recording(path, track.duration_ms, wanted))
 
     def _take(self, outcome: Analysed | Failed) -> None:

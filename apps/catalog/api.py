@@ -75,6 +75,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
             kind=data.get("kind", ""),
             collection=data.get("collection"),
             tags=data.get("tags", ()),
+            stream=data.get("stream", ""),
         )
         code = status.HTTP_201_CREATED if added.created else status.HTTP_200_OK
         return self._answer(added.track, code)
@@ -114,7 +115,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         track = self.get_object()
         download_as = track.original_name if "download" in request.query_params else ""
         try:
-            response = audio_response(request, track.file.name, download_as)
+            response = audio_response(request, track.file.name, download_as, stream=track.stream)
         except FileNotFoundError as error:
             raise NotFound("The file of this track is gone from the storage.") from error
         if track.audience_id:  # may be theirs no more when they ask again

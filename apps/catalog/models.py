@@ -98,6 +98,12 @@ class Track(models.Model):
     channels = models.PositiveSmallIntegerField()
     format = models.CharField(max_length=40)
     size_bytes = models.PositiveBigIntegerField()
+    stream = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Which of the file's sound tracks is heard, from 0; none: it has but one",
+    )
     peaks = models.BinaryField(default=b"", help_text="Up to 1,000 absolute peaks, one byte each")
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="tracks"

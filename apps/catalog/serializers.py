@@ -76,6 +76,7 @@ class TrackSerializer(serializers.ModelSerializer):
             "channels",
             "format",
             "size_bytes",
+            "stream",
             "sha256",
             "original_name",
             "audio",
@@ -140,6 +141,16 @@ class TrackFieldsSerializer(serializers.Serializer):
 
 class TrackCreateSerializer(TrackFieldsSerializer):
     file = serializers.FileField(help_text="The audio file", allow_empty_file=True)
+    stream = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        help_text=(
+            "Of a file of several sound tracks, the one to be heard: its number from 0, or its "
+            "language as the file has it (“eng”); left out: the default one, or the first that is "
+            "not silent"
+        ),
+    )
 
 
 def _speaker_model() -> type[Model]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from apps.analysis.models import Space
 from apps.analysis.spaces import ensure_spaces
+from apps.catalog.files import sound_of
 from apps.catalog.models import Kind, Track
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.editing import edit_track
@@ -94,7 +94,7 @@ def reembed_enrolments(at_once: int = 50) -> int:
     chosen = {row.track_id: row for row in others.order_by("?")[:at_once]}
     for row in chosen.values():
         try:
-            voice = embed_voice(Path(default_storage.path(str(row.track.file.name))))
+            voice = embed_voice(sound_of(str(row.track.file.name), row.track.stream))
         except (AudioError, OSError) as error:
             log.warning("enrolment %s cannot be embedded by %s: %s", row.pk, space, error)
             continue

@@ -26,6 +26,12 @@ class CorruptAudio(AudioError):
     code = "corrupt_audio"
 
 
+class NoSuchStream(AudioError):
+    """The file has no sound track of that number or language."""
+
+    code = "no_such_stream"
+
+
 class EmptyAudio(AudioError):
     code = "empty_audio"
 

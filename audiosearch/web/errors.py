@@ -22,6 +22,7 @@ from audiosearch.engine.errors import (
     Busy,
     Conflict,
     EngineError,
+    NoSuchStream,
     OverQuota,
     TooLarge,
     UnsupportedAudio,
@@ -60,6 +61,8 @@ def status_of(error: EngineError) -> int:
     """The HTTP status that says what an engine error means to the caller."""
     if isinstance(error, TooLarge | OverQuota):
         return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    if isinstance(error, NoSuchStream):
+        return status.HTTP_400_BAD_REQUEST
     if isinstance(error, UnsupportedAudio):
         return status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
     if isinstance(error, Conflict):
