@@ -29,6 +29,7 @@ urlpatterns = [
     path("v1/tracks/<int:pk>/audio", track_audio, name="api-track-audio"),
     path("v1/tracks/<int:pk>/peaks", track_peaks, name="api-track-peaks"),
     path("v1/tracks/<int:pk>/similar", search.SimilarView.as_view(), name="api-track-similar"),
+    path("v1/quota/", catalog.QuotaView.as_view(), name="api-quota"),
     path("v1/search/", search.SearchView.as_view(), name="api-search"),
     path("v1/live/", ops.LiveView.as_view(), name="api-live"),
     path("v1/ready/", ops.ReadyView.as_view(), name="api-ready"),

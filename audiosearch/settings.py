@@ -205,6 +205,10 @@ QUERY_DECODE_BUDGET = Budget(first_s=env.integer("QUERY_DECODE_S", 10, least=1),
 WARM_UP = env.boolean("WARM_UP", True)
 RECENT_SEARCHES_KEPT = env.integer("RECENT_SEARCHES_KEPT", 50, least=1)
 PLAYBACK_CACHE_MB = env.integer("PLAYBACK_CACHE_MB", 2048, least=1)
+MAX_TRACKS_EACH = env.integer("MAX_TRACKS_EACH", 0)
+MAX_BYTES_EACH = env.integer("MAX_GB_EACH", 0) * 2**30
+MAX_TRACKS = env.integer("MAX_TRACKS", 0)
+MAX_BYTES = env.integer("MAX_GB", 0) * 2**30
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 ANALYSES = {
     "embedding": ("panns_cnn14", "spectral"),

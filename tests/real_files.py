@@ -51,12 +51,14 @@ def write_streams(
     *,
     rate: int = RATE,
     default: int | None = None,
+    languages: Sequence[str] = (),
     picture_s: float = 0.0,
     options: Mapping[str, str] | None = None,
 ) -> Path:
     """Write streams of sound, each as stretches (mono at `rate`) with the second each begins at.
 
-    default: the one that is marked so. picture_s: of so long a black picture beside.
+    default: the one that is marked so. languages: of the first so many. picture_s: of so long a
+    black picture beside.
     """
     with av.open(str(path), "w", format=container, options=dict(options or {})) as made:
         added = []
@@ -66,6 +68,8 @@ def write_streams(
                 stream.bit_rate = 64_000
             if default is not None:
                 stream.disposition = int(number == default)
+            if number < len(languages):
+                stream.metadata["language"] = languages[number]
             added.append(stream)
         if picture_s:
             video: Any = made.add_stream("mpeg4" if container != "webm" else "libvpx", rate=5)

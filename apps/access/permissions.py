@@ -41,6 +41,13 @@ class MaySearch(BasePermission):
         return may_search(request.user)
 
 
+class MayAdd(BasePermission):
+    message = "You may not add recordings here; log in with an account that may."
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return may_add(request.user)
+
+
 class CuratorOrReadOnly(BasePermission):
     message = "Only staff may change this."
 

@@ -124,7 +124,7 @@ def _unless_too_much(
         for check in checks:
             check(user, length)
     except EngineError as error:
-        return refusal(request, status_of(error), str(error))
+        return refusal(request, status_of(error), str(error), word=error.code)
     return None
 
 

@@ -25,6 +25,7 @@ from apps.catalog.admin_forms import (
 from apps.catalog.filters import console_filter
 from apps.catalog.forms import split_tags
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
+from apps.catalog.quotas import refuse_upload
 from apps.catalog.selectors import listed_tracks, with_name_like, with_words
 from apps.catalog.services.collections import save_collection
 from apps.catalog.services.deleting import delete_tracks
@@ -74,7 +75,7 @@ class TrackAdmin(CuratedAdmin):
         css = {"all": ["css/pages.css", "css/admin.css"]}
         js = [Script("js/main.js", type="module")]
 
-    @takes_files(may_curate)
+    @takes_files(may_curate, refuse_upload)
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().add_view(request, *args, **kwargs)
 
@@ -96,7 +97,9 @@ class TrackAdmin(CuratedAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
     ) -> Any:
-        return super().get_form(request, obj, change, **kw) if obj else NewTrackForm
+        if obj:
+            return super().get_form(request, obj, change, **kw)
+        return type("NewTrackForm", (NewTrackForm,), {"by": request.user})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["large_player", "heard", *FILE_FIELDS] if obj else []
@@ -135,7 +138,6 @@ class TrackAdmin(CuratedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Track, form: Any, change: bool) -> None:
         if not change:
-            Track.objects.filter(pk=obj.pk, added_by=None).update(added_by=request.user.pk)
             if not form.added.created:
                 messages.warning(request, "These bytes were there already, as the track below.")
             return

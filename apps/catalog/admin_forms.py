@@ -18,6 +18,8 @@ from audiosearch.engine.errors import EngineError
 class NewTrackForm(forms.ModelForm):
     """Adding: a file, and what is known of it."""
 
+    by: Any
+    """Who adds; set by the console."""
     file = forms.FileField(help_text="Checked before it is added; the same bytes are added once")
 
     class Meta:
@@ -40,6 +42,7 @@ class NewTrackForm(forms.ModelForm):
             self.added = add_track(
                 source=Path(data["file"].temporary_file_path()),
                 name=data["file"].name,
+                added_by=self.by,
                 fields={key: data.get(key, "") for key in TEXT_FIELDS},
                 kind=data["kind"],
                 collection=data["collection"],

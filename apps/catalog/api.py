@@ -12,15 +12,17 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.access.authentication import has_scope
 from apps.access.models import Scope
-from apps.access.permissions import CuratorOrReadOnly, may_add
+from apps.access.permissions import CuratorOrReadOnly, MayAdd, may_add
 from apps.access.uploads import takes_files
 from apps.catalog import serializers as faces
 from apps.catalog.filters import TrackFilterSet
 from apps.catalog.models import TEXT_FIELDS, Collection, Tag, Track
 from apps.catalog.permissions import TrackPermission
+from apps.catalog.quotas import quota_of, refuse_upload, refused_quota, told_quota
 from apps.catalog.selectors import (
     listed_tracks,
     peaks_of,
@@ -52,7 +54,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Track]:
         return listed_tracks(self.request.user)
 
-    @takes_files(may_add)
+    @takes_files(may_add, refuse_upload)
     @extend_schema(
         summary="Add a track",
         request={"multipart/form-data": faces.TrackCreateSerializer},
@@ -74,6 +76,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
             kind=data.get("kind", ""),
             collection=data.get("collection"),
             tags=data.get("tags", ()),
+            stream=data.get("stream", ""),
         )
         code = status.HTTP_201_CREATED if added.created else status.HTTP_200_OK
         return self._answer(added.track, code)
@@ -113,7 +116,7 @@ class TrackViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         track = self.get_object()
         download_as = track.original_name if "download" in request.query_params else ""
         try:
-            response = audio_response(request, track.file.name, download_as)
+            response = audio_response(request, track.file.name, download_as, stream=track.stream)
         except FileNotFoundError as error:
             raise NotFound("The file of this track is gone from the storage.") from error
         if track.audience_id:  # may be theirs no more when they ask again
@@ -165,3 +168,33 @@ class TagViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
         counted = Count("tracks", filter=seen_by(user, "tracks__"), distinct=True)
         counted_tags = visible_tags(user).annotate(track_count=counted)
         return counted_tags.order_by("sort_key", "name")
+
+
+class QuotaView(APIView):
+    """What one has added, and how much one may."""
+
+    permission_classes = [MayAdd]
+
+    @extend_schema(
+        tags=["quota"],
+        summary="How much one has added, and may",
+        description=(
+            "One's own use only: what others have added is told to nobody. Ask with the size of a "
+            "file before it is sent, and `refusal` says whether there is room for it."
+        ),
+        parameters=[faces.QuotaRequestSerializer],
+        responses=faces.QuotaSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        form = faces.QuotaRequestSerializer(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        own, known = quota_of(request.user), request.user.is_authenticated
+        told = {
+            "tracks": own.tracks if known else None,
+            "bytes": own.size_bytes if known else None,
+            "max_tracks": own.max_tracks or None,
+            "max_bytes": own.max_bytes or None,
+            "message": told_quota(request.user),
+            "refusal": refused_quota(request.user, form.validated_data["bytes"]),
+        }
+        return Response(faces.QuotaSerializer(told).data)

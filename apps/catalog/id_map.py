@@ -23,7 +23,8 @@ UNSURE_S = 10
 
 @dataclass(frozen=True)
 class TrackCard:
-    """What a result shows of a track; `path` is the file's name in the storage."""
+    """What a result shows of a track; `path` is the file's name in the storage, and `stream` the
+    number of the sound track that is heard of it."""
 
     id: int
     title: str
@@ -36,6 +37,7 @@ class TrackCard:
     duration_ms: int
     format: str
     path: str
+    stream: int | None
 
 
 _FIELDS = {field.name for field in fields(TrackCard)}
@@ -127,6 +129,7 @@ def _card(track: Track) -> TrackCard:
         duration_ms=track.duration_ms,
         format=track.format,
         path=track.file.name or "",
+        stream=track.stream,
     )
 
 

@@ -98,6 +98,12 @@ class Track(models.Model):
     channels = models.PositiveSmallIntegerField()
     format = models.CharField(max_length=40)
     size_bytes = models.PositiveBigIntegerField()
+    stream = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Which of the file's sound tracks is heard, from 0; none: it has but one",
+    )
     peaks = models.BinaryField(default=b"", help_text="Up to 1,000 absolute peaks, one byte each")
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="tracks"
@@ -110,6 +116,8 @@ class Track(models.Model):
         indexes = [
             models.Index(fields=["sort_key", "-id"], name="track_by_title"),
             models.Index(fields=["-sort_key", "-id"], name="track_by_title_backwards"),
+            # All that quotas read; without it they would read every row.
+            models.Index(fields=["added_by", "size_bytes"], name="track_by_owner"),
         ]
         constraints = [
             # The same bytes once for each audience: being refused would tell of what is private.

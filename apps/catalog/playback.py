@@ -20,6 +20,7 @@ from threading import Condition
 from django.conf import settings
 from django.core.files.storage import default_storage
 
+from apps.catalog.recordings import sound_of
 from audiosearch.engine.audio.sandbox import browser_type, write_flac
 from audiosearch.engine.digests import sha256_of
 from audiosearch.engine.errors import AudioError, Busy
@@ -42,9 +43,10 @@ class Played:
     media_type: str
 
 
-def as_played(name: str, *, copy: bool = False) -> Played:
+def as_played(name: str, *, stream: int | None = None, copy: bool = False) -> Played:
     """What browsers play of the stored file `name`; copy: the copy that all do, whatever it is.
 
+    stream: the sound track that is heard of it, which is always the same of one file.
     Raises FileNotFoundError, and Busy.
     """
     stored = Path(default_storage.path(name))
@@ -55,7 +57,7 @@ def as_played(name: str, *, copy: bool = False) -> Played:
     if media_type and not copy:
         return Played(stored, media_type)
     try:
-        return Played(_copy_of(name, stored), "audio/flac")
+        return Played(_copy_of(name, sound_of(name, stream)), "audio/flac")
     except (AudioError, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise

@@ -1,4 +1,4 @@
-"""The recordings in the storage, read only while their bytes are those that were added."""
+"""The recordings in the storage: where they lie, and whether they are as they were added."""
 
 import errno
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from django.core.files.storage import default_storage
 
 from apps.catalog.models import Track
+from audiosearch.engine.audio.choice import with_stream
 from audiosearch.engine.digests import sha256_of
 from audiosearch.engine.errors import AudioError
 
@@ -26,12 +27,17 @@ class FileDamaged(AudioError):
         super().__init__(FILE_DAMAGED)
 
 
+def sound_of(name: str, stream: int | None) -> Path:
+    """The stored file of a track as it is heard, by the track's `file` and `stream`."""
+    return with_stream(Path(default_storage.path(name)), stream)
+
+
 def intact_recording(track: Track) -> Path:
     """Where the recording of a track is, after its SHA-256 was compared.
 
     Raises FileDamaged, FileNotFoundError, and other OSErrors when the storage is away.
     """
-    path = Path(default_storage.path(str(track.file.name)))
+    path = sound_of(str(track.file.name), track.stream)
     try:
         digest = sha256_of(path)
     except OSError as error:

@@ -76,6 +76,7 @@ class TrackSerializer(serializers.ModelSerializer):
             "channels",
             "format",
             "size_bytes",
+            "stream",
             "sha256",
             "original_name",
             "audio",
@@ -140,6 +141,16 @@ class TrackFieldsSerializer(serializers.Serializer):
 
 class TrackCreateSerializer(TrackFieldsSerializer):
     file = serializers.FileField(help_text="The audio file", allow_empty_file=True)
+    stream = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        help_text=(
+            "Of a file of several sound tracks, the one to be heard: its number from 0, or its "
+            "language as the file has it (“eng”); left out: the default one, or the first that is "
+            "not silent"
+        ),
+    )
 
 
 def _speaker_model() -> type[Model]:
@@ -166,6 +177,23 @@ class PeaksSerializer(serializers.Serializer):
         help_text="Up to 1,000 absolute peaks over the whole recording; empty until listened to",
     )
     duration_ms = serializers.IntegerField()
+
+
+class QuotaRequestSerializer(serializers.Serializer):
+    bytes = serializers.IntegerField(
+        default=1, min_value=0, max_value=2**53, help_text="Size of a file that is to be added"
+    )
+
+
+class QuotaSerializer(serializers.Serializer):
+    """What one has added, and how much one may."""
+
+    tracks = serializers.IntegerField(allow_null=True, help_text="null: who asks has no account")
+    bytes = serializers.IntegerField(allow_null=True)
+    max_tracks = serializers.IntegerField(allow_null=True, help_text="null: no limit of one's own")
+    max_bytes = serializers.IntegerField(allow_null=True)
+    message = serializers.CharField(help_text="The same in words; empty where nothing is limited")
+    refusal = serializers.CharField(help_text="Why the file would be refused; empty: there is room")
 
 
 class CollectionSerializer(serializers.ModelSerializer):

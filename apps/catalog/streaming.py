@@ -20,15 +20,18 @@ from audiosearch.web.errors import RETRY_AFTER_S
 CHUNK = 256 * 1024
 
 
-def audio_response(request: HttpRequest, name: str, download_as: str = "") -> HttpResponseBase:
+def audio_response(
+    request: HttpRequest, name: str, download_as: str = "", *, stream: int | None = None
+) -> HttpResponseBase:
     """The stored file `name`, or a copy where browsers cannot play it, or `?flac=1` asks for one;
-    to be downloaded, always the file.
+    to be downloaded, always the file. stream: the sound track that is heard, of a track's file.
 
     Whole (200), or the one range asked for (206, or 416 past its end); 304 when the asker has it.
     Raises FileNotFoundError when the storage does not have it.
     """
     try:
-        sent = _original(name) if download_as else as_played(name, copy="flac" in request.GET)
+        copy = "flac" in request.GET
+        sent = _original(name) if download_as else as_played(name, stream=stream, copy=copy)
     except Busy as error:
         body = {"error": {"code": error.code, "message": str(error), "details": {}}}
         return JsonResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -18,6 +18,7 @@ from apps.catalog.filters import LibraryFilterSet
 from apps.catalog.forms import AddForm, BulkForm, TrackForm, split_tags
 from apps.catalog.models import Track
 from apps.catalog.permissions import may_edit
+from apps.catalog.quotas import has_limits, refuse_upload, refused_quota, told_quota
 from apps.catalog.selectors import (
     listed_tracks,
     serving_analysis,
@@ -28,8 +29,9 @@ from apps.catalog.selectors import (
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track, edit_tracks
+from apps.catalog.services.importing import NOT_TRIED
 from apps.jobs.models import PENDING, State
-from audiosearch.engine.errors import Conflict, EngineError
+from audiosearch.engine.errors import Conflict, EngineError, OverQuota
 from audiosearch.web.errors import status_of
 
 PAGE = 50
@@ -123,7 +125,7 @@ def _count(number: int, verb: str) -> str:
     return f"{number} {'recording' if number == 1 else 'recordings'} {verb}."
 
 
-@takes_files(may_add)
+@takes_files(may_add, refuse_upload)
 @require_page
 @allowed(may_add)
 def add(request: HttpRequest) -> HttpResponse:
@@ -132,8 +134,7 @@ def add(request: HttpRequest) -> HttpResponse:
     outcomes: list[dict[str, Any]] = []
     status = 200
     if form.is_bound and form.is_valid():
-        uploads = request.FILES.getlist("files")
-        outcomes = [_add_one(request, form, upload) for upload in uploads]
+        outcomes = _add_each(request, form, request.FILES.getlist("files"))
         status = outcomes[0]["status"] if len(outcomes) == 1 else 200
         if not outcomes:
             form.add_error(None, "Choose at least one file.")
@@ -144,7 +145,13 @@ def add(request: HttpRequest) -> HttpResponse:
             return JsonResponse(outcomes[0], status=status)
         message = _first_error(form) if form.is_bound else "Send a form with at least one file."
         return JsonResponse({"outcome": "refused", "message": message}, status=400)
-    context = {"form": form, "outcomes": outcomes}
+    context = {
+        "form": form,
+        "outcomes": outcomes,
+        "limited": has_limits(request.user),
+        "quota": told_quota(request.user),
+        "full": refused_quota(request.user),
+    }
     return render(request, "catalog/add.html", context, status=status)
 
 
@@ -152,6 +159,17 @@ def _first_error(form: AddForm) -> str:
     """What is wrong with a form, and with which field of it."""
     field, errors = next(iter(form.errors.items()))
     return f"{form[field].label}: {errors[0]}" if field in form.fields else str(errors[0])
+
+
+def _add_each(request: HttpRequest, form: AddForm, uploads: list[Any]) -> list[dict[str, Any]]:
+    """What came of each; when there is no room for one, the others are not tried."""
+    outcomes: list[dict[str, Any]] = []
+    for upload in uploads:
+        if outcomes and outcomes[-1].get("code") == OverQuota.code:
+            outcomes.append({**outcomes[-1], "name": upload.name, "message": NOT_TRIED})
+        else:
+            outcomes.append(_add_one(request, form, upload))
+    return outcomes
 
 
 def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]:
@@ -168,6 +186,7 @@ def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]
         return {
             "outcome": "refused",
             "name": upload.name,
+            "code": error.code,
             "message": str(error),
             "status": status_of(error),
         }

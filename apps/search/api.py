@@ -24,6 +24,7 @@ from apps.search.serializers import (
     SearchSettingsSerializer,
 )
 from apps.search.services import search_by_clip, similar_to_track
+from audiosearch.engine.audio.choice import with_stream
 from audiosearch.web.parsers import JSONParser
 
 LISTS = ("collection", "kind")
@@ -80,7 +81,8 @@ class SearchView(APIView):
         if upload is None:
             result = _similar(form.validated_data["track"], form.settings(), request.user)
         else:
-            clip = Path(upload.temporary_file_path())
+            stream = form.validated_data.get("stream")
+            clip = with_stream(Path(upload.temporary_file_path()), stream)
             result = search_by_clip(
                 clip=clip, name=upload.name, asked=form.settings(), by=request.user
             )

@@ -43,7 +43,7 @@ class SearchSettingsSerializer(serializers.Serializer):
     def settings(self) -> SearchSettings:
         """The validated values as the services take them."""
         values = dict(self.validated_data)
-        for name in ("file", "track"):
+        for name in ("file", "track", "stream"):
             values.pop(name, None)
         collections, kinds = values.pop("collection", ()), values.pop("kind", ())
         tags = tuple(clean_tags(values.pop("tags", ())))
@@ -57,10 +57,13 @@ class SearchRequestSerializer(SearchSettingsSerializer):
 
     file = serializers.FileField(required=False, allow_empty_file=True)
     track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
+    stream = serializers.CharField(max_length=40, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("file" in attrs) == ("track" in attrs):
             raise serializers.ValidationError("Send either a file or a track, and not both.")
+        if "stream" in attrs and "track" in attrs:
+            raise serializers.ValidationError({"stream": "It was chosen when the track was added."})
         return super().validate(attrs)
 
 
@@ -70,6 +73,9 @@ class SearchByTrackSerializer(SearchSettingsSerializer):
 
 class SearchByClipSerializer(SearchSettingsSerializer):
     file = serializers.FileField()
+    stream = serializers.CharField(
+        max_length=40, required=False, help_text="Which sound track of the file, as when adding one"
+    )
 
 
 class HitTrackSerializer(serializers.Serializer):

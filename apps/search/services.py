@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 
 from apps.analysis.index import get_index
@@ -18,6 +17,7 @@ from apps.analysis.spaces import active_name
 from apps.analysis.turns import query_slot
 from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.models import Track
+from apps.catalog.recordings import sound_of
 from apps.catalog.selectors import hidden_collections, visible_tracks
 from apps.jobs.models import State
 from apps.search.explain import explain
@@ -83,7 +83,7 @@ def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> Search
     hidden = hidden_collections(by)
     track = _card(track_id, by if hidden else None)
     if asked.start_ms is not None or asked.end_ms is not None:
-        path = Path(default_storage.path(track.path))
+        path = sound_of(track.path, track.stream)
         if not path.exists():
             raise FileGone(f"The file of “{track.title}” is gone from the storage.")
         space, query, _ = _embed(search, path)

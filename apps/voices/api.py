@@ -17,6 +17,7 @@ from apps.access.models import Scope
 from apps.access.permissions import may_curate
 from apps.access.throttles import SearchThrottle
 from apps.access.uploads import takes_files
+from apps.catalog.quotas import refuse_upload
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
@@ -92,7 +93,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
         asked = form.validated_data["recordings"]
         erase_speaker(speaker=speaker, by=self.request.user, recordings=asked)
 
-    @takes_files(may_curate)
+    @takes_files(may_curate, refuse_upload)
     @extend_schema(
         methods=["GET"],
         summary="The recordings a speaker is known by",

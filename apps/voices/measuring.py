@@ -2,12 +2,11 @@
 
 import io
 import time
-from pathlib import Path
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 
+from apps.catalog.recordings import sound_of
 from apps.jobs.leases import ALL, heartbeat, settle, work_off
 from apps.jobs.models import PENDING, State
 from apps.jobs.queue import VOICES, enqueue
@@ -46,9 +45,9 @@ def _measure(row: Measurement) -> None:
         raise ValueError(f"VOICE_ENCODER is another one now; it was asked for {row.space}.")
     rows = Enrolment.objects.filter(consent_lasts_in("speaker__"), space__name=row.space)
     rows = rows.order_by("pk")
-    enrolled = rows.values_list("track__file", "speaker_id")
+    enrolled = rows.values_list("track__file", "track__stream", "speaker_id")
     enrolled = enrolled[:: max(len(enrolled) // MOST, 1)]
-    recordings = [(Path(default_storage.path(name)), str(who)) for name, who in enrolled]
+    recordings = [(sound_of(name, stream), str(who)) for name, stream, who in enrolled]
     if not recordings:
         raise ValueError("Nobody is enrolled yet.")
     found = evaluate_speakers(

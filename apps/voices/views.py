@@ -17,6 +17,7 @@ from apps.access.permissions import may_curate
 from apps.access.throttles import throttled
 from apps.access.uploads import takes_files
 from apps.catalog.models import Track
+from apps.catalog.quotas import refuse_upload
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices.audit import note_consent
@@ -117,7 +118,7 @@ def speaker(request: HttpRequest, pk: int) -> HttpResponse:
     return _speaker_page(request, found, form, status=400 if form.is_bound else 200)
 
 
-@takes_files(may_curate)
+@takes_files(may_curate, refuse_upload)
 @require_POST
 @allowed(may_curate)
 def enrol_recording(request: HttpRequest, pk: int) -> HttpResponse:

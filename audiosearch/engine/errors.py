@@ -26,6 +26,12 @@ class CorruptAudio(AudioError):
     code = "corrupt_audio"
 
 
+class NoSuchStream(AudioError):
+    """The file has no sound track of that number or language."""
+
+    code = "no_such_stream"
+
+
 class EmptyAudio(AudioError):
     code = "empty_audio"
 
@@ -60,6 +66,12 @@ class Conflict(EngineError):
     """What is asked contradicts what is there; nothing was changed."""
 
     code = "conflict"
+
+
+class OverQuota(EngineError):
+    """There is no room for a recording, or for another of this user's."""
+
+    code = "quota_exceeded"
 
 
 class ModelUnavailable(EngineError):

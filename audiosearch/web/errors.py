@@ -22,6 +22,8 @@ from audiosearch.engine.errors import (
     Busy,
     Conflict,
     EngineError,
+    NoSuchStream,
+    OverQuota,
     TooLarge,
     UnsupportedAudio,
 )
@@ -37,7 +39,7 @@ WORDS = {
     413: "too_large",
     503: "unavailable",
 }
-TITLES = {
+TITLES: dict[int | str, str] = {
     401: "Log in first",
     403: "Not allowed",
     408: "Too slow",
@@ -45,6 +47,7 @@ TITLES = {
     411: "How long is it?",
     413: "Too large",
     503: "Not now",
+    OverQuota.code: "No room left",
 }
 BAD_REQUEST = "The request is malformed or too large."
 
@@ -56,8 +59,10 @@ def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
 
 def status_of(error: EngineError) -> int:
     """The HTTP status that says what an engine error means to the caller."""
-    if isinstance(error, TooLarge):
+    if isinstance(error, TooLarge | OverQuota):
         return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    if isinstance(error, NoSuchStream):
+        return status.HTTP_400_BAD_REQUEST
     if isinstance(error, UnsupportedAudio):
         return status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
     if isinstance(error, Conflict):
@@ -141,13 +146,17 @@ def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
     return refusal(request, 503, reason)
 
 
-def refusal(request: HttpRequest, code: int, reason: str) -> HttpResponse:
-    """One sentence: JSON for programs, a page elsewhere; it needs no database and no user."""
+def refusal(request: HttpRequest, code: int, reason: str, *, word: str = "") -> HttpResponse:
+    """One sentence: JSON for programs, a page elsewhere; it needs no database and no user.
+
+    word: the code of the error, when it says more than the status.
+    """
     response: HttpResponse
     if wants_json(request):
-        response = JsonResponse(error_body(WORDS[code], reason), status=code)
+        response = JsonResponse(error_body(word or WORDS[code], reason), status=code)
     else:
-        page = loader.get_template("refusal.html").render({"title": TITLES[code], "reason": reason})
+        title = TITLES.get(word) or TITLES[code]
+        page = loader.get_template("refusal.html").render({"title": title, "reason": reason})
         response = HttpResponse(page, status=code)
     if code == 503:
         response["Retry-After"] = str(RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""Whoever asks too often reads how long to wait, on a page and in a part of one."""
+"""Whoever asks too often reads how long to wait; whoever adds too much, that there is no room."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,8 @@ from tests.service import Service, running
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("often") / "data", SEARCHES_PER_MINUTE="1") as service:
+    limits = {"SEARCHES_PER_MINUTE": "1", "MAX_TRACKS": "2"}
+    with running(tmp_path_factory.mktemp("often") / "data", **limits) as service:
         yield service
 
 
@@ -33,3 +34,17 @@ def test_too_often(page: Page, service: Service, sounds: Path) -> None:
     page.locator("form.slow button.primary").click()
     expect(page.locator("h1")).to_have_text("Too many searches")
     expect(page.locator("main [role=alert]")).to_contain_text("Wait")
+
+
+def test_too_much(page: Page, service: Service, sounds: Path) -> None:
+    page.goto(service.url + "/add/")
+    expect(page.locator(".quota")).to_have_text("The catalogue holds 0 of 2 recordings.")
+    files = [write_audio(sounds / f"much-{hz}.wav", tone(2, hz)) for hz in (300, 310, 320, 330)]
+    page.set_input_files("#id_files", files)
+    expect(page.locator(".summary")).to_have_text("2 added, 2 not sent")
+    expect(page.locator(".stopped")).to_contain_text("holds 2 of 2 recordings, so there is no room")
+    expect(page.locator(".quota")).to_have_text("The catalogue holds 2 of 2 recordings.")
+    expect(page.locator(".uploads .not-sent")).to_have_count(2)
+    page.reload()
+    expect(page.locator("#id_files")).to_be_disabled()
+    expect(page.locator("main p.error").first).to_contain_text("so there is no room")

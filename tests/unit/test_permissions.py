@@ -39,7 +39,7 @@ NEEDED = {
     "search-forget": (OWNER, OWNER),
     **dict.fromkeys(["track-list", "api-track-audio", "api-track-peaks"], (MEMBER, MEMBER)),
     **dict.fromkeys(["api-track-similar", "api-search", "tag-list"], (MEMBER, MEMBER)),
-    "space-list": (MEMBER, MEMBER),
+    **dict.fromkeys(["space-list", "api-quota"], (MEMBER, MEMBER)),
     **dict.fromkeys(["collection-list", "collection-detail"], (MEMBER, CURATOR)),
     **dict.fromkeys(["voices", "voices-identify", "voices-compare"], (MEMBER, MEMBER)),
     "track-voices": (MEMBER, MEMBER),

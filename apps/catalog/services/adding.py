@@ -16,15 +16,17 @@ from django.utils.crypto import get_random_string
 from apps.catalog import lifecycle
 from apps.catalog.models import TEXT_FIELDS, Collection, Kind, Track
 from apps.catalog.names import is_litter, shown_name
+from apps.catalog.quotas import in_turn, refuse_without_room
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.services.collections import audience_of
 from apps.catalog.services.tags import clean_tags, tags_named
 from apps.catalog.services.words import write_words
 from apps.catalog.words import nfc, sort_key
+from audiosearch.engine.audio.choice import with_stream
 from audiosearch.engine.audio.formats import AudioInfo, suffix_of
 from audiosearch.engine.audio.sandbox import inspect
 from audiosearch.engine.digests import sha256_of
-from audiosearch.engine.errors import AudioError, TooLarge, UnsupportedAudio
+from audiosearch.engine.errors import AudioError, Conflict, TooLarge, UnsupportedAudio
 
 FOLDER = "tracks"
 """Where in the storage the recordings are."""
@@ -47,14 +49,17 @@ def add_track(
     kind: str = "",
     collection: Collection | None = None,
     tags: Iterable[str] = (),
+    stream: str = "",
     wake: bool = True,
 ) -> Added:
     """Add the audio file at `source`, known to its owner as `name`.
 
     `fields` (title, artist, album, description) are what a person wrote and win over the file's
-    own tags; `wake` a worker at once. Bytes already in the catalogue, as far as `added_by` sees it
+    own tags; `wake` a worker at once. `stream` is the sound track to be heard of a file of several:
+    its number from 0, or its language. Bytes already in the catalogue, as far as `added_by` sees it
     (None sees all), give the existing track, unchanged.
-    Raises an AudioError saying what is wrong, Busy or Conflict; then nothing was added.
+    Raises an AudioError saying what is wrong, Busy, OverQuota, or Conflict, also when the existing
+    track is heard by another sound track; then nothing was added.
     """
     if is_litter(shown_name(name)):
         raise UnsupportedAudio(
@@ -69,21 +74,39 @@ def add_track(
         )
     digest = sha256_of(source)
     existing = visible_tracks(added_by).filter(sha256=digest).first()
-    if existing:
+    if existing and not stream:
         return Added(existing, created=False)
+    if not existing:
+        refuse_without_room(added_by, size)  # before it is decoded, and again when it is written
+    info = _inspected(with_stream(source, stream), name)
+    if existing:
+        _refuse_another_stream(existing, info.stream)
+        return Added(existing, created=False)
+    track = _new_track(digest, size, name, info, dict(fields or {}), kind)
+    track.collection = collection
+    track.added_by = added_by if added_by and added_by.is_authenticated else None
+    stored = _store(source, digest, suffix_of(info.format))
+    return _keep(track, stored, clean_tags(tags), wake, added_by)
+
+
+def _inspected(source: Path, name: str) -> AudioInfo:
     try:
-        info = inspect(
+        return inspect(
             source,
             max_duration_ms=settings.MAX_DURATION_S * 1000,
             budget=settings.DECODE_BUDGET,
         )
     except AudioError as error:
         raise type(error)(f"{shown_name(name)}: {error}") from error
-    track = _new_track(digest, size, name, info, dict(fields or {}), kind)
-    track.collection = collection
-    track.added_by = added_by if added_by and added_by.is_authenticated else None
-    stored = _store(source, digest, suffix_of(info.format))
-    return _keep(track, stored, clean_tags(tags), wake, added_by)
+
+
+def _refuse_another_stream(track: Track, stream: int | None) -> None:
+    if stream != track.stream:
+        heard = "the default one" if track.stream is None else f"number {track.stream}"
+        raise Conflict(
+            f"This file is in the catalogue already, as track {track.pk}, and {heard} of its sound "
+            "tracks is heard there. A file is kept once: delete that track first to choose another."
+        )
 
 
 def _keep(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Added:
@@ -105,6 +128,8 @@ def _keep(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Ad
 
 @transaction.atomic
 def _write(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Added:
+    in_turn(by)
+    refuse_without_room(by, track.size_bytes)
     track.file.name = stored
     track.audience = audience_of(track.collection, by=by)
     track.save(force_insert=True)
@@ -133,6 +158,7 @@ def _new_track(
         channels=info.channels,
         format=info.format,
         size_bytes=size,
+        stream=info.stream,
         description=nfc(texts.pop("description", "")),
     )
     for key, value in texts.items():

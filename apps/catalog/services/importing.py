@@ -12,9 +12,10 @@ from apps.catalog.models import Collection
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.finding import Found, PassedOver, Source
 from apps.jobs.queue import ANALYSE, enqueue
-from audiosearch.engine.errors import EngineError
+from audiosearch.engine.errors import EngineError, OverQuota
 
 WAKE_EVERY = 20
+NOT_TRIED = "It was not tried, as there was no room any more."
 ADDED, THERE, REFUSED, PASSED_OVER = "added", "already there", "refused", "passed over"
 UNREADABLE = (
     OSError,
@@ -62,25 +63,38 @@ def import_sources(
     """Add each source, and yield what came of it.
 
     folder_tags: the name of the folder a file lies in becomes one of its tags.
+    Raises OverQuota, after the last, when there was no room for all: none is tried then.
     """
     common = {"added_by": added_by, "collection": collection, "kind": kind}
+    full: OverQuota | None = None
     try:
         for number, source in enumerate(sources, 1):
             if isinstance(source, PassedOver):
                 yield Outcome(source.where, PASSED_OVER, source.reason)
                 continue
+            if full:
+                yield Outcome(source.where, PASSED_OVER, NOT_TRIED)
+                continue
             labels = [*tags, source.folder] if folder_tags and source.folder else list(tags)
-            yield _import(source, tags=labels, **common)
+            try:
+                done = _import(source, tags=labels, **common)
+            except OverQuota as error:
+                full, done = error, Outcome(source.where, PASSED_OVER, str(error))
+            yield done
             if number % WAKE_EVERY == 1:
                 enqueue(ANALYSE)
     finally:  # also of an import that is broken off
         enqueue(ANALYSE)
+    if full:
+        raise full
 
 
 def _import(source: Source, **options: Any) -> Outcome:
     try:
         with source.on_disk() as path:
             added = add_track(source=path, name=source.name, wake=False, **options)
+    except OverQuota:
+        raise
     except EngineError as error:
         return Outcome(source.where, REFUSED, str(error).removeprefix(f"{source.name}: "))
     except FileNotFoundError:

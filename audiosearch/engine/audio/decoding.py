@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from av.stream import Discard
 
 from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.choice import stream_of
 from audiosearch.engine.audio.containers import CODECS, Part, locate, open_part, parts_of
 from audiosearch.engine.audio.formats import FORMATS, SILENCE_PEAK, AudioInfo, format_name
 from audiosearch.engine.audio.sound import SAMPLE_RATES, Sound, is_exact, packets
@@ -22,6 +23,7 @@ from audiosearch.engine.errors import (
     AudioError,
     CorruptAudio,
     EmptyAudio,
+    NoSuchStream,
     SilentAudio,
     TooLong,
     TooShort,
@@ -34,6 +36,7 @@ MIN_DECODED_SHARE = 0.5
 MAX_CHANNELS = 64
 DEFAULT, ATTACHED_PICTURE = 0x1, 0x400  # dispositions of FFmpeg
 MOST_LINKS = 1000
+MOST_NAMED = 32
 PACKETS_A_BEAT = 20_000
 TOLD = frozenset(("wav", "w64", "aiff", "caf", "au", "flac", "mov"))
 """Containers whose header knows how long each stream is; what others say is an estimate."""
@@ -64,9 +67,12 @@ def opened(
 
 
 def _chosen(path: Path, part: Part, container: Any, index: int | None) -> Any:
-    """The stream number `index`; else the default one, unless it is silent and another is not."""
+    """The stream number `index`, else the one that goes with the path; else the default one, unless
+    it is silent and another is not."""
     if index is not None:
         return container.streams[index]
+    if asked := stream_of(path):
+        return _asked_for(container, asked)
     streams = []
     problem: AudioError = UnsupportedAudio("The file holds no audio.")
     for stream in container.streams.audio:
@@ -84,6 +90,27 @@ def _chosen(path: Path, part: Part, container: Any, index: int | None) -> Any:
             if _sounds(path, part, stream.index):
                 return stream
     return streams[0]
+
+
+def _asked_for(container: Any, asked: str) -> Any:
+    """The sound track of a number, or the first in a language. Raises NoSuchStream, in words."""
+    streams = container.streams.audio
+    for number, stream in enumerate(streams):
+        if asked.casefold() in (str(number), (stream.language or "").casefold()):
+            _refuse_unknown(stream)
+            return stream
+    if not streams:
+        raise UnsupportedAudio("The file holds no audio.")
+    tracks = f"{len(streams)} sound track{'' if len(streams) == 1 else 's'}"
+    there = ", ".join(_named(number, stream) for number, stream in enumerate(streams[:MOST_NAMED]))
+    raise NoSuchStream(f"The file has {tracks}: {there}. Choose one of these by its number.")
+
+
+def _named(number: int, stream: Any) -> str:
+    language = (stream.language or "")[:12]
+    default = "default" if int(stream.disposition) & DEFAULT else ""
+    marks = ", ".join(filter(None, ("" if language == "und" else language, default)))
+    return f"{number} ({marks})" if marks else str(number)
 
 
 def _sounds(path: Path, part: Part, index: int) -> bool:
@@ -203,6 +230,7 @@ def inspect(
         silence = _silence_peak(source)
         tags = own_tags(container, source, unread)
         name = _format_name(path, container, source)
+        stream = _number_of(path, container, source)
         told_ms = _told_duration_ms(container, source)
         exact = told_ms is not None and is_exact(container, source)
     if told_ms and exact and told_ms > max_duration_ms:
@@ -224,7 +252,15 @@ def inspect(
     if thorough and not whole and told_ms:
         _refuse_cut_off(path, told_ms)
     duration_ms = heard_ms if whole else max(length_ms or 0, heard_ms)
-    return AudioInfo(name, duration_ms, rate, channels, tags)
+    return AudioInfo(name, duration_ms, rate, channels, tags, stream)
+
+
+def _number_of(path: Path, container: Any, source: Any) -> int | None:
+    """The number of a sound track among several. Of a chain it holds only if it was chosen."""
+    streams = list(container.streams.audio)
+    if len(streams) < 2 or not (stream_of(path) or len(links_of(path)) == 1):
+        return None
+    return [stream.index for stream in streams].index(source.index)
 
 
 def _measured_ms(path: Path, max_duration_ms: int, beat: Callable[[], None]) -> int | None:

@@ -71,13 +71,18 @@ BY_SUFFIX = {
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file is: duration in milliseconds, sample rate in Hz, and its own tags."""
+    """What a file is: duration in milliseconds, sample rate in Hz, and its own tags.
+
+    stream: the number of the sound track that is heard; None when there is but one, or when a
+    chain of containers leaves it to each.
+    """
 
     format: str
     duration_ms: int
     sample_rate: int
     channels: int
     tags: dict[str, str] = field(default_factory=dict)
+    stream: int | None = None
 
 
 def format_name(demuxer: str, codec: str, *, brand: str, pictures: bool, webm: bool) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 
 from audiosearch.engine import errors
 from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.choice import stream_of
 from audiosearch.engine.audio.formats import AudioInfo
 from audiosearch.engine.audio.messages import DEFAULT_BUDGET, HEADER, LARGEST, PLACE, Budget
 from audiosearch.engine.errors import AudioError, Busy, CorruptAudio, TooCostly
@@ -62,7 +63,8 @@ def inspect(
     Files up to ten minutes (and files that do not say how long they are) are decoded whole,
     longer ones until something sounds, for ten minutes at most; thorough=False always stops so.
     Raises the AudioError that says what is wrong: unsupported, empty, corrupt (also when the file
-    breaks the decoder), too short, too long or silent, too costly; and Busy.
+    breaks the decoder), too short, too long or silent, too costly, without the sound track that was
+    chosen (`choice.with_stream`); and Busy.
     """
     asked = {"max_duration_ms": max_duration_ms, "thorough": thorough}
     told = b"".join(_answers("inspect", path, asked, budget))
@@ -261,8 +263,9 @@ def _answers(call: str, path: Path, asked: dict[str, Any], budget: Budget) -> It
 def _answers_in_turn(
     call: str, path: Path, asked: dict[str, Any], budget: Budget
 ) -> Iterator[bytes]:
+    request = {"call": call, "budget": asdict(budget), "stream": stream_of(path), **asked}
     with path.open("rb") as file:
-        decoder = _pool.asked({"call": call, "budget": asdict(budget), **asked}, file.fileno())
+        decoder = _pool.asked(request, file.fileno())
     parts = len(asked.get("sample_rates", "1"))
     messages, waited_s, left_s, whole = 0, 0.0, 0.0, False
     try:

@@ -9,12 +9,13 @@ import signal
 import socket
 import sys
 from dataclasses import asdict
-from pathlib import Path, PosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from audiosearch.engine.audio import decoding, playback
+from audiosearch.engine.audio.choice import ChosenPath
 from audiosearch.engine.audio.confinement import confine
 from audiosearch.engine.audio.messages import HEADER, PLACE, Budget
 from audiosearch.engine.audio.placed import Placed
@@ -50,7 +51,7 @@ def withdraw() -> tuple[str, ...]:
     return confine()
 
 
-class HandedFile(PosixPath):
+class HandedFile(ChosenPath):
     """A descriptor that was received; no path of it is opened, which `confine` may not allow."""
 
     def open(self, *_: Any, **__: Any) -> Any:
@@ -105,8 +106,9 @@ class _Meter:
             resource.setrlimit(resource.RLIMIT_CPU, (most_s, hard))
 
 
-def _answer(line: socket.socket, asked: dict[str, Any], path: Path) -> None:
+def _answer(line: socket.socket, asked: dict[str, Any], path: HandedFile) -> None:
     meter = _Meter(Budget(**asked.pop("budget")))
+    path.stream = asked.pop("stream")
 
     def beat() -> None:
         meter.heard()

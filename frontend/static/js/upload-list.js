@@ -1,11 +1,13 @@
-// Uploads files one after the other, each with its progress; what is refused does not stop the rest.
+// Uploads files one after the other, each with its progress; what is refused does not stop the rest,
+// but that there is no room: that is asked before each is sent.
 export class UploadList extends HTMLElement {
   connectedCallback() {
     this.form = this.closest("form");
     this.list = this.querySelector(".uploads");
     this.summary = this.querySelector(".summary");
+    this.stopped = this.querySelector(".stopped");
     this.queue = [];
-    this.counts = { added: 0, "already there": 0, refused: 0, "passed over": 0 };
+    this.counts = { added: 0, "already there": 0, refused: 0, "passed over": 0, "not sent": 0 };
     const input = this.querySelector("#id_files");
     const folder = this.querySelector("#id_folder");
     this.querySelector(".folder").hidden = !("webkitdirectory" in folder);
@@ -39,6 +41,7 @@ export class UploadList extends HTMLElement {
   }
 
   add(files) {
+    this.stopped.hidden = true;
     for (const file of files) {
       if ((file.webkitRelativePath || file.name).split("/").some(isLitter)) {
         this.counts["passed over"] += 1;
@@ -60,11 +63,47 @@ export class UploadList extends HTMLElement {
     this.next();
   }
 
-  next() {
+  async next() {
     this.tell();
-    if (this.sending || !this.queue.length) return;
+    if (this.sending) return;
+    if (!this.queue.length) {
+      this.askForRoom(1);
+      return;
+    }
     const upload = this.queue.shift();
     this.sending = upload;
+    const refusal = await this.askForRoom(upload.file.size);
+    if (refusal) this.stop(upload, refusal);
+    else this.send(upload);
+  }
+
+  // Tells what is used by now; why there is no room for so many bytes, or nothing if there is.
+  async askForRoom(bytes) {
+    if (!this.dataset.quota) return "";
+    try {
+      const answer = await fetch(`${this.dataset.quota}?bytes=${bytes}`);
+      const { message, refusal } = await answer.json();
+      document.querySelector(".quota").textContent = message ?? "";
+      return refusal;
+    } catch {
+      return ""; // the upload will tell
+    }
+  }
+
+  stop(upload, reason) {
+    for (const each of [upload, ...this.queue.splice(0)]) {
+      each.bar.remove();
+      each.item.className = "not-sent";
+      each.outcome.textContent = "not sent";
+      this.counts["not sent"] += 1;
+    }
+    this.stopped.textContent = reason;
+    this.stopped.hidden = false;
+    this.sending = null;
+    this.tell();
+  }
+
+  send(upload) {
     const data = new FormData(this.form);
     data.delete("files");
     data.append("files", upload.file, upload.file.name);
@@ -88,7 +127,11 @@ export class UploadList extends HTMLElement {
       this.lost(upload);
       return;
     }
-    if (answer.error) answer = { outcome: "refused", message: answer.error.message };
+    if (answer.error) answer = { outcome: "refused", ...answer.error };
+    if (answer.code === "quota_exceeded") {
+      this.stop(upload, answer.message);
+      return;
+    }
     upload.bar.remove();
     upload.item.className = answer.outcome.replace(" ", "-");
     this.counts[answer.outcome] += 1;

@@ -26,9 +26,10 @@ from apps.catalog.services.importing import (
     Summary,
     import_sources,
 )
-from audiosearch.engine.errors import Conflict, TooLarge
+from audiosearch.engine.errors import Conflict, OverQuota, TooLarge
 
 SHOWN = 20
+GOES_ON = "Start the same import again, and it goes on where it stopped."
 INTERRUPTED = 130
 """What a program returns that was ended by Ctrl-C."""
 
@@ -65,8 +66,10 @@ class Command(BaseCommand):
                     write(done)
         except KeyboardInterrupt as error:
             self._tell(summary, time.monotonic() - began)
-            again = "Interrupted. Start the same import again, and it goes on where it stopped."
-            raise CommandError(again, returncode=INTERRUPTED) from error
+            raise CommandError(f"Interrupted. {GOES_ON}", returncode=INTERRUPTED) from error
+        except OverQuota as error:
+            self._tell(summary, time.monotonic() - began)
+            raise CommandError(f"Stopped. {error} {GOES_ON}") from error
         self._tell(summary, time.monotonic() - began)
         if not summary.counts.total() - summary.counts[PASSED_OVER]:
             raise CommandError("There are no audio files in what you named.")
