@@ -1,11 +1,14 @@
 """Reads settings from the environment, or from files it names, and refuses nonsense in words."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
+"""One or more steps of plain characters, each after a slash; none leads up."""
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MILVUS_TOKEN")
 """Settings that may come from the file at NAME_FILE instead, and are never shown."""
 
@@ -78,6 +81,19 @@ def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
         told = f"{name}" if name in SECRETS else f"{name} is {value!r}; it"
         raise ImproperlyConfigured(
             f"{told} must start with one of {', '.join(schemes)} and a colon."
+        )
+    if "#" in value:  # all from there on would be left out
+        raise ImproperlyConfigured(f"{name} holds a #; write it as %23.")
+    return value
+
+
+def sub_path(name: str) -> str:
+    """The part of a web address below which the service is, such as /sounds; empty for none."""
+    value = text(name).rstrip("/")
+    if value and not SUB_PATH.fullmatch(value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be a path such as /sounds: a slash, then letters, "
+            "digits, dots, dashes, underscores or tildes."
         )
     return value
 

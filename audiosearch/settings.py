@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from whitenoise.compress import Compressor
@@ -23,9 +24,14 @@ ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{HOST}")
 if HOST in ("0.0.0.0", "::") and not env.text("ALLOWED_HOSTS"):  # noqa: S104
     ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "audiosearch.web.errors.csrf_failure"
+URL_PREFIX = env.sub_path("URL_PREFIX")
+if URL_PREFIX:  # another Django on this host has cookies of the same names, and they would win
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "audiosearch_session", "audiosearch_csrf"
 HTTPS = env.boolean("HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/(live|ready)/$", r"^metrics$"]  # probes speak plain HTTP
+# Probes speak plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"(^|/)api/v1/(live|ready)/$", r"(^|/)metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.boolean("HSTS_SUBDOMAINS", False)
 # These two ask for HSTS on every host below this one, which may not be ours to decide.
@@ -49,12 +55,15 @@ CONTENT_SECURITY_POLICY = {  # scripts, styles and sounds from this origin only
 }
 
 # --- The four services: embedded unless a URL is given ------------------------------------------
-DATABASE_URL = env.url(
-    "DATABASE_URL",
-    f"sqlite:///{DATA_DIR / 'audiosearch.sqlite3'}",
-    ("sqlite", "postgres", "postgresql"),
-)
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+DATABASE_URL = env.url("DATABASE_URL", "", ("sqlite", "postgres", "postgresql"))
+_EMBEDDED: dict[str, Any] = {  # not by a URL, in which #, ? and % of a folder's name mean more
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(DATA_DIR / "audiosearch.sqlite3"),
+    "CONN_MAX_AGE": 60,
+}
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(DATABASE_URL, conn_max_age=60) if DATABASE_URL else _EMBEDDED
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
@@ -149,11 +158,12 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": str(MEDIA_ROOT), "file_permissions_mode": 0o600},
     },
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "audiosearch.web.static_files.StaticFiles"},
 }
+WHITENOISE_STATIC_PREFIX = "/static/"
 # Source maps take most of the time that compression takes, and only debuggers ask for them.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["audiosearch.web.uploading.OneFileEach"]
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "uploads")
 for _folder in (
     DATA_DIR / "run",
@@ -268,6 +278,7 @@ INSTALLED_APPS = [
     "apps.voices",
 ]
 MIDDLEWARE = [
+    "audiosearch.web.prefix.keep_cookies_below",
     "audiosearch.web.request_ids.give_request_ids",
     "audiosearch.web.logs.log_requests",
     "audiosearch.web.metrics.count_requests",
@@ -341,6 +352,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "audiosearch.web.schema.name_server",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "Kind": "apps.catalog.models.Kind",
         "ListeningState": "apps.jobs.models.State",
