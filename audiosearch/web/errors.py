@@ -56,7 +56,7 @@ UNKNOWN_HOST = (
     "setting ALLOWED_HOSTS; a proxy in front has to hand on the name that was asked for (Host)."
 )
 UNKNOWN_ORIGIN = (
-    "The form came from {}, which is another site as far as the service knows, so it was not taken. "
+    "The form came from {}, which is another site as far as the service knows; it was not taken. "
     "If people reach the service there, whoever keeps it names that in the setting "
     "CSRF_TRUSTED_ORIGINS; a proxy in front has to hand on the name that was asked for (Host), and "
     "with HTTPS=1 X-Forwarded-Proto."
