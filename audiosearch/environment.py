@@ -109,10 +109,10 @@ def make_folder(path: Path) -> None:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in `path`, made on first use and readable by its owner only."""
+    """The secret in `path`, made on first use; for its owner, and by the umask for the group."""
     make_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o660)
     except FileExistsError:
         return path.read_text().strip()
     with os.fdopen(descriptor, "w") as file:

@@ -11,7 +11,9 @@ from whitenoise.compress import Compressor
 from audiosearch import environment as env
 from audiosearch.engine.audio.messages import Budget
 
-os.umask(0o077)  # of every process that runs us: what it writes is nobody else's to read
+# Of every process that runs us: what it writes is nobody else's to read, or its group's alone.
+UMASK = 0o007 if env.boolean("DATA_DIR_GROUP", False) else 0o077
+os.umask(UMASK)
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "data")
 
@@ -156,7 +158,7 @@ STATICFILES_DIRS = [BASE_DIR / "frontend" / "static"]
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(MEDIA_ROOT), "file_permissions_mode": 0o600},
+        "OPTIONS": {"location": str(MEDIA_ROOT), "file_permissions_mode": 0o666 & ~UMASK},
     },
     "staticfiles": {"BACKEND": "audiosearch.web.static_files.StaticFiles"},
 }

@@ -34,7 +34,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("embedded") / "data") as service:
+    # What URLs, shells and formats would take apart, in a folder as people name theirs.
+    data = tmp_path_factory.mktemp("embedded") / "Töne %20 #1? %h; $x 'y' a+b"
+    with running(data) as service:
         yield service
 
 
