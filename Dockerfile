@@ -12,7 +12,7 @@ RUN /venv/bin/pip install --no-cache-dir -r requirements.txt \
         /venv/bin/pip install --no-cache-dir -r "requirements-$extra.txt" || exit 1; done
 
 FROM python:3.11-slim
-RUN useradd --uid 10001 audiosearch && mkdir /data && chown audiosearch /data
+RUN useradd --uid 10001 audiosearch && mkdir -m 700 /data && chown audiosearch /data
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY . .

@@ -1,5 +1,6 @@
 """An embedded database that is truncated or corrupt is left alone, in words, with the way back."""
 
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +28,7 @@ def damaged_database() -> str:
     return (
         f"The database {path} {problem}. Nothing was changed. Move it aside (with its -wal and "
         "-shm), together with the folder media beside it; start ./run --no-demo once and stop it; "
-        f"then put the last backup back: ./manage restore {_last_backup()}"
+        f"then put the last backup back: ./manage restore {shlex.quote(_last_backup())}"
     )
 
 

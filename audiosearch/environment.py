@@ -1,12 +1,15 @@
 """Reads settings from the environment, or from files it names, and refuses nonsense in words."""
 
 import os
+import re
 import secrets
 from datetime import datetime, time
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
+"""One or more steps of plain characters, each after a slash; none leads up."""
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MILVUS_TOKEN")
 """Settings that may come from the file at NAME_FILE instead, and are never shown."""
 
@@ -91,6 +94,19 @@ def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
         raise ImproperlyConfigured(
             f"{told} must start with one of {', '.join(schemes)} and a colon."
         )
+    if "#" in value:  # all from there on would be left out
+        raise ImproperlyConfigured(f"{name} holds a #; write it as %23.")
+    return value
+
+
+def sub_path(name: str) -> str:
+    """The part of a web address below which the service is, such as /sounds; empty for none."""
+    value = text(name).rstrip("/")
+    if value and not SUB_PATH.fullmatch(value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be a path such as /sounds: a slash, then letters, "
+            "digits, dots, dashes, underscores or tildes."
+        )
     return value
 
 
@@ -105,10 +121,10 @@ def make_folder(path: Path) -> None:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in `path`, made on first use and readable by its owner only."""
+    """The secret in `path`, made on first use; for its owner, and by the umask for the group."""
     make_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o660)
     except FileExistsError:
         return path.read_text().strip()
     with os.fdopen(descriptor, "w") as file:

@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from celery.schedules import crontab
@@ -11,7 +12,9 @@ from whitenoise.compress import Compressor
 from audiosearch import environment as env
 from audiosearch.engine.audio.messages import Budget
 
-os.umask(0o077)  # of every process that runs us: what it writes is nobody else's to read
+# Of every process that runs us: what it writes is nobody else's to read, or its group's alone.
+UMASK = 0o007 if env.boolean("DATA_DIR_GROUP", False) else 0o077
+os.umask(UMASK)
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "data")
 
@@ -24,9 +27,14 @@ ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{HOST}")
 if HOST in ("0.0.0.0", "::") and not env.text("ALLOWED_HOSTS"):  # noqa: S104
     ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "audiosearch.web.errors.csrf_failure"
+URL_PREFIX = env.sub_path("URL_PREFIX")
+if URL_PREFIX:  # another Django on this host has cookies of the same names, and they would win
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "audiosearch_session", "audiosearch_csrf"
 HTTPS = env.boolean("HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/(live|ready)/$", r"^metrics$"]  # probes speak plain HTTP
+# Probes speak plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"(^|/)api/v1/(live|ready)/$", r"(^|/)metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.boolean("HSTS_SUBDOMAINS", False)
 # These two ask for HSTS on every host below this one, which may not be ours to decide.
@@ -50,12 +58,15 @@ CONTENT_SECURITY_POLICY = {  # scripts, styles and sounds from this origin only
 }
 
 # --- The four services: embedded unless a URL is given ------------------------------------------
-DATABASE_URL = env.url(
-    "DATABASE_URL",
-    f"sqlite:///{DATA_DIR / 'audiosearch.sqlite3'}",
-    ("sqlite", "postgres", "postgresql"),
-)
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+DATABASE_URL = env.url("DATABASE_URL", "", ("sqlite", "postgres", "postgresql"))
+_EMBEDDED: dict[str, Any] = {  # not by a URL, in which #, ? and % of a folder's name mean more
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(DATA_DIR / "audiosearch.sqlite3"),
+    "CONN_MAX_AGE": 60,
+}
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(DATABASE_URL, conn_max_age=60) if DATABASE_URL else _EMBEDDED
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
@@ -166,13 +177,14 @@ STATICFILES_DIRS = [BASE_DIR / "frontend" / "static"]
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(MEDIA_ROOT), "file_permissions_mode": 0o600},
+        "OPTIONS": {"location": str(MEDIA_ROOT), "file_permissions_mode": 0o666 & ~UMASK},
     },
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "audiosearch.web.static_files.StaticFiles"},
 }
+WHITENOISE_STATIC_PREFIX = "/static/"
 # Source maps take most of the time that compression takes, and only debuggers ask for them.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["audiosearch.web.uploading.OneFileEach"]
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "uploads")
 for _folder in (
     DATA_DIR / "run",
@@ -291,6 +303,7 @@ INSTALLED_APPS = [
     "apps.voices",
 ]
 MIDDLEWARE = [
+    "audiosearch.web.prefix.keep_cookies_below",
     "audiosearch.web.request_ids.give_request_ids",
     "audiosearch.web.logs.log_requests",
     "audiosearch.web.metrics.count_requests",
@@ -363,6 +376,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "audiosearch.web.schema.name_server",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "Kind": "apps.catalog.models.Kind",
         "ListeningState": "apps.jobs.models.State",

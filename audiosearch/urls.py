@@ -1,10 +1,11 @@
 """All addresses of the service."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, reverse_lazy
 
 from apps.ops.api import MetricsView
 
+admin.site.site_url = reverse_lazy("search")  # type: ignore[assignment]
 urlpatterns = [
     path("", include("apps.access.urls")),
     path("", include("apps.search.urls")),

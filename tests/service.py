@@ -44,6 +44,7 @@ class Service:
         """Start, and do not wait."""
         self.data_dir.mkdir(exist_ok=True)
         with self.log.open("wb") as out:
+            self.log.chmod(0o600)
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", "--no-demo", "--no-pull", *options],
                 cwd=self.code,

@@ -33,8 +33,8 @@ def follow_sessions(
     """Middleware: note where sessions are seen, and end those idle for SESSION_IDLE_MINUTES."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        follows = settings.SESSION_COOKIE_NAME in request.COOKIES and request.path not in PROBES
-        if follows and request.user.is_authenticated:
+        has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if has_session and request.path_info not in PROBES and request.user.is_authenticated:
             _follow(request)
         return get_response(request)
 

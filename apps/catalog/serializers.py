@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -101,7 +102,7 @@ class TrackSerializer(serializers.ModelSerializer):
         return speaker
 
     def get_audio(self, track: Track) -> str:
-        return f"/api/v1/tracks/{track.pk}/audio"
+        return reverse("api-track-audio", args=[track.pk])
 
 
 class TagList(serializers.ListField):

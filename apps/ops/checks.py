@@ -1,6 +1,7 @@
 """What can be wrong with the settings as a whole, in words; told by `check` and at every start."""
 
 import ipaddress
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +11,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
+from django.urls import URLResolver, get_resolver
 
+from apps.ops.modes import open_to_others
 from audiosearch import environment as env
 from audiosearch.database_version import HINT, newer_database
 from audiosearch.engine.analyzers.registry import analyzer_class
@@ -58,8 +61,25 @@ def secret_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     path = _key_file()
     if path and path.exists() and path.stat().st_mode & 0o004:
         message = f"Every user of this machine may read the secret key in {path}."
-        found.append(Warning(message, f"chmod 600 {path}", id="audiosearch.W003"))
+        hint = f"chmod 600 {shlex.quote(str(path))}"
+        found.append(Warning(message, hint, id="audiosearch.W003"))
     return found
+
+
+@register(TAG)
+def modes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What is kept is not for everybody on this machine; a sample is looked at."""
+    folder = Path(settings.DATA_DIR)
+    wide = open_to_others(folder)
+    if not wide:
+        return []
+    group = not settings.UMASK & 0o070
+    others = "every user of this machine" if group else "other users of this machine"
+    message = f"What {others} may open is in DATA_DIR: {len(wide)} found, such as {wide[0]}."
+    hint = f"chmod -R {'o' if group else 'go'}-rwx {shlex.quote(str(folder))}"
+    if not group:
+        hint += " (with DATA_DIR_GROUP=1 the group may share it, and this looks at all others)"
+    return [Warning(message, hint, id="audiosearch.W011")]
 
 
 def _key_file() -> Path | None:
@@ -82,6 +102,44 @@ def network(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         message = "The service answers under any name, and passwords travel unencrypted (HTTPS=0)."
         hint = "Name it in ALLOWED_HOSTS; put a TLS proxy in front and set HTTPS=1."
         found.append(Warning(message, hint, id="audiosearch.W004"))
+    return found
+
+
+@register(TAG, deploy=True)
+def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Somebody in front takes in what is sent slowly."""
+    if settings.REST_FRAMEWORK["NUM_PROXIES"]:
+        return []
+    message = (
+        "No proxy is in front (PROXIES=0): whoever sends a large file slowly holds one of the "
+        f"{settings.MAX_CONCURRENT_UPLOADS} places for uploads, with its thread, all the while."
+    )
+    hint = (
+        "Put one there that takes bodies in whole before it hands them on, as the nginx of "
+        "docker-compose.yml does, and say how many there are: PROXIES=1."
+    )
+    return [Warning(message, hint, id="audiosearch.W010")]
+
+
+@register(TAG)
+def sub_path(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """URL_PREFIX is told apart from addresses of our own, as a proxy may leave it out."""
+    first = settings.URL_PREFIX.strip("/")
+    if first not in {*_first_steps(get_resolver()), "static"} - {""}:
+        return []
+    message = f"URL_PREFIX is {settings.URL_PREFIX}, below which the service has pages of its own."
+    return [Error(message, "Choose another, such as /sounds.", id="audiosearch.E004")]
+
+
+def _first_steps(resolver: URLResolver) -> set[str]:
+    """What addresses begin with, up to the first slash."""
+    found: set[str] = set()
+    for pattern in resolver.url_patterns:
+        step = str(pattern.pattern).partition("/")[0]
+        if step:
+            found.add(step)
+        elif isinstance(pattern, URLResolver):
+            found |= _first_steps(pattern)
     return found
 
 

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+
 from apps.catalog.id_map import TrackCard
 from audiosearch.engine.indexes.filters import TrackFilter
 
@@ -55,7 +57,7 @@ def track_json(card: TrackCard) -> dict[str, Any]:
     """A track as a hit shows it."""
     track = asdict(card)
     del track["path"]
-    track["audio"] = f"/api/v1/tracks/{card.id}/audio"
+    track["audio"] = reverse("api-track-audio", args=[card.id])
     return track
 
 

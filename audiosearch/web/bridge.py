@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
+from audiosearch.web.prefix import mount
+
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 PIECE = 1 << 18
@@ -49,6 +51,7 @@ def environ_of(scope: Mapping[str, Any], body: IO[bytes], length: int) -> dict[s
             glue = "; " if key == "HTTP_COOKIE" else ","
             environ[key] = f"{environ[key]}{glue}{text}" if key in environ else text
     environ["CONTENT_LENGTH"] = str(length)
+    mount(environ)
     return environ
 
 

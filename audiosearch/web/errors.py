@@ -5,12 +5,13 @@ import logging
 import sys
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import REASON_MALFORMED_REFERER, REASON_NO_REFERER
+from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.csrf import csrf_exempt
-from django.views.defaults import bad_request as page_of_bad_request
 from django.views.defaults import server_error as page_of_server_error
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
@@ -27,10 +28,12 @@ from audiosearch.engine.errors import (
     TooLarge,
     UnsupportedAudio,
 )
+from audiosearch.web.uploading import TwoFiles
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 WORDS = {
+    400: "bad_request",
     401: "not_authenticated",
     403: "permission_denied",
     408: "too_slow",
@@ -40,6 +43,7 @@ WORDS = {
     503: "unavailable",
 }
 TITLES: dict[int | str, str] = {
+    400: "That did not work",
     401: "Log in first",
     403: "Not allowed",
     408: "Too slow",
@@ -50,6 +54,22 @@ TITLES: dict[int | str, str] = {
     OverQuota.code: "No room left",
 }
 BAD_REQUEST = "The request is malformed or too large."
+UNKNOWN_HOST = (
+    "The service does not know that it is reached as “{}”. Whoever keeps it adds that name to the "
+    "setting ALLOWED_HOSTS; a proxy in front has to hand on the name that was asked for (Host)."
+)
+UNKNOWN_ORIGIN = (
+    "The form came from {}, which is another site as far as the service knows; it was not taken. "
+    "If people reach the service there, whoever keeps it names that in the setting "
+    "CSRF_TRUSTED_ORIGINS; a proxy in front has to hand on the name that was asked for (Host), and "
+    "with HTTPS=1 X-Forwarded-Proto."
+)
+NO_ORIGIN = "The browser does not say where the form came from; let it send that (Origin, Referer)."
+EXPIRED = "The form has expired. Go back, load the page again and send the form once more."
+
+
+CSRF_FAILED = "CSRF Failed: "
+"""What REST framework puts before the reason of Django's check of forms."""
 
 
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
@@ -81,7 +101,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
             log.warning("%s: %s", exc.code, exc)
         return Response(error_body(exc.code, str(exc)), code, headers=headers)
     if isinstance(exc, SuspiciousOperation):
-        return Response(error_body("bad_request", BAD_REQUEST), status.HTTP_400_BAD_REQUEST)
+        return Response(error_body("bad_request", _words_of(exc)), status.HTTP_400_BAD_REQUEST)
     response = drf_exception_handler(exc, context)
     if response is None:
         return None
@@ -93,7 +113,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     else:
         detail = exc.detail if isinstance(exc, APIException) else "You may not do this."
         word = getattr(detail, "code", None) or "permission_denied"
-        response.data = error_body(str(word), str(detail))
+        words = str(detail)
+        if words.startswith(CSRF_FAILED):
+            words = _csrf_words(context["request"], words.removeprefix(CSRF_FAILED))
+        response.data = error_body(str(word), words)
     return response
 
 
@@ -113,17 +136,39 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """What Django refuses before a view is reached: JSON below /api/, a page elsewhere."""
-    if not request.path.startswith("/api/"):
-        return page_of_bad_request(request, exception or SuspiciousOperation())
-    return JsonResponse(error_body("bad_request", BAD_REQUEST), status=400)
+    """What Django refuses before a view is reached."""
+    if isinstance(exception, DisallowedHost):
+        return refusal(request, 400, UNKNOWN_HOST.format(request.META.get("HTTP_HOST", "")[:100]))
+    return refusal(request, 400, _words_of(exception))
+
+
+def _words_of(error: Exception | None) -> str:
+    return str(error) if isinstance(error, TwoFiles) else BAD_REQUEST
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form that Django takes for forged, or that only went another way than it knows of."""
+    words = _csrf_words(request, reason)
+    if wants_json(request):
+        return refusal(request, 403, words)
+    return render(request, "403_csrf.html", {"words": words}, status=403)
+
+
+def _csrf_words(request: HttpRequest, reason: str) -> str:
+    """What to do about a reason that Django's check of forms gives."""
+    if reason in (REASON_NO_REFERER, REASON_MALFORMED_REFERER):
+        return NO_ORIGIN
+    if reason.startswith(("Origin checking failed", "Referer checking failed")):
+        address = request.META.get("HTTP_ORIGIN") or request.META.get("HTTP_REFERER", "")
+        return UNKNOWN_ORIGIN.format("/".join(address.split("/")[:3])[:100])
+    return EXPIRED
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours, or of what we stand on: JSON below /api/, a page elsewhere."""
     if reason := _what_is_away(sys.exception()):
         return unavailable(request, reason)
-    if not request.path.startswith("/api/"):
+    if not request.path_info.startswith("/api/"):
         return page_of_server_error(request)
     message = "Something broke on our side; the log says what."
     return JsonResponse(error_body("server_error", message), status=500)
@@ -156,7 +201,8 @@ def refusal(request: HttpRequest, code: int, reason: str, *, word: str = "") -> 
         response = JsonResponse(error_body(word or WORDS[code], reason), status=code)
     else:
         title = TITLES.get(word) or TITLES[code]
-        page = loader.get_template("refusal.html").render({"title": title, "reason": reason})
+        told = {"title": title, "reason": reason, "home": f"{request.META['SCRIPT_NAME']}/"}
+        page = loader.get_template("refusal.html").render(told)
         response = HttpResponse(page, status=code)
     if code == 503:
         response["Retry-After"] = str(RETRY_AFTER_S)
@@ -166,4 +212,4 @@ def refusal(request: HttpRequest, code: int, reason: str, *, word: str = "") -> 
 def wants_json(request: HttpRequest) -> bool:
     """Whether a program asks: below /api/, or a page's script."""
     json_wanted = "application/json" in request.META.get("HTTP_ACCEPT", "")
-    return request.path.startswith("/api/") or json_wanted
+    return request.path_info.startswith("/api/") or json_wanted

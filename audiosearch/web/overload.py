@@ -26,7 +26,7 @@ def shed_load(
     turns = BoundedSemaphore(settings.MAX_CONCURRENT_REQUESTS)
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.path in PROBES or ARRIVING in request.META:
+        if request.path_info in PROBES or ARRIVING in request.META:
             return get_response(request)
         if not turns.acquire(timeout=WAIT_S):
             return unavailable(request, REASON)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.urls import get_script_prefix
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.serializers import CharField, DictField, Serializer
 
@@ -39,6 +40,12 @@ WITH_BODY = ("408", "409", "411", "415")
 GUARDED = ("401", "403", "503")
 BY_METHOD = {"POST": (*WITH_BODY, "422"), "PATCH": WITH_BODY, "DELETE": ("409",)}
 BY_ENDING = {"/similar": ("409", "415", "422"), "/audio": ("416",)}
+
+
+def name_server(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Say below which path the addresses are, if they are below one."""
+    prefix = get_script_prefix().rstrip("/")
+    return result | {"servers": [{"url": prefix}]} if prefix else result
 
 
 class Schema(AutoSchema):

@@ -25,7 +25,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("e2e") / "data") as service:
+    with running(tmp_path_factory.mktemp("e2e") / "data", PROXIES="1") as service:
         yield service
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 from django_otp.oath import totp
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from audiosearch.engine.voice.speech import RATE
 from tests.audio_files import ALAC, IMA_ADPCM, noise, tone, write_audio
+from tests.proxy import proxy_to
 from tests.service import Service
 from tests.voices import speak
 
@@ -223,6 +224,57 @@ def test_a_collection_is_made_private(page: Page, service: Service) -> None:
     expect(other.locator(".tracks .title")).to_have_count(count - 1)
     expect(other.locator("body")).not_to_contain_text("Unreleased")
     other.close()
+
+
+def test_nothing_leaves_a_sub_path(page: Page, service: Service, sounds: Path) -> None:
+    assert page.context.browser is not None
+    context = page.context.browser.new_context()
+    with proxy_to(service.url, "/sounds") as url:
+        strayed: list[str] = []
+
+        def look(answer: Response) -> None:
+            stays = answer.url.startswith((f"{url}/", "blob:", "data:"))
+            if not stays or answer.status >= 400:
+                strayed.append(f"{answer.status} {answer.url}")
+
+        context.on("response", look)
+        other = context.new_page()
+        other.set_default_timeout(15_000)
+        other.goto(f"{url}/library/")
+        other.fill("#id_username", service.credentials["username"])
+        other.fill("#id_password", service.credentials["password"])
+        other.click("button.primary")
+        other.wait_for_url(f"{url}/library/")
+        assert {cookie["path"] for cookie in context.cookies()} == {"/sounds"}
+        other.get_by_role("link", name="Add", exact=True).click()
+        other.set_input_files("#id_files", write_audio(sounds / "below.flac", tone(2, 700)))
+        other.get_by_role("link", name="added").click()
+        expect(other.locator(".state.ready")).to_be_visible(timeout=30_000)
+        other.get_by_role("link", name="Search", exact=True).click()
+        other.set_input_files("#id_clip", sounds / "below.flac")
+        other.click("#search-form button.primary")
+        hit = other.locator(".hit").first
+        expect(hit).to_contain_text("below")
+        hit.locator(".playing-button").click()
+        expect(hit.locator("audio-player.sounding")).to_have_count(1)
+        hit.get_by_text("More like this").click()
+        expect(other.locator("h1")).to_contain_text("More like below")
+        for path in ("", "voices/", "voices/speakers/add/", "account/", "admin/analysis/space/"):
+            other.goto(f"{url}/{path}")
+        other.goto(f"{url}/admin/catalog/track/")
+        other.locator("#result_list th a").first.click()
+        other.get_by_role("link", name="Search", exact=True).first.click()
+        other.goto(f"{url}/api/docs/")
+        expect(other.locator(".opblock").first).to_be_visible()
+        expect(other.locator(".servers option")).to_have_text("/sounds")
+        listed = other.request.get(f"{url}/api/v1/tracks/?page_size=1").json()
+        assert other.request.get(listed["next"]).json()["previous"].startswith(f"{url}/api/")
+        assert other.request.get(url.removesuffix("/sounds") + listed["results"][0]["audio"]).ok
+        other.goto(f"{url}/account/")
+        other.get_by_role("button", name="Log out", exact=True).click()
+        other.wait_for_url(f"{url}/login/")
+        context.close()
+        assert strayed == []
 
 
 def test_the_account_by_keyboard(page: Page, service: Service) -> None:

@@ -35,7 +35,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("embedded")
+    # What URLs, shells and formats would take apart, in a folder as people name theirs.
+    folder = tmp_path_factory.mktemp("embedded") / "Töne %20 #1? %h; $x 'y' a+b"
+    folder.mkdir()
     with running(folder / "data", BACKUP_TO=str(folder / "kept")) as service:
         yield service
 

@@ -50,6 +50,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("W006", {"MILVUS_URI": "http://milvus:19530", "REDIS_URL": ""}, "REDIS_URL"),
     ("W007", {"WHO_MAY_ADD": "anyone", "WHO_MAY_SEARCH": "members"}, "WHO_MAY_ADD=members"),
     ("W007", {"WHO_MAY_ADD": "members", "WHO_MAY_SEARCH": "staff"}, "WHO_MAY_ADD=staff"),
+    ("E004", {"URL_PREFIX": "/tracks"}, "/sounds"),
+    ("E004", {"URL_PREFIX": "/static"}, "/sounds"),
+    ("E004", {"URL_PREFIX": "/metrics"}, "/sounds"),
     ("W008", {"VOICE_ENCODER": "wavlm"}, "models pull wavlm"),
     ("W008", {"VOICE_ENCODER": "nonsense"}, "Known analyzers"),
 ]
@@ -76,6 +79,8 @@ RIGHT: list[dict[str, Any]] = [
     {"ALLOWED_HOSTS": ["sounds.example"], "HTTPS": False},
     {"MILVUS_URI": "http://127.0.0.1:19530", "REDIS_URL": ""},
     {"WHO_MAY_ADD": "staff", "WHO_MAY_SEARCH": "anyone"},
+    {"URL_PREFIX": "/sounds"},
+    {"URL_PREFIX": "/our/tracks"},
 ]
 
 
@@ -106,7 +111,7 @@ def test_a_key_that_everybody_may_read(settings: Any, monkeypatch: pytest.Monkey
     try:
         assert "chmod 600" in found()["W003"]
         monkeypatch.setenv("SECRET_KEY", "x" * 50)  # then the file is not in use
-        assert found() == {}
+        assert set(found()) == {"W011"}
     finally:
         kept.chmod(0o600)
 
@@ -176,12 +181,17 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_ready_for_the_network(tmp_path: Path) -> None:
     deploy = ("check", "--deploy", "--fail-level", "WARNING")
     fit = {"DATA_DIR": str(tmp_path), "HTTPS": "1", "ALLOWED_HOSTS": "sounds.example"}
+    fit |= {"PROXIES": "1"}
     checked = manage(*deploy, **fit)
     assert checked.returncode == 0, checked.stderr
     assert "no issues" in checked.stdout
     checked = manage(*deploy, **fit | {"HTTPS": "0"})
     assert checked.returncode == 1
     assert "security.W012" in checked.stderr
+    checked = manage(*deploy, **fit | {"PROXIES": "0"})
+    assert checked.returncode == 1
+    assert "audiosearch.W010" in checked.stderr
+    assert "docker-compose.yml" in checked.stderr
 
 
 def test_what_cannot_be_meant_is_not_started(tmp_path: Path) -> None:
@@ -243,6 +253,8 @@ def test_check_says_what_keeps_decoders_in(monkeypatch: pytest.MonkeyPatch) -> N
         ("HTTPS", "ture", "must be 1 or 0"),
         ("PORT", "70000", "from 1 to 65535"),
         ("MODELS_URL", "ftp://mirror", "http, https"),
+        ("URL_PREFIX", "sounds", "such as /sounds"),
+        ("URL_PREFIX", "//evil.example", "such as /sounds"),
     ],
 )
 def test_nonsense_is_refused_in_words(tmp_path: Path, name: str, value: str, word: str) -> None:

@@ -141,6 +141,68 @@ def test_a_hosts_name_is_not_believed(client: Client, settings: Any) -> None:
     assert "evil" not in answer["Location"]
 
 
+def test_an_unknown_host_is_told_which_setting_to_change(client: Client, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["internal.example"]
+    page = client.get("/library/", headers={"host": "sounds.example"})
+    assert (page.status_code, page["Content-Type"]) == (400, "text/html; charset=utf-8")
+    told = client.get("/api/v1/tracks/", headers={"host": "sounds.example"})
+    assert told.json()["error"]["code"] == "bad_request"
+    for words in (page.content.decode(), told.json()["error"]["message"]):
+        assert "“sounds.example”" in words
+        assert "ALLOWED_HOSTS" in words
+        assert "internal" not in words
+    odd = client.get("/", headers={"host": "<script>alert(1)</script>"})
+    assert (odd.status_code, b"<script>" in odd.content) == (400, False)
+
+
+def test_a_form_from_an_unknown_origin_is_told_which_setting_to_change(ada: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ada)
+    there = {"origin": "https://sounds.example"}
+    page = client.post("/logout/", headers=there)
+    script = client.post("/logout/", headers=there | {"accept": "application/json"})
+    api = client.post("/api/v1/search/", {}, headers=there)
+    referred = client.post("/logout/", headers={"referer": "https://sounds.example/x"}, secure=True)
+    words = [page.content.decode(), referred.content.decode()]
+    words += [answer.json()["error"]["message"] for answer in (script, api)]
+    for said in words:
+        assert "came from https://sounds.example, which" in said
+        assert "CSRF_TRUSTED_ORIGINS" in said
+    assert "Origin, Referer" in client.post("/logout/", secure=True).content.decode()
+    assert "has expired" in client.post("/logout/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/", "clip"),
+        ("/voices/identify/", "clip"),
+        ("/api/v1/tracks/", "file"),
+        ("/api/v1/search/", "file"),
+        ("/api/v1/speakers/identify/", "file"),
+    ],
+)
+def test_a_second_file_is_refused_in_words(ada: Any, tmp_path: Path, path: str, field: str) -> None:
+    client = Client()
+    client.force_login(ada)
+    sound = write_audio(tmp_path / "a.wav", tone(1))
+    with sound.open("rb") as one, sound.open("rb") as other:
+        answer = client.post(path, {field: [one, other]})
+    assert answer.status_code == 400
+    assert f"two files in “{field}”" in answer.content.decode()
+    assert not Track.objects.exists()
+    assert not list(Path(in_force.FILE_UPLOAD_TEMP_DIR).iterdir())
+
+
+def test_pages_take_several_files_where_they_ask_for_them(ada: Any, tmp_path: Path) -> None:
+    client = Client()
+    client.force_login(ada)
+    sounds = [write_audio(tmp_path / f"{hz}.wav", tone(1, hz)) for hz in (300, 400)]
+    with sounds[0].open("rb") as one, sounds[1].open("rb") as other:
+        client.post("/add/", {"files": [one, other]})
+    assert Track.objects.count() == 2
+
+
 def test_another_site_cannot_post(ada: Any) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(ada)

@@ -31,6 +31,7 @@ from apps.ops.first_start import (
     sweep_index,
     take_lock,
 )
+from apps.ops.modes import close_well_known
 from apps.ops.protections import decoder_protections
 from apps.ops.supervisor import Child, ChildFailed, Supervisor
 from audiosearch.engine.extras import may_install
@@ -85,6 +86,7 @@ class Command(BaseCommand):
                 "Redis at REDIS_URL does not answer. Start it, or leave REDIS_URL out to do "
                 "without."
             )
+        close_well_known()
         self.check(tags=[TAG])
 
     def _prepare(self) -> Credentials:
@@ -186,7 +188,7 @@ class Command(BaseCommand):
 
 def _address() -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.HOST, settings.HOST)  # noqa: S104
-    return f"http://{host}:{settings.PORT}"
+    return f"http://{host}:{settings.PORT}{settings.URL_PREFIX}"
 
 
 def _worker() -> list[str]:
