@@ -90,6 +90,11 @@ class Track(models.Model):
     speaker = models.ForeignKey(
         "voices.Speaker", models.SET_NULL, null=True, blank=True, related_name="tracks"
     )
+    for_enrolment = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Brought to enrol a speaker: searches by sound leave it out unless asked",
+    )
     edited_fields = models.JSONField(
         default=list, blank=True, help_text="Fields a person has set; the file's own tags stay out"
     )

@@ -43,12 +43,17 @@ def visible_tracks(user: Any) -> QuerySet[Track]:
 def listed_tracks(user: Any) -> QuerySet[Track]:
     """What this user sees, with all that a list shows, in a fixed number of queries.
 
-    known_speaker: id of the track's speaker, as far as this user may know of them.
+    known_speaker: id of the track's speaker, as far as this user may know of them. enrolment_of:
+    that of the speaker whom the recording was brought to enrol, in the same way.
     """
     known: Any = F("speaker_id")
     if user is not None and not may_curate(user):
         known = Subquery(visible_speakers(user).filter(pk=OuterRef("speaker_id")).values("pk"))
-    tracks = visible_tracks(user).annotate(known_speaker=known)
+    enrolled = visible_speakers(user).filter(
+        enrolments__track=OuterRef("pk"), enrolments__track__for_enrolment=True
+    )
+    enrolment_of = Subquery(enrolled.values("pk")[:1])
+    tracks = visible_tracks(user).annotate(known_speaker=known, enrolment_of=enrolment_of)
     tracks = tracks.select_related("collection__audience", "audience", "added_by")
     return tracks.prefetch_related("tags", "analyses__space")
 

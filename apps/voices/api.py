@@ -48,8 +48,8 @@ ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
         summary="Erase a speaker",
         description=(
             "Name, vectors and the enrolled recordings, wherever the same bytes are once more, are "
-            "deleted; `recordings=keep` keeps the recordings, without name and vectors. The audit "
-            "log keeps the number."
+            "deleted; `recordings=keep` keeps them as ordinary recordings, without name and "
+            "vectors. The audit log keeps the number."
         ),
         parameters=[
             OpenApiParameter("recordings", enum=Recordings.values, default=Recordings.DELETE.value)

@@ -52,7 +52,12 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
     refuse_poor(voice)
     title = title_of_enrolment(speaker.name, f"{timezone.localdate():%Y-%m-%d}")
     track = add_track(
-        source=source, name=name, added_by=by, kind=Kind.SPEECH, fields={"title": title}
+        source=source,
+        name=name,
+        added_by=by,
+        kind=Kind.SPEECH,
+        fields={"title": title},
+        for_enrolment=True,
     ).track
     others = track.enrolments.exclude(speaker=speaker)
     if track.speaker_id not in (None, speaker.pk) or others.exists():
