@@ -23,7 +23,7 @@ from apps.voices import serializers as faces
 from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice
-from apps.voices.enrolling import enrol
+from apps.voices.enrolling import enrol, usual_collection
 from apps.voices.erasing import Recordings, erase_speaker, unenrol
 from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
@@ -118,11 +118,16 @@ class SpeakerViewSet(viewsets.ModelViewSet):
                 "space"
             )
             return Response(faces.EnrolmentSerializer(rows, many=True).data)
-        form = faces.EnrolSerializer(data=request.data)
+        form = faces.EnrolSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
-        upload = form.validated_data["file"]
-        path = Path(upload.temporary_file_path())
-        found = enrol(speaker=speaker, source=path, name=upload.name, by=request.user)
+        asked = form.validated_data
+        found = enrol(
+            speaker=speaker,
+            source=Path(asked["file"].temporary_file_path()),
+            name=asked["file"].name,
+            by=request.user,
+            collection=asked["collection"] if "collection" in asked else usual_collection(speaker),
+        )
         answer = faces.EnrolledSerializer(found, context={"request": request})
         return Response(answer.data, status.HTTP_201_CREATED)
 

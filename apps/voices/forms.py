@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 
-from apps.catalog.selectors import visible_speakers
+from apps.catalog.models import Collection
+from apps.catalog.selectors import visible_collections, visible_speakers
 from apps.catalog.services.tags import clean_tags
+from apps.voices.enrolling import usual_collection
 from apps.voices.erasing import Recordings
 from apps.voices.models import Speaker
 
@@ -48,6 +50,28 @@ class SpeakerForm(forms.ModelForm):
         if begin and end and end < begin:
             self.add_error("consent_until", "The consent ends before it begins.")
         return data
+
+
+class EnrolForm(forms.Form):
+    """Where a recording of a speaker goes; a post that leaves it out goes where it usually does."""
+
+    collection = forms.ModelChoiceField(
+        Collection.objects.none(),
+        required=False,
+        empty_label="No collection: everybody who may search",
+        help_text="Who may know of it may know of the speaker",
+    )
+
+    def __init__(self, *args: Any, speaker: Speaker, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["collection"]
+        field.queryset = visible_collections(by)
+        self.usual = usual_collection(speaker)
+        self.initial["collection"] = self.usual
+
+    def clean_collection(self) -> Collection | None:
+        chosen: Collection | None = self.cleaned_data["collection"]
+        return chosen if self.add_prefix("collection") in self.data else self.usual
 
 
 class IdentifyForm(forms.Form):

@@ -6,9 +6,9 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from apps.access.permissions import may_curate
-from apps.catalog.models import Track
+from apps.catalog.models import Collection, Track
 from apps.catalog.selectors import visible_tracks
-from apps.catalog.serializers import SeenSpeaker, TagList
+from apps.catalog.serializers import SeenCollection, SeenSpeaker, TagList
 from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
 from apps.voices.erasing import Recordings
@@ -93,6 +93,15 @@ class EnrolmentSerializer(serializers.ModelSerializer):
 class EnrolSerializer(serializers.Serializer):
     file = serializers.FileField(
         allow_empty_file=True, help_text="One person speaking, 3 s or more"
+    )
+    collection = SeenCollection(
+        queryset=Collection.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text=(
+            "Who may know of it may know of the speaker; empty: everybody; left out: everybody, or "
+            "if all recordings of the speaker are private, the collection of the newest"
+        ),
     )
 
 

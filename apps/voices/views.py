@@ -24,7 +24,7 @@ from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice, voice_space
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker, unenrol, what_is_erased
-from apps.voices.forms import CompareForm, EraseForm, IdentifyForm, SpeakerForm
+from apps.voices.forms import CompareForm, EnrolForm, EraseForm, IdentifyForm, SpeakerForm
 from apps.voices.holdings import speaker_changed
 from apps.voices.measuring import apply_measurement, request_measurement
 from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
@@ -124,19 +124,21 @@ def enrol_recording(request: HttpRequest, pk: int) -> HttpResponse:
     """One more recording of a speaker."""
     found = get_object_or_404(Speaker, pk=pk)
     upload = request.FILES.get("clip")
-    if upload is None:
-        messages.error(request, "Choose, drop or record somebody speaking first.")
-        return _speaker_page(request, found, SpeakerForm(instance=found), status=400)
+    form = EnrolForm(request.POST, auto_id="enrol_%s", speaker=found, by=request.user)
+    if upload is None or not form.is_valid():
+        problem = "Choose, drop or record somebody speaking first."
+        messages.error(request, problem if upload is None else str(form.errors["collection"][0]))
+        return _speaker_page(request, found, form, status=400)
     try:
         enrolled = enrol(
             speaker=found,
             source=Path(upload.temporary_file_path()),  # type: ignore[attr-defined]
             name=upload.name or "recording",
             by=request.user,
+            collection=form.cleaned_data["collection"],
         )
     except EngineError as error:
         messages.error(request, str(error))
-        form = SpeakerForm(instance=found)
         return _speaker_page(request, found, form, status=status_of(error))
     messages.success(request, f"Enrolled by {enrolled.enrolment.net_ms / 1000:.1f} s of speech.")
     for other in enrolled.sounds_like:
@@ -324,14 +326,17 @@ def _refuse(request: HttpRequest, problem: str, status: int) -> HttpResponse:
 
 
 def _speaker_page(
-    request: HttpRequest, found: Speaker, form: SpeakerForm, status: int
+    request: HttpRequest, found: Speaker, form: SpeakerForm | EnrolForm, status: int
 ) -> HttpResponse:
+    """form: the one of the page's two that somebody filled in."""
+    user, enrolling = request.user, isinstance(form, EnrolForm)
     context = {
         "speaker": found,
-        "form": form,
+        "form": SpeakerForm(instance=found) if enrolling else form,
+        "enrol_form": form if enrolling else EnrolForm(speaker=found, by=user, auto_id="enrol_%s"),
         "enrolments": found.enrolments.filter(
             seen_by(request.user, "track__"), space__name=voice_space()
-        ).select_related("track"),
+        ).select_related("track__collection__audience"),
     }
     return render(request, "voices/speaker.html", context, status=status)
 

@@ -232,3 +232,39 @@ def test_a_token_needs_the_scope_of_voices_for_the_speaker_of_a_track(voices: Vo
         asked = client.patch(path, {"speaker": voices.ben.pk}, "application/json")
         assert asked.status_code == status
         assert client.patch(path, [1], "application/json").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [(API + "{}/enrolments/", "file"), ("/voices/speakers/{}/enrol/", "clip")]
+)
+def test_enrolling_lets_nobody_further_know_of_a_speaker_unless_somebody_chooses(
+    voices: Voices, path: str, field: str
+) -> None:
+    client, room = voices.client("curator"), voices.room
+    consent = {"consent_by": "Anna", "consent_on": timezone.localdate()}
+    anna = Speaker.objects.create(name="Anna", **consent)
+
+    def enrol_into(words: int, **asked: Any) -> int:
+        with voices.say(ANNA, words).open("rb") as file:
+            status = client.post(path.format(anna.pk), {field: file, **asked}).status_code
+        return int(status)
+
+    expected = ((str(room.pk), room), (None, room), ("", None), (None, None))
+    for words, (collection, goes_into) in enumerate(expected):
+        asked = {} if collection is None else {"collection": collection}
+        assert enrol_into(words, **asked) in (201, 302)
+        assert anna.enrolments.all()[0].track.collection == goes_into
+    assert enrol_into(9, collection="4711") == 400
+
+
+def test_the_page_offers_the_collection_and_keeps_the_choice(voices: Voices) -> None:
+    client, anna = voices.client("curator"), voices.enrol("Anna", ANNA)
+    for speaker, usual in ((anna, voices.room), (voices.ben, None)):
+        page = client.get(f"/voices/speakers/{speaker.pk}/")
+        assert page.context["enrol_form"]["collection"].initial == usual
+    refused = client.post(
+        f"/voices/speakers/{voices.ben.pk}/enrol/", {"collection": voices.room.pk}
+    )
+    assert refused.status_code == 400
+    kept = f'<option value="{voices.room.pk}" selected>'
+    assert kept in refused.content.decode()
