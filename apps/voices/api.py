@@ -173,7 +173,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     )
     @action(detail=False, methods=["post"], **RECOGNISING)
     def identify(self, request: Request) -> Response:
-        form = faces.IdentifySerializer(data=request.data)
+        form = faces.IdentifySerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         found = identify(

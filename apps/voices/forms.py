@@ -4,12 +4,14 @@ from typing import Any
 
 from django import forms
 
+from apps.access.permissions import may_curate
 from apps.catalog.models import Collection
 from apps.catalog.selectors import visible_collections, visible_speakers
 from apps.catalog.services.tags import clean_tags
 from apps.voices.enrolling import usual_collection
 from apps.voices.erasing import Recordings
 from apps.voices.models import Speaker
+from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 
 
 class SpeakerForm(forms.ModelForm):
@@ -78,8 +80,15 @@ class IdentifyForm(forms.Form):
     clip = forms.FileField(allow_empty_file=True)
     group = forms.CharField(required=False, max_length=100, label="Only in this group")
 
+    def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by = by
+
     def clean_group(self) -> str:
-        return (clean_tags([self.cleaned_data["group"]]) or [""])[0]
+        name = (clean_tags([self.cleaned_data["group"]]) or [""])[0]
+        if name and not may_curate(self.by):
+            raise forms.ValidationError(GROUPS_ARE_FOR_CURATORS)
+        return name
 
 
 class CompareForm(forms.Form):

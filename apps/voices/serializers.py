@@ -13,6 +13,7 @@ from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
 from apps.voices.erasing import Recordings
 from apps.voices.models import Enrolment, Speaker
+from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 from apps.voices.recognition import Candidate, Identification, Verdict
 
 FOR_CURATORS: dict[str, Any] = {
@@ -152,11 +153,19 @@ class VerdictSerializer(serializers.Serializer):
 
 class IdentifySerializer(serializers.Serializer):
     file = serializers.FileField(allow_empty_file=True)
-    group = serializers.CharField(required=False, allow_blank=True, max_length=100)
+    group = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=100,
+        help_text="Only speakers in this group; for curators",
+    )
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=5)
 
     def validate_group(self, group: str) -> str:
-        return (clean_tags([group]) or [""])[0]
+        name = (clean_tags([group]) or [""])[0]
+        if name and not may_curate(self.context["request"].user):
+            raise serializers.ValidationError(GROUPS_ARE_FOR_CURATORS)
+        return name
 
 
 class IdentificationSerializer(serializers.Serializer):

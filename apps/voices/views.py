@@ -55,7 +55,7 @@ def voices(request: HttpRequest) -> HttpResponse:
 @throttled
 def identify_clip(request: HttpRequest) -> HttpResponse:
     """Who speaks in a clip."""
-    form = IdentifyForm(request.POST, request.FILES)
+    form = IdentifyForm(request.POST, request.FILES, by=request.user)
     if not form.is_valid():
         return _refuse(request, _first_error(form), 400)
     try:
@@ -300,7 +300,7 @@ def _page(
     )
     context = {
         "page": Paginator(speakers, PAGE).get_page(request.GET.get("page")),
-        "identify_form": IdentifyForm(auto_id="identify_%s"),
+        "identify_form": IdentifyForm(auto_id="identify_%s", by=request.user),
         "compare_form": CompareForm(auto_id="compare_%s", by=request.user),
         **(context or {}),
     }

@@ -22,6 +22,7 @@ from apps.voices.diarizing import diarize_queued, request_diarization
 from apps.voices.embedding import embed_voice
 from apps.voices.enrolling import enrol
 from apps.voices.models import Enrolment, OperatingPoint, Speaker
+from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 from apps.voices.recognition import NotEnrolled, identify, verify_speaker
 from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
@@ -268,3 +269,31 @@ def test_the_page_offers_the_collection_and_keeps_the_choice(voices: Voices) -> 
     assert refused.status_code == 400
     kept = f'<option value="{voices.room.pk}" selected>'
     assert kept in refused.content.decode()
+
+
+def test_members_cannot_try_who_is_in_which_group(voices: Voices) -> None:
+    """The group of a speaker they know, of one they do not know, and none are answered alike."""
+    anna = voices.enrol("Anna", ANNA)
+    for speaker, groups in ((voices.ben, ["crew"]), (anna, ["spies"])):
+        speaker.groups = groups
+        speaker.save()
+        holdings.speaker_changed(speaker, ["groups"])
+    told: dict[str, list[Any]] = {}
+    for role in ("outsider", "curator"):
+        client = voices.client(role)
+        for group in ("crew", "spies", "nobody"):
+            answers = []
+            for path, field in ((f"{API}identify/", "file"), ("/voices/identify/", "clip")):
+                with voices.say(BEN, 9).open("rb") as file:
+                    asked = {field: file, "group": group}
+                    answers.append(client.post(path, asked, headers={"X-Request-ID": "one"}))
+            page = answers[1].context
+            said = page.get("problem") or [
+                str(one.speaker) for one in page["identification"].candidates
+            ]
+            told.setdefault(role, []).append([answers[0].status_code, answers[0].json(), said])
+        assert ('name="group"' in client.get("/voices/").content.decode()) == (role == "curator")
+    crew, spies, nobody = told["outsider"]
+    assert crew == spies == nobody
+    assert (crew[0], crew[2]) == (400, GROUPS_ARE_FOR_CURATORS)
+    assert [said for _, _, said in told["curator"]] == [["Ben"], ["Anna"], []]
