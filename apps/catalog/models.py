@@ -30,6 +30,7 @@ class Collection(models.Model):
         help_text="Only this group and curators know of it; none: everybody who may search",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    words = models.TextField(default="", editable=False, help_text="Its name as it is searched")
     sort_key = models.BinaryField(default=b"", editable=False, help_text="Of its name")
 
     class Meta:

@@ -15,7 +15,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from apps.access.permissions import may_curate
 from apps.catalog.models import Collection, Tag, Track, TrackWords
-from apps.catalog.words import fold, word_forms
+from apps.catalog.words import word_forms
 
 _CACHE_KEY = "private-collections"
 _CACHE_S = 5
@@ -94,9 +94,8 @@ def _with_any(field: str, forms: list[str]) -> Q:
 
 
 def with_name_like(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-    """The collections or tags in whose name the text is found, as with_words finds it."""
-    names = rows.order_by().values_list("pk", "name")
-    return rows.filter(pk__in=[pk for pk, name in names if fold(text) in fold(name)])
+    """The collections, tags or speakers in whose name each word is found, as in with_words."""
+    return rows.filter(*(_with_any("words", forms) for forms in word_forms(text)))
 
 
 def visible_speakers(user: Any) -> QuerySet[Any]:

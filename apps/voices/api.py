@@ -20,12 +20,10 @@ from apps.access.uploads import takes_files
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
-from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice
 from apps.voices.enrolling import enrol, usual_collection
 from apps.voices.erasing import Recordings, erase_speaker, unenrol
-from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
 from apps.voices.permissions import MayRecognise, SpeakerPermission, may_recognise
 from apps.voices.recognition import identify, verify_speaker, verify_voices
@@ -75,16 +73,8 @@ class SpeakerViewSet(viewsets.ModelViewSet):
                 track_count=Count("tracks", filter=tracks, distinct=True),
                 enrolment_count=Count("enrolments__track", filter=enrolled, distinct=True),
             )
-            .order_by("name", "pk")
+            .order_by("sort_key", "name", "pk")
         )
-
-    def perform_create(self, serializer: Any) -> None:
-        note_consent(serializer.save(), serializer.validated_data, self.request.user)
-
-    def perform_update(self, serializer: Any) -> None:
-        speaker = serializer.save()
-        note_consent(speaker, serializer.validated_data, self.request.user)
-        speaker_changed(speaker, serializer.validated_data)
 
     def perform_destroy(self, speaker: Speaker) -> None:
         form = faces.EraseSerializer(data=self.request.query_params)

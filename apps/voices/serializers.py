@@ -15,6 +15,7 @@ from apps.voices.erasing import Recordings
 from apps.voices.models import Enrolment, Speaker
 from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 from apps.voices.recognition import Candidate, Identification, Verdict
+from apps.voices.speakers import save_speaker
 
 FOR_CURATORS: dict[str, Any] = {
     "external_id": None,
@@ -57,6 +58,16 @@ class SpeakerSerializer(serializers.ModelSerializer):
     def to_representation(self, instance: Speaker) -> dict[str, Any]:
         told = super().to_representation(instance)
         return told if may_curate(self.context["request"].user) else told | FOR_CURATORS
+
+    def create(self, validated_data: dict[str, Any]) -> Speaker:
+        return self.update(Speaker(), validated_data)
+
+    def update(self, instance: Speaker, validated_data: dict[str, Any]) -> Speaker:
+        for field, value in validated_data.items():
+            setattr(instance, field, value)
+        by = self.context["request"].user
+        save_speaker(speaker=instance, changed=validated_data, by=by)
+        return instance
 
     def validate_groups(self, groups: list[str]) -> list[str]:
         return clean_tags(groups)

@@ -19,17 +19,16 @@ from apps.access.uploads import takes_files
 from apps.catalog.models import Track
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
-from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice, voice_space
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker, unenrol, what_is_erased
 from apps.voices.forms import CompareForm, EnrolForm, EraseForm, IdentifyForm, SpeakerForm
-from apps.voices.holdings import speaker_changed
 from apps.voices.measuring import apply_measurement, request_measurement
 from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
 from apps.voices.permissions import may_recognise
 from apps.voices.recognition import identify, verify_speaker, verify_voices
+from apps.voices.speakers import save_speaker
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.errors import EngineError, ModelUnavailable
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
@@ -93,8 +92,8 @@ def add_speaker(request: HttpRequest) -> HttpResponse:
     """A new speaker; recordings are enrolled on the page that follows."""
     form = SpeakerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        added = form.save()
-        note_consent(added, form.changed_data, request.user)
+        added = form.save(commit=False)
+        save_speaker(speaker=added, changed=form.changed_data, by=request.user)
         return redirect("speaker", pk=added.pk)
     status = 400 if form.is_bound else 200
     return render(request, "voices/add_speaker.html", {"form": form}, status=status)
@@ -109,9 +108,8 @@ def speaker(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     form = SpeakerForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        changed = form.save()
-        note_consent(changed, form.changed_data, request.user)
-        speaker_changed(changed, form.changed_data)
+        changed = form.save(commit=False)
+        save_speaker(speaker=changed, changed=form.changed_data, by=request.user)
         messages.success(request, "Saved.")
         return redirect("speaker", pk=pk)
     return _speaker_page(request, found, form, status=400 if form.is_bound else 200)
@@ -296,7 +294,7 @@ def _page(
                 distinct=True,
             )
         )
-        .order_by("name", "pk")
+        .order_by("sort_key", "name", "pk")
     )
     context = {
         "page": Paginator(speakers, PAGE).get_page(request.GET.get("page")),
