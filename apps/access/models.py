@@ -71,6 +71,8 @@ class AuditAction(models.TextChoices):
     TOKEN_MADE = "token made", "A token was made"
     TOKEN_REVOKED = "token revoked", "A token was revoked"
     AUDIENCE = "audience", "Recordings are for other people"
+    GROUPS = "groups", "A user joined or left groups"
+    ROLE = "role", "A user's role was changed"
     CONSENT = "consent", "A speaker's consent was changed"
 
 

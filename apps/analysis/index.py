@@ -46,11 +46,19 @@ def probe_space(space: Space) -> None:
     get_index().search(space.name, vector, 1, where)
 
 
+def indexed_kind(kind: str, *, for_enrolment: bool) -> str:
+    """What the index calls a kind of recordings; those brought to enrol a speaker are their own.
+
+    A column that says so would have every space built anew.
+    """
+    return f"enrolment/{kind}" if for_enrolment else kind
+
+
 def track_payload(track: Track) -> TrackPayload:
     """The fields of a track that searches filter by; one query for its tags unless prefetched."""
     return TrackPayload(
         track_id=track.pk,
-        kind=track.kind,
+        kind=indexed_kind(track.kind, for_enrolment=track.for_enrolment),
         collection_id=track.collection_id or 0,
         tags=tuple(tag.name for tag in track.tags.all()),
         duration_ms=track.duration_ms,

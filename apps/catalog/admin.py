@@ -43,6 +43,7 @@ FILE_FIELDS = (
     "size_bytes",
     "sha256",
     "edited_fields",
+    "for_enrolment",
     "added_by",
     "added_at",
 )

@@ -30,6 +30,7 @@ class Collection(models.Model):
         help_text="Only this group and curators know of it; none: everybody who may search",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    words = models.TextField(default="", editable=False, help_text="Its name as it is searched")
     sort_key = models.BinaryField(default=b"", editable=False, help_text="Of its name")
 
     class Meta:
@@ -89,6 +90,11 @@ class Track(models.Model):
     )
     speaker = models.ForeignKey(
         "voices.Speaker", models.SET_NULL, null=True, blank=True, related_name="tracks"
+    )
+    for_enrolment = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Brought to enrol a speaker: searches by sound leave it out unless asked",
     )
     edited_fields = models.JSONField(
         default=list, blank=True, help_text="Fields a person has set; the file's own tags stay out"

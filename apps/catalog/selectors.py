@@ -15,7 +15,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from apps.access.permissions import may_curate
 from apps.catalog.models import Collection, Tag, Track, TrackWords
-from apps.catalog.words import fold, word_forms
+from apps.catalog.words import word_forms
 from audiosearch.engine.digests import Damaged, without_digest
 
 _CACHE_KEY = "private-collections"
@@ -44,12 +44,17 @@ def visible_tracks(user: Any) -> QuerySet[Track]:
 def listed_tracks(user: Any) -> QuerySet[Track]:
     """What this user sees, with all that a list shows, in a fixed number of queries.
 
-    known_speaker: id of the track's speaker, as far as this user may know of them.
+    known_speaker: id of the track's speaker, as far as this user may know of them. enrolment_of:
+    that of the speaker whom the recording was brought to enrol, in the same way.
     """
     known: Any = F("speaker_id")
     if user is not None and not may_curate(user):
         known = Subquery(visible_speakers(user).filter(pk=OuterRef("speaker_id")).values("pk"))
-    tracks = visible_tracks(user).annotate(known_speaker=known)
+    enrolled = visible_speakers(user).filter(
+        enrolments__track=OuterRef("pk"), enrolments__track__for_enrolment=True
+    )
+    enrolment_of = Subquery(enrolled.values("pk")[:1])
+    tracks = visible_tracks(user).annotate(known_speaker=known, enrolment_of=enrolment_of)
     tracks = tracks.select_related("collection__audience", "audience", "added_by")
     return tracks.prefetch_related("tags", "analyses__space")
 
@@ -98,9 +103,8 @@ def _with_any(field: str, forms: list[str]) -> Q:
 
 
 def with_name_like(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-    """The collections or tags in whose name the text is found, as with_words finds it."""
-    names = rows.order_by().values_list("pk", "name")
-    return rows.filter(pk__in=[pk for pk, name in names if fold(text) in fold(name)])
+    """The collections, tags or speakers in whose name each word is found, as in with_words."""
+    return rows.filter(*(_with_any("words", forms) for forms in word_forms(text)))
 
 
 def visible_speakers(user: Any) -> QuerySet[Any]:

@@ -46,6 +46,12 @@ class TrackSerializer(serializers.ModelSerializer):
     speaker = serializers.SerializerMethodField(
         help_text="Of whom one may know; a token needs the scope “voices” to read it"
     )
+    enrolment_of = serializers.SerializerMethodField(
+        help_text=(
+            "The speaker whom it was added to enrol, so that searches by sound leave it out unless "
+            "asked; told as `speaker` is"
+        )
+    )
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     auto_tags = AutoTagSerializer(many=True)
     added_by = serializers.CharField(source="added_by.username", default=None, allow_null=True)
@@ -69,6 +75,7 @@ class TrackSerializer(serializers.ModelSerializer):
             "tags",
             "auto_tags",
             "speaker",
+            "enrolment_of",
             "state",
             "reason",
             "spaces",
@@ -99,6 +106,11 @@ class TrackSerializer(serializers.ModelSerializer):
     def get_speaker(self, track: Track) -> int | None:
         allowed = has_scope(self.context["request"], Scope.VOICES)
         speaker: int | None = track.known_speaker if allowed else None  # type: ignore[attr-defined]
+        return speaker
+
+    def get_enrolment_of(self, track: Track) -> int | None:
+        allowed = has_scope(self.context["request"], Scope.VOICES)
+        speaker: int | None = track.enrolment_of if allowed else None  # type: ignore[attr-defined]
         return speaker
 
     def get_audio(self, track: Track) -> str:

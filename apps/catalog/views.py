@@ -1,5 +1,6 @@
 """The catalogue's pages."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def library(request: HttpRequest) -> HttpResponse:
     context = {
         "form": chosen.form,
         "page": page,
-        "rows": [_row(track, request.user) for track in page],
+        "rows": _rows(page, request.user),
         "bulk": BulkForm(by=request.user),
         "query": asked.urlencode(),
         "filtered": any(value for key, value in asked.items() if key != "sort"),
@@ -72,8 +73,19 @@ def _serving(track: Track) -> dict[str, Any]:
     }
 
 
-def _row(track: Track, user: Any) -> dict[str, Any]:
-    return {"track": track, "analysis": _serving(track), "may_edit": may_edit(user, track)}
+def _rows(tracks: Iterable[Any], user: Any) -> list[dict[str, Any]]:
+    """What the library shows of each of `listed_tracks`."""
+    listed = list(tracks)
+    enrolled = visible_speakers(user).in_bulk({track.enrolment_of for track in listed} - {None})
+    return [
+        {
+            "track": track,
+            "analysis": _serving(track),
+            "may_edit": may_edit(user, track),
+            "enrolment_of": enrolled.get(track.enrolment_of),
+        }
+        for track in listed
+    ]
 
 
 @require_GET
@@ -220,9 +232,12 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
             else:
                 messages.success(request, "Saved.")
             return redirect("track", pk=pk)
+    enrolled: int | None = found.enrolment_of  # type: ignore[attr-defined]
+    known = visible_speakers(request.user).in_bulk({found.speaker_id, enrolled} - {None})
     context = {
         "track": found,
-        "speaker": visible_speakers(request.user).filter(pk=found.speaker_id).first(),
+        "speaker": known.get(found.speaker_id),
+        "enrolment_of": known.get(enrolled),
         "analysis": _serving(found),
         "may_edit": editable,
         "form": form,

@@ -28,6 +28,7 @@ def explain(space: str, asked: SearchSettings, where: TrackFilter, by: Any) -> E
     unfiltered = TrackFilter(
         exclude_item_ids=where.exclude_item_ids,
         exclude_collection_ids=where.exclude_collection_ids,
+        exclude_kinds=where.exclude_kinds,
     )
     narrowed = unfiltered
     searchable = left = _count(space, narrowed)
@@ -46,7 +47,7 @@ def explain(space: str, asked: SearchSettings, where: TrackFilter, by: Any) -> E
                 "alone": alone,
             }
         )
-    return Explanation(searchable, steps, _message(space, searchable, steps, by))
+    return Explanation(searchable, steps, _message(space, searchable, steps, asked, by))
 
 
 def _count(space: str, where: TrackFilter) -> int:
@@ -63,7 +64,7 @@ def _words(field: str, value: Any, asked: SearchSettings, by: Any) -> str:
     if field == "tags":
         return "tags: " + ", ".join(value)
     if field == "kinds":
-        return "kind: " + ", ".join(value)
+        return "kind: " + ", ".join(asked.kinds)
     if field == "min_duration_ms":
         return f"at least {value / 1000:g} s long"
     if field == "max_duration_ms":
@@ -73,9 +74,13 @@ def _words(field: str, value: Any, asked: SearchSettings, by: Any) -> str:
     return f"{word} {date:%Y-%m-%d %H:%M}"
 
 
-def _message(space: str, searchable: int, steps: list[dict[str, Any]], by: Any) -> str:
+def _message(
+    space: str, searchable: int, steps: list[dict[str, Any]], asked: SearchSettings, by: Any
+) -> str:
     if searchable == 0:
         pending = TrackAnalysis.objects.filter(space__name=space, state__in=PENDING)
+        if not asked.include_enrolments:
+            pending = pending.filter(track__for_enrolment=False)
         waiting = pending.filter(seen_by(by, "track__")).count()
         if waiting:
             return f"Nothing can be searched yet: {waiting} recordings are still being listened to."

@@ -42,6 +42,9 @@ class SettingsForm(forms.Form):
     max_s = _seconds("At most, in seconds")
     added_from = _date()
     added_to = _date()
+    include_enrolments = forms.BooleanField(
+        required=False, label="Recordings, too, that were added to enrol a speaker"
+    )
 
     def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,6 +72,7 @@ class SettingsForm(forms.Form):
             max_duration_ms=_ms(data["max_s"]),
             added_from=_at(data["added_from"], time.min),
             added_to=_at(data["added_to"], time.max),
+            include_enrolments=data["include_enrolments"],
         )
 
     def kept(self) -> dict[str, Any]:
@@ -77,7 +81,11 @@ class SettingsForm(forms.Form):
         data["collections"] = [collection.pk for collection in data["collections"]]
         for name in ("added_from", "added_to"):
             data[name] = data[name].isoformat() if data[name] else None
-        return {name: value for name, value in data.items() if value not in (None, "", [])}
+        return {
+            name: value
+            for name, value in data.items()
+            if value not in (None, "", []) and value is not False
+        }
 
 
 def _ms(seconds: float | None) -> int | None:

@@ -1,12 +1,15 @@
 """What a search asks and what it answers; the same for the page and the API."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 
+from apps.analysis.index import indexed_kind
 from apps.catalog.id_map import TrackCard
+from apps.catalog.models import Kind
 from audiosearch.engine.indexes.filters import TrackFilter
 
 
@@ -15,6 +18,7 @@ class SearchSettings:
     """top_k 1 to 100; start_ms and end_ms choose a stretch of the query; the rest filters tracks.
 
     Tags must all be there, any of the kinds and collections will do, ranges include both ends.
+    include_enrolments: find recordings, too, that were brought to enrol a speaker.
     """
 
     top_k: int = 10
@@ -27,30 +31,43 @@ class SearchSettings:
     max_duration_ms: int | None = None
     added_from: datetime | None = None
     added_to: datetime | None = None
+    include_enrolments: bool = False
 
     def as_filter(
         self, exclude_item_ids: tuple[int, ...] = (), hidden: tuple[int, ...] = ()
     ) -> TrackFilter:
         """The part that the index applies; `hidden` collections are never found."""
+        kinds, brought = self.kinds, _as_enrolments(Kind.values)
+        if self.include_enrolments:
+            kinds, brought = (*kinds, *_as_enrolments(kinds)), ()
         return TrackFilter(
             collection_ids=self.collections,
             tags=self.tags,
-            kinds=self.kinds,
+            kinds=kinds,
             min_duration_ms=self.min_duration_ms,
             max_duration_ms=self.max_duration_ms,
             added_from=int(self.added_from.timestamp()) if self.added_from else None,
             added_to=int(self.added_to.timestamp()) if self.added_to else None,
             exclude_item_ids=exclude_item_ids,
             exclude_collection_ids=hidden,
+            exclude_kinds=brought,
         )
 
     def as_json(self) -> dict[str, Any]:
         """Only what was asked for, in JSON's types."""
-        values = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        values = {
+            key: value
+            for key, value in asdict(self).items()
+            if value not in (None, ()) and value is not False
+        }
         for key in ("added_from", "added_to"):
             if key in values:
                 values[key] = values[key].isoformat()
         return values
+
+
+def _as_enrolments(kinds: Iterable[str]) -> tuple[str, ...]:
+    return tuple(indexed_kind(kind, for_enrolment=True) for kind in kinds)
 
 
 def track_json(card: TrackCard) -> dict[str, Any]:

@@ -33,6 +33,10 @@ class SearchSettingsSerializer(serializers.Serializer):
     max_duration_ms = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
     added_from = serializers.DateTimeField(required=False)
     added_to = serializers.DateTimeField(required=False)
+    include_enrolments = serializers.BooleanField(
+        default=False,
+        help_text="Find recordings, too, that were added to enrol a speaker; else left out",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         start_ms, end_ms = attrs.get("start_ms", 0), attrs.get("end_ms")

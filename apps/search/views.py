@@ -70,7 +70,7 @@ def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpRe
         "form": form,
         "searches": recent_searches(request.user),
         "progress": progress_of(active_space(), by=request.user),
-        "has_tracks": visible_tracks(request.user).exists(),
+        "has_tracks": visible_tracks(request.user).filter(for_enrolment=False).exists(),
         **_choices(request.user),
     }
     return _answer(request, "search/search.html", context, status)

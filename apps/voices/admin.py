@@ -9,11 +9,10 @@ from django.shortcuts import render
 
 from apps.catalog.admin import CountedAdmin
 from apps.catalog.admin_forms import ReadOnlyAdmin
-from apps.voices.audit import note_consent
 from apps.voices.erasing import Recordings, erase_speaker, what_is_erased
 from apps.voices.forms import EraseForm, SpeakerForm
-from apps.voices.holdings import speaker_changed
 from apps.voices.models import OperatingPoint, Speaker
+from apps.voices.speakers import save_speaker
 from audiosearch.engine.errors import IndexUnavailable
 
 
@@ -28,9 +27,7 @@ class SpeakerAdmin(CountedAdmin):
     actions = ["erase"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.save()
-        speaker_changed(obj, form.changed_data)
-        note_consent(obj, form.changed_data, request.user)
+        save_speaker(speaker=obj, changed=form.changed_data, by=request.user)
 
     @admin.action(description="Erase, and choose what becomes of their recordings …")
     def erase(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> HttpResponse | None:

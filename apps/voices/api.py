@@ -21,12 +21,10 @@ from apps.catalog.quotas import refuse_upload
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
 from apps.voices import serializers as faces
-from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, diarize_clip, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice
-from apps.voices.enrolling import enrol
+from apps.voices.enrolling import enrol, usual_collection
 from apps.voices.erasing import Recordings, erase_speaker, unenrol
-from apps.voices.holdings import speaker_changed
 from apps.voices.models import Diarization, Enrolment, Speaker
 from apps.voices.permissions import MayRecognise, SpeakerPermission, may_recognise
 from apps.voices.recognition import identify, verify_speaker, verify_voices
@@ -49,8 +47,8 @@ ENROLMENT = OpenApiParameter("enrolment_id", int, OpenApiParameter.PATH)
         summary="Erase a speaker",
         description=(
             "Name, vectors and the enrolled recordings, wherever the same bytes are once more, are "
-            "deleted; `recordings=keep` keeps the recordings, without name and vectors. The audit "
-            "log keeps the number."
+            "deleted; `recordings=keep` keeps them as ordinary recordings, without name and "
+            "vectors. The audit log keeps the number."
         ),
         parameters=[
             OpenApiParameter("recordings", enum=Recordings.values, default=Recordings.DELETE.value)
@@ -76,16 +74,8 @@ class SpeakerViewSet(viewsets.ModelViewSet):
                 track_count=Count("tracks", filter=tracks, distinct=True),
                 enrolment_count=Count("enrolments__track", filter=enrolled, distinct=True),
             )
-            .order_by("name", "pk")
+            .order_by("sort_key", "name", "pk")
         )
-
-    def perform_create(self, serializer: Any) -> None:
-        note_consent(serializer.save(), serializer.validated_data, self.request.user)
-
-    def perform_update(self, serializer: Any) -> None:
-        speaker = serializer.save()
-        note_consent(speaker, serializer.validated_data, self.request.user)
-        speaker_changed(speaker, serializer.validated_data)
 
     def perform_destroy(self, speaker: Speaker) -> None:
         form = faces.EraseSerializer(data=self.request.query_params)
@@ -119,11 +109,16 @@ class SpeakerViewSet(viewsets.ModelViewSet):
                 "space"
             )
             return Response(faces.EnrolmentSerializer(rows, many=True).data)
-        form = faces.EnrolSerializer(data=request.data)
+        form = faces.EnrolSerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
-        upload = form.validated_data["file"]
-        path = Path(upload.temporary_file_path())
-        found = enrol(speaker=speaker, source=path, name=upload.name, by=request.user)
+        asked = form.validated_data
+        found = enrol(
+            speaker=speaker,
+            source=Path(asked["file"].temporary_file_path()),
+            name=asked["file"].name,
+            by=request.user,
+            collection=asked["collection"] if "collection" in asked else usual_collection(speaker),
+        )
         answer = faces.EnrolledSerializer(found, context={"request": request})
         return Response(answer.data, status.HTTP_201_CREATED)
 
@@ -169,7 +164,7 @@ class SpeakerViewSet(viewsets.ModelViewSet):
     )
     @action(detail=False, methods=["post"], **RECOGNISING)
     def identify(self, request: Request) -> Response:
-        form = faces.IdentifySerializer(data=request.data)
+        form = faces.IdentifySerializer(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         found = identify(

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.analysis.models import Space
 from apps.analysis.spaces import ensure_spaces
-from apps.catalog.models import Kind, Track
+from apps.catalog.models import Collection, Kind, Track
 from apps.catalog.recordings import intact_recording
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.editing import edit_track
@@ -42,9 +42,24 @@ class Enrolled:
     sounds_like: list[Candidate]
 
 
-def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
+def usual_collection(speaker: Speaker) -> Collection | None:
+    """Where one more recording goes unless somebody chooses: nobody further learns of the speaker.
+
+    None, for everybody, unless all recordings that they are enrolled by are private.
+    """
+    enrolled = Track.objects.filter(enrolments__speaker=speaker).select_related("collection")
+    newest = enrolled.order_by("-enrolments__enrolled_at", "-pk").first()
+    if newest is None or enrolled.filter(audience=None).exists():
+        return None
+    return newest.collection
+
+
+def enrol(
+    *, speaker: Speaker, source: Path, name: str, by: Any, collection: Collection | None = None
+) -> Enrolled:
     """Let the catalogue know a speaker by one more recording, which becomes a track of theirs.
 
+    Who may know of its collection may know of the speaker; with none, everybody may.
     Raises AudioError, with what to record instead, when the recording is not good enough,
     NoConsent, or OtherSpeaker; then nothing was kept.
     """
@@ -53,7 +68,13 @@ def enrol(*, speaker: Speaker, source: Path, name: str, by: Any) -> Enrolled:
     refuse_poor(voice)
     title = title_of_enrolment(speaker.name, f"{timezone.localdate():%Y-%m-%d}")
     track = add_track(
-        source=source, name=name, added_by=by, kind=Kind.SPEECH, fields={"title": title}
+        source=source,
+        name=name,
+        added_by=by,
+        kind=Kind.SPEECH,
+        fields={"title": title},
+        collection=collection,
+        for_enrolment=True,
     ).track
     others = track.enrolments.exclude(speaker=speaker)
     if track.speaker_id not in (None, speaker.pk) or others.exists():

@@ -11,7 +11,7 @@ from django.db.models import Q
 from apps.analysis.models import Leftover
 from apps.catalog.models import Track
 from apps.catalog.services.deleting import delete_tracks, forget_in_console
-from apps.catalog.services.editing import edit_track
+from apps.catalog.services.editing import edit_track, let_searches_find
 from apps.voices.audit import note
 from apps.voices.enrolling import title_of_enrolment
 from apps.voices.holdings import forget_enrolments
@@ -24,7 +24,7 @@ class Recordings(models.TextChoices):
     """What becomes of the recordings that an erased speaker was known by."""
 
     DELETE = "delete", "Delete them, too"
-    KEEP = "keep", "Keep them, without the name and the voice"
+    KEEP = "keep", "Keep them as ordinary recordings, without the name and the voice"
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def erase_speaker(
         Speaker.objects.select_for_update().get(pk=number)
         late = not keep and speaker.enrolments.exists()
         if not late:
+            let_searches_find(speaker.enrolments.values_list("track_id", flat=True))
             _take_name_off(speaker.tracks.all() | Track.objects.filter(pk__in=enrolled), name)
             speaker.delete()
             Leftover.objects.create(space=None)

@@ -4,10 +4,14 @@ from typing import Any
 
 from django import forms
 
-from apps.catalog.selectors import visible_speakers
+from apps.access.permissions import may_curate
+from apps.catalog.models import Collection
+from apps.catalog.selectors import visible_collections, visible_speakers
 from apps.catalog.services.tags import clean_tags
+from apps.voices.enrolling import usual_collection
 from apps.voices.erasing import Recordings
 from apps.voices.models import Speaker
+from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 
 
 class SpeakerForm(forms.ModelForm):
@@ -50,12 +54,41 @@ class SpeakerForm(forms.ModelForm):
         return data
 
 
+class EnrolForm(forms.Form):
+    """Where a recording of a speaker goes; a post that leaves it out goes where it usually does."""
+
+    collection = forms.ModelChoiceField(
+        Collection.objects.none(),
+        required=False,
+        empty_label="No collection: everybody who may search",
+        help_text="Who may know of it may know of the speaker",
+    )
+
+    def __init__(self, *args: Any, speaker: Speaker, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["collection"]
+        field.queryset = visible_collections(by)
+        self.usual = usual_collection(speaker)
+        self.initial["collection"] = self.usual
+
+    def clean_collection(self) -> Collection | None:
+        chosen: Collection | None = self.cleaned_data["collection"]
+        return chosen if self.add_prefix("collection") in self.data else self.usual
+
+
 class IdentifyForm(forms.Form):
     clip = forms.FileField(allow_empty_file=True)
     group = forms.CharField(required=False, max_length=100, label="Only in this group")
 
+    def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by = by
+
     def clean_group(self) -> str:
-        return (clean_tags([self.cleaned_data["group"]]) or [""])[0]
+        name = (clean_tags([self.cleaned_data["group"]]) or [""])[0]
+        if name and not may_curate(self.by):
+            raise forms.ValidationError(GROUPS_ARE_FOR_CURATORS)
+        return name
 
 
 class CompareForm(forms.Form):

@@ -24,9 +24,13 @@ class Speaker(models.Model):
         null=True, blank=True, help_text="The last day on which the voice is matched; none: no end"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    words = models.TextField(
+        default="", editable=False, help_text="Name and external id as they are searched"
+    )
+    sort_key = models.BinaryField(default=b"", editable=False, help_text="Of the name")
 
     class Meta:
-        ordering = ["name"]
+        ordering = ["sort_key", "name"]
 
     def __str__(self) -> str:
         return self.name

@@ -12,6 +12,10 @@ def may_recognise(user: Any) -> bool:
     return bool(user.is_authenticated and may_search(user))
 
 
+GROUPS_ARE_FOR_CURATORS = "Groups of speakers are for curators; ask without one."
+"""Told whatever the name: members read names of speakers alone, and could try who is in which."""
+
+
 class MayRecognise(BasePermission):
     message = "Voices are for people with an account; log in or send a token."
 

@@ -6,14 +6,16 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from apps.access.permissions import may_curate
-from apps.catalog.models import Track
+from apps.catalog.models import Collection, Track
 from apps.catalog.selectors import visible_tracks
-from apps.catalog.serializers import SeenSpeaker, TagList
+from apps.catalog.serializers import SeenCollection, SeenSpeaker, TagList
 from apps.catalog.services.tags import clean_tags
 from apps.jobs.models import State
 from apps.voices.erasing import Recordings
 from apps.voices.models import Enrolment, Speaker
+from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 from apps.voices.recognition import Candidate, Identification, Verdict
+from apps.voices.speakers import save_speaker
 
 FOR_CURATORS: dict[str, Any] = {
     "external_id": None,
@@ -57,6 +59,16 @@ class SpeakerSerializer(serializers.ModelSerializer):
         told = super().to_representation(instance)
         return told if may_curate(self.context["request"].user) else told | FOR_CURATORS
 
+    def create(self, validated_data: dict[str, Any]) -> Speaker:
+        return self.update(Speaker(), validated_data)
+
+    def update(self, instance: Speaker, validated_data: dict[str, Any]) -> Speaker:
+        for field, value in validated_data.items():
+            setattr(instance, field, value)
+        by = self.context["request"].user
+        save_speaker(speaker=instance, changed=validated_data, by=by)
+        return instance
+
     def validate_groups(self, groups: list[str]) -> list[str]:
         return clean_tags(groups)
 
@@ -93,6 +105,15 @@ class EnrolmentSerializer(serializers.ModelSerializer):
 class EnrolSerializer(serializers.Serializer):
     file = serializers.FileField(
         allow_empty_file=True, help_text="One person speaking, 3 s or more"
+    )
+    collection = SeenCollection(
+        queryset=Collection.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text=(
+            "Who may know of it may know of the speaker; empty: everybody; left out: everybody, or "
+            "if all recordings of the speaker are private, the collection of the newest"
+        ),
     )
 
 
@@ -143,11 +164,19 @@ class VerdictSerializer(serializers.Serializer):
 
 class IdentifySerializer(serializers.Serializer):
     file = serializers.FileField(allow_empty_file=True)
-    group = serializers.CharField(required=False, allow_blank=True, max_length=100)
+    group = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=100,
+        help_text="Only speakers in this group; for curators",
+    )
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=5)
 
     def validate_group(self, group: str) -> str:
-        return (clean_tags([group]) or [""])[0]
+        name = (clean_tags([group]) or [""])[0]
+        if name and not may_curate(self.context["request"].user):
+            raise serializers.ValidationError(GROUPS_ARE_FOR_CURATORS)
+        return name
 
 
 class IdentificationSerializer(serializers.Serializer):

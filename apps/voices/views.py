@@ -20,17 +20,16 @@ from apps.catalog.models import Track
 from apps.catalog.quotas import refuse_upload
 from apps.catalog.selectors import seen_by, visible_speakers, visible_tracks
 from apps.jobs.models import State
-from apps.voices.audit import note_consent
 from apps.voices.diarizing import SpokenTurn, request_diarization, turns_of
 from apps.voices.embedding import Voice, embed_voice, voice_space
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import erase_speaker, unenrol, what_is_erased
-from apps.voices.forms import CompareForm, EraseForm, IdentifyForm, SpeakerForm
-from apps.voices.holdings import speaker_changed
+from apps.voices.forms import CompareForm, EnrolForm, EraseForm, IdentifyForm, SpeakerForm
 from apps.voices.measuring import apply_measurement, request_measurement
 from apps.voices.models import Diarization, Enrolment, Measurement, OperatingPoint, Speaker
 from apps.voices.permissions import may_recognise
 from apps.voices.recognition import identify, verify_speaker, verify_voices
+from apps.voices.speakers import save_speaker
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.errors import EngineError, ModelUnavailable
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
@@ -56,7 +55,7 @@ def voices(request: HttpRequest) -> HttpResponse:
 @throttled
 def identify_clip(request: HttpRequest) -> HttpResponse:
     """Who speaks in a clip."""
-    form = IdentifyForm(request.POST, request.FILES)
+    form = IdentifyForm(request.POST, request.FILES, by=request.user)
     if not form.is_valid():
         return _refuse(request, _first_error(form), 400)
     try:
@@ -94,8 +93,8 @@ def add_speaker(request: HttpRequest) -> HttpResponse:
     """A new speaker; recordings are enrolled on the page that follows."""
     form = SpeakerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        added = form.save()
-        note_consent(added, form.changed_data, request.user)
+        added = form.save(commit=False)
+        save_speaker(speaker=added, changed=form.changed_data, by=request.user)
         return redirect("speaker", pk=added.pk)
     status = 400 if form.is_bound else 200
     return render(request, "voices/add_speaker.html", {"form": form}, status=status)
@@ -110,9 +109,8 @@ def speaker(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     form = SpeakerForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        changed = form.save()
-        note_consent(changed, form.changed_data, request.user)
-        speaker_changed(changed, form.changed_data)
+        changed = form.save(commit=False)
+        save_speaker(speaker=changed, changed=form.changed_data, by=request.user)
         messages.success(request, "Saved.")
         return redirect("speaker", pk=pk)
     return _speaker_page(request, found, form, status=400 if form.is_bound else 200)
@@ -125,19 +123,21 @@ def enrol_recording(request: HttpRequest, pk: int) -> HttpResponse:
     """One more recording of a speaker."""
     found = get_object_or_404(Speaker, pk=pk)
     upload = request.FILES.get("clip")
-    if upload is None:
-        messages.error(request, "Choose, drop or record somebody speaking first.")
-        return _speaker_page(request, found, SpeakerForm(instance=found), status=400)
+    form = EnrolForm(request.POST, auto_id="enrol_%s", speaker=found, by=request.user)
+    if upload is None or not form.is_valid():
+        problem = "Choose, drop or record somebody speaking first."
+        messages.error(request, problem if upload is None else str(form.errors["collection"][0]))
+        return _speaker_page(request, found, form, status=400)
     try:
         enrolled = enrol(
             speaker=found,
             source=Path(upload.temporary_file_path()),  # type: ignore[attr-defined]
             name=upload.name or "recording",
             by=request.user,
+            collection=form.cleaned_data["collection"],
         )
     except EngineError as error:
         messages.error(request, str(error))
-        form = SpeakerForm(instance=found)
         return _speaker_page(request, found, form, status=status_of(error))
     messages.success(request, f"Enrolled by {enrolled.enrolment.net_ms / 1000:.1f} s of speech.")
     for other in enrolled.sounds_like:
@@ -295,11 +295,11 @@ def _page(
                 distinct=True,
             )
         )
-        .order_by("name", "pk")
+        .order_by("sort_key", "name", "pk")
     )
     context = {
         "page": Paginator(speakers, PAGE).get_page(request.GET.get("page")),
-        "identify_form": IdentifyForm(auto_id="identify_%s"),
+        "identify_form": IdentifyForm(auto_id="identify_%s", by=request.user),
         "compare_form": CompareForm(auto_id="compare_%s", by=request.user),
         **(context or {}),
     }
@@ -325,14 +325,17 @@ def _refuse(request: HttpRequest, problem: str, status: int) -> HttpResponse:
 
 
 def _speaker_page(
-    request: HttpRequest, found: Speaker, form: SpeakerForm, status: int
+    request: HttpRequest, found: Speaker, form: SpeakerForm | EnrolForm, status: int
 ) -> HttpResponse:
+    """form: the one of the page's two that somebody filled in."""
+    user, enrolling = request.user, isinstance(form, EnrolForm)
     context = {
         "speaker": found,
-        "form": form,
+        "form": SpeakerForm(instance=found) if enrolling else form,
+        "enrol_form": form if enrolling else EnrolForm(speaker=found, by=user, auto_id="enrol_%s"),
         "enrolments": found.enrolments.filter(
             seen_by(request.user, "track__"), space__name=voice_space()
-        ).select_related("track"),
+        ).select_related("track__collection__audience"),
     }
     return render(request, "voices/speaker.html", context, status=status)
 

@@ -66,8 +66,6 @@ UNKNOWN_ORIGIN = (
 )
 NO_ORIGIN = "The browser does not say where the form came from; let it send that (Origin, Referer)."
 EXPIRED = "The form has expired. Go back, load the page again and send the form once more."
-
-
 CSRF_FAILED = "CSRF Failed: "
 """What REST framework puts before the reason of Django's check of forms."""
 

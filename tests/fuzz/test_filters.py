@@ -196,6 +196,7 @@ def test_whatever_a_track_has_it_is_found_by(
         for where in questions:
             assert DRAWN in found(index, where), where
         assert DRAWN not in found(index, TrackFilter(exclude_collection_ids=(collection_id,)))
+        assert DRAWN not in found(index, TrackFilter(exclude_kinds=(kind,)))
         assert DRAWN not in found(index, TrackFilter(tags=(*tags, "no such tag")))
     exact, milvus = indexes
     for where in questions:

@@ -415,3 +415,40 @@ def test_the_audit_log_is_read_exported_and_never_changed(curator: Client, ada: 
     out = StringIO()
     call_command("audit", "--since", timezone.localdate().isoformat(), stdout=out)
     assert [row["username"] for row in csv.DictReader(StringIO(out.getvalue()))] == ["ada", "'=1+1"]
+
+
+def test_the_log_tells_who_may_see_what_by_roles_and_groups(admin_client: Client, ada: Any) -> None:
+    crew, choir = (Group.objects.create(name=name) for name in ("crew", "choir"))
+    address = f"/admin/auth/user/{ada.pk}/change/"
+    joined = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+
+    def save(**fields: Any) -> None:
+        done = admin_client.post(
+            address, {"username": "ada", "is_active": "on", **joined, **fields}
+        )
+        assert done.status_code == 302, done.context["errors"]
+
+    save(groups=[crew.pk, choir.pk])
+    save(groups=[crew.pk, choir.pk], email="ada@example.org")
+    save(groups=[crew.pk], is_staff="on")
+    crew_page = f"/admin/auth/group/{crew.pk}/"
+    admin_client.post(f"{crew_page}change/", {"name": "crew"})
+    assert ada.groups.get() == crew
+    admin_client.post(f"{crew_page}delete/", {"post": "yes"})
+    assert not ada.groups.exists()
+    events = AuditEvent.objects.filter(action__in=["groups", "role"]).order_by("pk")
+    role = {"of": "ada", "active": True, "staff": True, "superuser": False}
+    assert list(events.values_list("action", "username", "detail")) == [
+        ("groups", "admin", {"of": "ada", "joined": ["choir", "crew"], "left": []}),
+        ("role", "admin", role),
+        ("groups", "admin", {"of": "ada", "joined": [], "left": ["choir"]}),
+        ("groups", "admin", {"of": "ada", "joined": [], "left": ["crew"]}),
+    ]
+    assert {event.address for event in events} == {"127.0.0.1"}
+
+
+def test_a_user_made_in_the_console_is_told_of_with_the_first_role(admin_client: Client) -> None:
+    fields = {"username": "bea", "usable_password": "true", "password1": "a long one 43"}
+    made = admin_client.post("/admin/auth/user/add/", {**fields, "password2": "a long one 43"})
+    assert made.status_code == 302
+    assert "role" not in actions(), "a member, as every account is"

@@ -97,7 +97,7 @@ def _other(ada: Speaker) -> Track:
 def _by_page(ada: Speaker, client: Client) -> None:
     address = f"/voices/speakers/{ada.pk}/erase/"
     asked = client.get(address).content.decode()
-    assert "Keep them, without the name and the voice" in asked
+    assert "Keep them as ordinary recordings, without the name and the voice" in asked
     assert 'value="delete" id="id_recordings_0" checked' in asked
     assert client.post(address, {"recordings": "burn"}).status_code == 400
     assert client.post(address, {"recordings": "keep"}).status_code == 302
@@ -114,7 +114,7 @@ def _by_console(ada: Speaker, client: Client) -> None:
     asked = {"action": "erase", "_selected_action": [ada.pk]}
     page = client.post(address, asked).content.decode()
     assert "Ada: 1 enrolled recording" in page
-    assert "Keep them, without the name and the voice" in page
+    assert "Keep them as ordinary recordings, without the name and the voice" in page
     client.post(address, {**asked, "apply": "1", "recordings": "keep"})
 
 

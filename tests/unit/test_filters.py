@@ -103,6 +103,7 @@ def test_conditions_hold_as_the_expression_says() -> None:
         TrackFilter(added_to=49),
         TrackFilter(exclude_item_ids=(1,)),
         TrackFilter(exclude_collection_ids=(5,)),
+        TrackFilter(exclude_kinds=("song",)),
     ):
         assert not holds(payload, where), where
 

@@ -22,6 +22,7 @@ from apps.voices.diarizing import diarize_queued, request_diarization
 from apps.voices.embedding import embed_voice
 from apps.voices.enrolling import enrol
 from apps.voices.models import Enrolment, OperatingPoint, Speaker
+from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 from apps.voices.recognition import NotEnrolled, identify, verify_speaker
 from audiosearch.engine.voice.speech import RATE
 from tests.voices import speak
@@ -232,3 +233,67 @@ def test_a_token_needs_the_scope_of_voices_for_the_speaker_of_a_track(voices: Vo
         asked = client.patch(path, {"speaker": voices.ben.pk}, "application/json")
         assert asked.status_code == status
         assert client.patch(path, [1], "application/json").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [(API + "{}/enrolments/", "file"), ("/voices/speakers/{}/enrol/", "clip")]
+)
+def test_enrolling_lets_nobody_further_know_of_a_speaker_unless_somebody_chooses(
+    voices: Voices, path: str, field: str
+) -> None:
+    client, room = voices.client("curator"), voices.room
+    consent = {"consent_by": "Anna", "consent_on": timezone.localdate()}
+    anna = Speaker.objects.create(name="Anna", **consent)
+
+    def enrol_into(words: int, **asked: Any) -> int:
+        with voices.say(ANNA, words).open("rb") as file:
+            status = client.post(path.format(anna.pk), {field: file, **asked}).status_code
+        return int(status)
+
+    expected = ((str(room.pk), room), (None, room), ("", None), (None, None))
+    for words, (collection, goes_into) in enumerate(expected):
+        asked = {} if collection is None else {"collection": collection}
+        assert enrol_into(words, **asked) in (201, 302)
+        assert anna.enrolments.all()[0].track.collection == goes_into
+    assert enrol_into(9, collection="4711") == 400
+
+
+def test_the_page_offers_the_collection_and_keeps_the_choice(voices: Voices) -> None:
+    client, anna = voices.client("curator"), voices.enrol("Anna", ANNA)
+    for speaker, usual in ((anna, voices.room), (voices.ben, None)):
+        page = client.get(f"/voices/speakers/{speaker.pk}/")
+        assert page.context["enrol_form"]["collection"].initial == usual
+    refused = client.post(
+        f"/voices/speakers/{voices.ben.pk}/enrol/", {"collection": voices.room.pk}
+    )
+    assert refused.status_code == 400
+    kept = f'<option value="{voices.room.pk}" selected>'
+    assert kept in refused.content.decode()
+
+
+def test_members_cannot_try_who_is_in_which_group(voices: Voices) -> None:
+    """The group of a speaker they know, of one they do not know, and none are answered alike."""
+    anna = voices.enrol("Anna", ANNA)
+    for speaker, groups in ((voices.ben, ["crew"]), (anna, ["spies"])):
+        speaker.groups = groups
+        speaker.save()
+        holdings.speaker_changed(speaker, ["groups"])
+    told: dict[str, list[Any]] = {}
+    for role in ("outsider", "curator"):
+        client = voices.client(role)
+        for group in ("crew", "spies", "nobody"):
+            answers = []
+            for path, field in ((f"{API}identify/", "file"), ("/voices/identify/", "clip")):
+                with voices.say(BEN, 9).open("rb") as file:
+                    asked = {field: file, "group": group}
+                    answers.append(client.post(path, asked, headers={"X-Request-ID": "one"}))
+            page = answers[1].context
+            said = page.get("problem") or [
+                str(one.speaker) for one in page["identification"].candidates
+            ]
+            told.setdefault(role, []).append([answers[0].status_code, answers[0].json(), said])
+        assert ('name="group"' in client.get("/voices/").content.decode()) == (role == "curator")
+    crew, spies, nobody = told["outsider"]
+    assert crew == spies == nobody
+    assert (crew[0], crew[2]) == (400, GROUPS_ARE_FOR_CURATORS)
+    assert [said for _, _, said in told["curator"]] == [["Ben"], ["Anna"], []]

@@ -8,12 +8,14 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
 from apps.catalog.models import Collection, Tag, Track, TrackWords
-from apps.catalog.selectors import with_words
+from apps.catalog.selectors import with_name_like, with_words
 from apps.catalog.services.collections import get_or_create_collection
 from apps.catalog.services.editing import edit_track, edit_tracks
 from apps.catalog.services.tags import delete_tags, rename_tag, tags_named
 from apps.catalog.services.words import write_words
 from apps.catalog.words import fold, sort_key
+from apps.voices.models import Speaker
+from apps.voices.speakers import save_speaker
 from tests.unit.conftest import AddTone
 
 FOUND = [  # title, what finds it, what does not
@@ -140,22 +142,59 @@ def test_odd_words_are_answered(member: Client, text: str) -> None:
     assert member.get("/api/v1/tracks/", {"q": text.encode("utf-8", "surrogatepass")}).status_code
 
 
-def test_the_console_finds_tags_and_collections(admin_client: Client) -> None:
-    tags_named(["été"])
-    Collection.objects.create(name="Ёлка")
-    assert b"\xc3\xa9t\xc3\xa9" in admin_client.get("/admin/catalog/tag/?q=ETE").content
-    found = admin_client.get("/admin/catalog/collection/", {"q": "ЕЛКА"}).content.decode()
-    assert "Ёлка" in found
+def test_the_console_finds_tags_collections_and_speakers(admin_client: Client) -> None:
+    """In the database, by the words that are kept for it: any order, and by their stems."""
+    tags_named(["été", "hiver"])
+    for name in ("Ёлка", "Barking dogs"):
+        get_or_create_collection(name)
+    for name, number in (("Zoë", None), ("Łona", "X-17")):
+        save_speaker(speaker=Speaker(name=name, external_id=number), changed=(), by=None)
+
+    def found(what: str, text: str) -> set[str]:
+        page = admin_client.get(f"/admin/{what}/", {"q": text})
+        return {row.name for row in page.context["cl"].result_list}
+
+    assert found("catalog/tag", "ETE") == {"été"}
+    assert found("catalog/collection", "ЕЛКА") == {"Ёлка"}
+    assert found("catalog/collection", "dog barks") == {"Barking dogs"}
+    assert found("voices/speaker", "ZOE") == {"Zoë"}
+    assert found("voices/speaker", "x-17 lona") == {"Łona"}
+    assert found("voices/speaker", "") == {"Zoë", "Łona"}
+
+
+def test_names_of_speakers_are_in_nfc_and_sorted_as_titles_are(admin_client: Client) -> None:
+    """However they are made and changed."""
+    api, form = (
+        "/api/v1/speakers/",
+        {"groups": "", "notes": "", "consent_by": "", "external_id": ""},
+    )
+    made = admin_client.post(api, {"name": "Zoe\u0308"})
+    assert made.json()["name"] == "Zoë"
+    admin_client.post("/voices/speakers/add/", {**form, "name": "A\u0308nne"})
+    admin_client.post("/admin/voices/speaker/add/", {**form, "name": "e\u0301mile"})
+    admin_client.post(api, {"name": "bert"})
+
+    def names() -> list[str]:
+        page = admin_client.get("/voices/").context["page"]
+        listed = [row["name"] for row in admin_client.get(api).json()["results"]]
+        assert listed == [speaker.name for speaker in page]
+        return listed
+
+    assert names() == ["Änne", "bert", "émile", "Zoë"]
+    row = Speaker.objects.get(name="bert")
+    admin_client.patch(f"{api}{row.pk}/", {"name": "Öse"}, "application/json")
+    row = Speaker.objects.get(name="Zoë")
+    admin_client.post(f"/voices/speakers/{row.pk}/", {**form, "name": "A\u0301da"})
+    assert names() == ["Áda", "Änne", "émile", "Öse"]
 
 
 @pytest.fixture
 def before_words(transactional_db: None) -> Any:
     """The models as they were before there was anything to search and sort by."""
     executor = MigrationExecutor(connection)
-    executor.migrate([("catalog", "0005_leave_analysis_and_speakers")])
-    yield executor.loader.project_state(
-        [("catalog", "0005_leave_analysis_and_speakers"), ("analysis", "0003_waveforms")]
-    ).apps
+    before = [("catalog", "0005_leave_analysis_and_speakers"), ("voices", "0009_one_audit_log")]
+    executor.migrate(before)
+    yield executor.loader.project_state([*before, ("analysis", "0003_waveforms")]).apps
     MigrationExecutor(connection).migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
 
 
@@ -173,6 +212,8 @@ def test_what_was_there_before_is_found_and_sorted(before_words: Any) -> None:
         tag = models("catalog", "Tag").objects.create(name=name)
         tag.tracks.set([tracks[number].pk for number in track_ids])
     models("catalog", "Collection").objects.create(name="E\u0301te\u0301")
+    for name in ("Zoe\u0308", "Änne"):
+        models("voices", "Speaker").objects.create(name=name)
     spaces = models("analysis", "Space").objects
     space = spaces.create(name="x", kind="embedding", analyzer="x", state="retired")
     for each in tracks:
@@ -186,6 +227,9 @@ def test_what_was_there_before_is_found_and_sorted(before_words: Any) -> None:
     }
     assert tagged == {"ä": ["Äpfel"], "été": ["Zug", "Été"]}
     assert Collection.objects.get().name == "Été"
+    assert with_name_like(Collection.objects.all(), "ete").exists()
+    assert [speaker.name for speaker in Speaker.objects.all()] == ["Änne", "Zoë"]
+    assert with_name_like(Speaker.objects.all(), "zoe").exists()
     stale = Track.objects.filter(analyses__index_stale=True).values_list("title", flat=True)
     assert sorted(stale) == ["Zug", "Äpfel", "Été"]
 

@@ -19,6 +19,7 @@ from apps.catalog.names import is_litter, shown_name
 from apps.catalog.quotas import in_turn, refuse_without_room
 from apps.catalog.selectors import visible_tracks
 from apps.catalog.services.collections import audience_of
+from apps.catalog.services.editing import let_searches_find
 from apps.catalog.services.tags import clean_tags, tags_named
 from apps.catalog.services.words import write_words
 from apps.catalog.words import nfc, sort_key
@@ -50,14 +51,16 @@ def add_track(
     collection: Collection | None = None,
     tags: Iterable[str] = (),
     stream: str = "",
+    for_enrolment: bool = False,
     wake: bool = True,
 ) -> Added:
     """Add the audio file at `source`, known to its owner as `name`.
 
     `fields` (title, artist, album, description) are what a person wrote and win over the file's
     own tags; `wake` a worker at once. `stream` is the sound track to be heard of a file of several:
-    its number from 0, or its language. Bytes already in the catalogue, as far as `added_by` sees it
-    (None sees all), give the existing track, unchanged.
+    its number from 0, or its language. Searches leave out what is brought `for_enrolment`, until it
+    is brought for itself. Bytes already in the catalogue, as far as `added_by` sees it (None sees
+    all), give the existing track, else unchanged.
     Raises an AudioError saying what is wrong, Busy, OverQuota, or Conflict, also when the existing
     track is heard by another sound track; then nothing was added.
     """
@@ -75,15 +78,15 @@ def add_track(
     digest = sha256_of(source)
     existing = visible_tracks(added_by).filter(sha256=digest).first()
     if existing and not stream:
-        return Added(existing, created=False)
+        return _brought_again(existing, for_enrolment)
     if not existing:
         refuse_without_room(added_by, size)  # before it is decoded, and again when it is written
     info = _inspected(with_stream(source, stream), name)
     if existing:
         _refuse_another_stream(existing, info.stream)
-        return Added(existing, created=False)
+        return _brought_again(existing, for_enrolment)
     track = _new_track(digest, size, name, info, dict(fields or {}), kind)
-    track.collection = collection
+    track.collection, track.for_enrolment = collection, for_enrolment
     track.added_by = added_by if added_by and added_by.is_authenticated else None
     stored = _store(source, digest, suffix_of(info.format))
     return _keep(track, stored, clean_tags(tags), wake, added_by)
@@ -119,11 +122,19 @@ def _keep(track: Track, stored: str, tags: list[str], wake: bool, by: Any) -> Ad
         existing = there.first()
         if existing is None:
             raise
-        added = Added(existing, created=False)  # somebody added the same bytes a moment earlier
+        # somebody added the same bytes a moment earlier
+        added = _brought_again(existing, track.for_enrolment)
     finally:
         if added is None or not added.created:
             default_storage.delete(stored)
     return added
+
+
+def _brought_again(track: Track, for_enrolment: bool) -> Added:
+    if track.for_enrolment and not for_enrolment:
+        let_searches_find([track.pk])
+        track.for_enrolment = False
+    return Added(track, created=False)
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from apps.access.permissions import may_curate
 from apps.catalog import lifecycle
 from apps.catalog.models import MAX_NAME, Collection
 from apps.catalog.selectors import tell_private_collections, visible_collections
-from apps.catalog.words import nfc, sort_key
+from apps.catalog.words import nfc, searched_words, sort_key
 from audiosearch.engine.errors import Conflict
 
 
@@ -49,7 +49,7 @@ def get_or_create_collection(name: str, *, by: Any = None) -> Collection:
             "make it."
         )
     name = nfc(name, MAX_NAME)
-    made = {"sort_key": sort_key(name)}
+    made = {"words": searched_words([name]), "sort_key": sort_key(name)}
     return Collection.objects.get_or_create(name=name, audience=None, defaults=made)[0]
 
 
@@ -86,11 +86,12 @@ def save_collection(collection: Collection, changed: Iterable[str] = (), *, by: 
 
     Raises Conflict when those people see the bytes of one of them already.
     """
-    fields = [*changed, "sort_key"] if collection.pk else None
+    fields = [*changed, "words", "sort_key"] if collection.pk else None
     before = Collection.objects.filter(pk=collection.pk).values_list("audience__name", flat=True)
     was, now = before.first(), collection.audience.name if collection.audience else None
     collection.name = nfc(collection.name, MAX_NAME)
     collection.description = nfc(collection.description)
+    collection.words = searched_words([collection.name])
     collection.sort_key = sort_key(collection.name)
     collection.save(update_fields=fields)
     if was != now:

@@ -78,6 +78,15 @@ def edit_tracks(
     return len(ids)
 
 
+@transaction.atomic
+def let_searches_find(track_ids: Iterable[int]) -> None:
+    """Make ordinary recordings of those that were brought to enrol a speaker."""
+    brought = Track.objects.filter(pk__in=list(track_ids), for_enrolment=True)
+    ids = list(brought.values_list("pk", flat=True))
+    Track.objects.filter(pk__in=ids).update(for_enrolment=False, updated_at=timezone.now())
+    lifecycle.tracks_changed(ids)
+
+
 def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The columns to write: texts in NFC, and with a title what it is sorted by."""
     for field in changes:

@@ -25,7 +25,7 @@ class NoneOf:
     """The column's value is none of these."""
 
     column: str
-    values: tuple[int, ...]
+    values: tuple[int, ...] | tuple[str, ...]
 
     def holds(self, payload: Payload) -> bool:
         return getattr(payload, self.column) not in self.values
@@ -96,6 +96,7 @@ class TrackFilter(Filter):
     added_from: int | None = None
     added_to: int | None = None
     exclude_collection_ids: tuple[int, ...] = ()
+    exclude_kinds: tuple[str, ...] = ()
 
     def _asked(self) -> Iterable[Condition]:
         return (
@@ -105,6 +106,7 @@ class TrackFilter(Filter):
             Between("duration_ms", self.min_duration_ms, self.max_duration_ms),
             Between("added_at", self.added_from, self.added_to),
             NoneOf("collection_id", self.exclude_collection_ids),
+            NoneOf("kind", self.exclude_kinds),
         )
 
 
