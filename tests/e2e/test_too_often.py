@@ -1,4 +1,4 @@
-"""Whoever asks too often reads how long to wait, and whoever adds too much, that there is no room."""
+"""Who asks too often reads how long to wait, and who adds too much, that there is no room."""
 
 from collections.abc import Iterator
 from pathlib import Path
