@@ -208,10 +208,10 @@ def test_nobody_is_told_what_others_have(
     settings.WHO_MAY_ADD = "anyone"
     settings.MAX_TRACKS, settings.MAX_BYTES = 7, 8 * STEP_BYTES
     other = User.objects.create_user("other")
-    before = [refused_quota(ada, size) for size in range(1, 9 * STEP_BYTES, STEP_BYTES // 4)]
+    before = [refused_quota(ada, size) for size in range(STEP_BYTES, 9 * STEP_BYTES, STEP_BYTES)]
     add(300, other)
     add(310)
-    after = [refused_quota(ada, size) for size in range(1, 9 * STEP_BYTES, STEP_BYTES // 4)]
+    after = [refused_quota(ada, size) for size in range(STEP_BYTES, 9 * STEP_BYTES, STEP_BYTES)]
     assert before == after
     with pytest.raises(OverQuota):
         refuse_without_room(ada, 8 * STEP_BYTES)  # what is added is counted exactly
@@ -243,6 +243,13 @@ def test_an_import_stops_with_the_sentence_and_goes_on_later(tmp_path: Path, set
     settings.MAX_TRACKS = 4
     call_command("import", str(folder), stdout=out)
     assert "2 added, 2 already there" in out.getvalue()
+
+
+def test_the_demo_ends_where_there_is_no_room(settings: Any) -> None:
+    settings.MAX_TRACKS, out = 1, io.StringIO()
+    call_command("demo", stdout=out)
+    assert "Demo: 1 sounds and tunes added" in out.getvalue()
+    assert "The catalogue holds 1 of 1 recordings" in out.getvalue()
 
 
 def test_counting_reads_no_rows(ada: User, django_assert_num_queries: Any, settings: Any) -> None:

@@ -11,6 +11,7 @@ from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import get_or_create_collection
 from apps.ops.demo.catalogue import demo_sounds
 from apps.ops.demo.flac import write_flac
+from audiosearch.engine.errors import OverQuota
 
 COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
 
@@ -22,22 +23,28 @@ class Command(BaseCommand):
         run = settings.DATA_DIR / "run"
         (run / "demo-begun").touch()
         collections = {kind: get_or_create_collection(name) for kind, name in COLLECTIONS.items()}
-        added = 0
+        full, added = "", 0
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             for number, sound in enumerate(demo_sounds()):
                 path = Path(folder) / f"{sound.title}.flac"
                 write_flac(path, sound)
-                outcome = add_track(
-                    source=path,
-                    name=path.name,
-                    kind=sound.kind,
-                    collection=collections[sound.kind],
-                    tags=sound.tags,
-                    fields={"description": sound.description},
-                    wake=number % 20 == 0,
-                )
+                try:
+                    outcome = add_track(
+                        source=path,
+                        name=path.name,
+                        kind=sound.kind,
+                        collection=collections[sound.kind],
+                        tags=sound.tags,
+                        fields={"description": sound.description},
+                        wake=number % 20 == 0,
+                    )
+                except OverQuota as error:
+                    full = f" {error}"
+                    break
                 added += outcome.created
                 path.unlink()
         (run / "demo-done").touch()
         (run / "demo-begun").unlink()
-        self.stdout.write(f"Demo: {added} sounds and tunes added; they are being listened to.")
+        self.stdout.write(
+            f"Demo: {added} sounds and tunes added; they are being listened to.{full}"
+        )
