@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from audiosearch.engine.audio import decoding
+from audiosearch.engine.audio.opening import links_of, opened
 from audiosearch.engine.audio.placed import Placed
 from audiosearch.engine.audio.sound import frames
 from audiosearch.engine.errors import AudioError
@@ -46,7 +46,7 @@ def browser_type(path: Path) -> str:
 
     Told by its container and codec. Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
     """
-    with decoding.opened(path) as (container, source):
+    with opened(path) as (container, source):
         kind, codecs = PLAYED.get(container.format.name.split(",")[0], ("", set[str]()))
         played = (
             source.codec_context.codec.canonical_name in codecs
@@ -109,7 +109,7 @@ def write_flac(
     It is on the clock that players show: gaps between time stamps are silence. beat: called about
     once for every second of sound. Raises UnsupportedAudio, EmptyAudio or CorruptAudio.
     """
-    with decoding.opened(path) as (_, source):
+    with opened(path) as (_, source):
         codec = source.codec_context
         rate = next((one for one in COPY_RATES if one >= codec.sample_rate), COPY_RATES[-1])
         layout = "mono" if codec.channels == 1 else "stereo"
@@ -128,9 +128,9 @@ def write_flac(
 
 def _chained(path: Path, layout: str, rate: int) -> Iterator[Any]:
     """Frames of all the containers that a file is a chain of; a damaged link is passed over."""
-    for part in decoding.links_of(path):
+    for part in links_of(path):
         try:
-            with decoding.opened(path, part) as (container, source):
+            with opened(path, part) as (container, source):
                 yield from _converted(container, source, layout, rate)
         except AudioError:
             continue
