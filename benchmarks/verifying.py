@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,12 +37,12 @@ def main() -> None:
         start_django(Path(name), "http://127.0.0.1:1")  # no index is asked
         fill(options.tracks, int(options.mb * 2**20), options.seconds)
         rounds = {"verify": lambda: verified(cold=options.cold)}
-        rows = [dict(found) for found in alternate(options.rounds, rounds).values()]
+        rows = [dict[str, Any](found) for found in alternate(options.rounds, rounds).values()]
         show("verifying", rows, as_json=options.json)
         reads = {"with a digest": lambda: read(options.tracks, digest=True)}
         reads["without"] = lambda: read(options.tracks, digest=False)
         found = alternate(options.rounds, reads)
-        rows = [{"read": name, **figures} for name, figures in found.items()]
+        rows = [dict[str, Any](read=name, **figures) for name, figures in found.items()]
         show("reading vectors, ms", rows, as_json=options.json)
 
 

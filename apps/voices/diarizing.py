@@ -14,7 +14,7 @@ from apps.access.permissions import may_curate
 from apps.analysis.clips import decode_clip
 from apps.analysis.turns import model_turn, query_slot
 from apps.catalog.models import Track
-from apps.catalog.recordings import sound_of
+from apps.catalog.recordings import intact_recording
 from apps.catalog.selectors import visible_speakers
 from apps.jobs.leases import ALL, heartbeat, settle, work_off
 from apps.jobs.models import State
@@ -122,9 +122,10 @@ def diarize_queued(most: int = ALL) -> int:
 
 
 def _work_on(row: Diarization) -> None:
-    path = sound_of(str(row.track.file.name), row.track.stream)
-    if not path.exists():
-        raise AudioError("Its file is gone.")
+    try:
+        path = intact_recording(row.track)
+    except FileNotFoundError as error:
+        raise AudioError("Its file is gone.") from error
     sound = stream(path, RATE, budget=settings.DECODE_BUDGET)
     found = _diarize(sound, lambda ms: heartbeat([row], heard_ms=ms))
     owners, open_owners = _owners(found, None), _owners(found, Audience(row.track.audience_id))

@@ -44,9 +44,10 @@ from apps.catalog.recordings import FILE_DAMAGED
 from apps.jobs.models import State
 from apps.ops.metrics import work as work_told
 from apps.voices import enrolling, holdings
+from apps.voices.diarizing import diarize_queued
 from apps.voices.enrolling import enrol
 from apps.voices.holdings import drop_strays, known_by, sync_soon
-from apps.voices.models import Enrolment, Speaker
+from apps.voices.models import Diarization, Enrolment, Speaker
 from audiosearch import settings as shipped
 from audiosearch.engine.analyzers.base import Embeddings
 from audiosearch.engine.digests import SIZE, Damaged, with_digest, without_digest
@@ -195,8 +196,13 @@ def test_vectors_are_made_anew_from_the_recording(
     assert found() == []
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, empty, remove])
-@pytest.mark.parametrize("recording", ["intact", "damaged", "gone"])
+@pytest.mark.parametrize(
+    ("damage", "recording"),
+    [
+        *((damage, "intact") for damage in (flip, truncate, empty, remove)),
+        *((flip, recording) for recording in ("damaged", "gone")),
+    ],
+)
 def test_a_search_by_such_a_track_ends(
     damage: Callable[[Path], bytes], recording: str, add_tone: AddTone, member: Client
 ) -> None:
@@ -223,7 +229,7 @@ def test_every_bit_of_vectors_counts_with_and_without_a_digest(add_tone: AddTone
     track = add_tone(440)
     path = vectors_of(track)
     whole, right = path.read_bytes(), load_kept(FAKE, track.pk, Embeddings)
-    for at in range(0, len(whole) - SIZE):
+    for at in range(0, len(whole) - SIZE, 5):
         flip_bit(path, whole, at)
         with pytest.raises(NotKept):
             load_kept(FAKE, track.pk, Embeddings)
@@ -324,6 +330,15 @@ def test_no_voice_is_embedded_from_a_damaged_recording(
     flip(Path(enrolment.track.file.path))
     assert enrolling.reembed_enrolments() == 0
     assert FILE_DAMAGED in caplog.text
+
+
+def test_nobody_is_heard_in_a_damaged_recording(add_tone: AddTone) -> None:
+    for damage, reason in ((flip, FILE_DAMAGED), (remove, "Its file is gone.")):
+        job = Diarization.objects.create(track=add_tone(440 if damage is flip else 880))
+        damage(Path(job.track.file.path))
+        diarize_queued()
+        job.refresh_from_db()
+        assert (job.state, job.reason) == (State.FAILED, reason)
 
 
 def test_a_storage_that_is_away_condemns_nothing(
