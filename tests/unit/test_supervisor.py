@@ -170,15 +170,17 @@ def test_what_is_stopped_is_told_of_and_started_anew() -> None:
     assert first is not None
     runner = threading.Thread(target=supervisor.run)
     runner.start()
-    os.kill(first.pid, signal.SIGSTOP)
-    wait_for(lambda: any(f"kill -CONT {first.pid}" in line for line in said))
-    os.kill(first.pid, signal.SIGCONT)
-    wait_for(lambda: child.stopped_at is None)
-    assert child.process is first
-    os.kill(first.pid, signal.SIGSTOP)
-    wait_for(lambda: child.process is not first)
-    assert said[-1] == "one is still stopped; starting it anew"
-    assert first.poll() is not None
-    assert child.deaths == []
-    supervisor.stop()
-    runner.join(5)
+    try:
+        os.kill(first.pid, signal.SIGSTOP)
+        wait_for(lambda: any(f"kill -CONT {first.pid}" in line for line in said))
+        os.kill(first.pid, signal.SIGCONT)
+        wait_for(lambda: child.stopped_at is None)
+        assert child.process is first
+        os.kill(first.pid, signal.SIGSTOP)
+        wait_for(lambda: child.process is not first)
+        assert said[-1] == "one is still stopped; starting it anew"
+        assert first.poll() is not None
+        assert child.deaths == []
+    finally:
+        supervisor.stop()
+        runner.join(5)
