@@ -55,11 +55,9 @@ class Child:
 class Supervisor:
     """Start children in order, restart those that die, stop all of them at the end."""
 
-    def __init__(
-        self, say: Callable[[str], None], stopped_limit_s: float = STOPPED_LIMIT_S
-    ) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
-        self.stopped_limit_s = stopped_limit_s
+        self.stopped_limit_s = STOPPED_LIMIT_S
         self._looked_at = 0.0
         self.children: list[Child] = []
         self.stopping = False
