@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("audiosearch.engine",),
-    ("audiosearch.database_damage",),
-    ("audiosearch.database_version", "audiosearch.environment", "audiosearch.web"),
+    ("audiosearch.database_damage", "audiosearch.environment"),
+    ("audiosearch.database_version", "audiosearch.web"),
     ("audiosearch.celery",),
     ("apps.access", "apps.jobs"),
     ("apps.catalog",),
