@@ -127,7 +127,7 @@ class AuditEventAdmin(admin.ModelAdmin):
     change_list_template = "admin/access/audit.html"
     list_display = ["at", "action", "username", "address", "speaker_number", "detail"]
     list_filter = ["action", "at"]
-    search_fields = ["username", "address", "speaker_number", "request_id"]
+    search_fields = ["username", "address", "=speaker_number", "=request_id"]
     show_full_result_count = False
 
     def get_urls(self) -> list[Any]:

@@ -186,12 +186,14 @@ def test_a_second_file_is_refused_in_words(ada: Any, tmp_path: Path, path: str, 
     client = Client()
     client.force_login(ada)
     sound = write_audio(tmp_path / "a.wav", tone(1))
+    uploads = Path(in_force.FILE_UPLOAD_TEMP_DIR)
+    before = set(uploads.iterdir())
     with sound.open("rb") as one, sound.open("rb") as other:
         answer = client.post(path, {field: [one, other]})
     assert answer.status_code == 400
     assert f"two files in “{field}”" in answer.content.decode()
     assert not Track.objects.exists()
-    assert not list(Path(in_force.FILE_UPLOAD_TEMP_DIR).iterdir())
+    assert set(uploads.iterdir()) == before
 
 
 def test_pages_take_several_files_where_they_ask_for_them(ada: Any, tmp_path: Path) -> None:
