@@ -18,6 +18,7 @@ from celery import Celery
 
 from apps.ops.backups.folders import generations
 from audiosearch.engine.voice.speech import RATE
+from audiosearch.engine.digests import without_digest
 from tests.audio_files import noise, tone, write_audio
 from tests.service import ROOT, Service, free_port, running
 from tests.voices import speak
@@ -149,6 +150,7 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
         ((vector,),) = database.execute(
             "SELECT embedding FROM voices_enrolment WHERE speaker_id = ?", [speaker]
         )
+    vector = without_digest(vector)
     vectors = embedded.data_dir.glob(f"media/vectors/*/000000/{track}.npz")
     kept = [np.load(path)["embeddings"][0] for path in vectors if "waveform" not in str(path)]
     sought = {

@@ -41,5 +41,5 @@ def test_only_the_decoder_process_and_its_tests_import_the_decoder() -> None:
 
 def test_only_the_decoder_loads_ffmpeg_in_the_engine() -> None:
     found = {path for path in importers("av") if path.startswith("audiosearch/")}
-    loaders = ("containers", "opening", "playback", "sound")
+    loaders = ("containers", "playback", "sound")
     assert found == {f"audiosearch/engine/audio/{name}.py" for name in loaders}

@@ -27,7 +27,7 @@ def run(data_dir: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
         env=kept | {"DATA_DIR": str(data_dir), "PORT": str(free_port()), "WARM_UP": "0"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
