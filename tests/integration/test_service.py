@@ -17,8 +17,8 @@ import soundfile
 from celery import Celery
 
 from apps.ops.backups.folders import generations
-from audiosearch.engine.voice.speech import RATE
 from audiosearch.engine.digests import without_digest
+from audiosearch.engine.voice.speech import RATE
 from tests.audio_files import noise, tone, write_audio
 from tests.service import ROOT, Service, free_port, running
 from tests.voices import speak
