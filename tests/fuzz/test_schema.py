@@ -1,7 +1,7 @@
 """Whatever is asked of the API, by whomever: an answer that the schema tells of, and never a fault.
 
-FUZZ_EXAMPLES says how many requests are generated for each operation and caller, beside those at
-the borders of what the schema allows. Hypothesis also draws constants from all modules that are
+FUZZ_EXAMPLES says how many requests are generated for each operation and caller; where it is set,
+as by `./test all`, so are those at the borders of what the schema allows. Hypothesis also draws constants from all modules that are
 imported: to repeat a failure, collect the same folders (`./test all -k …`).
 """
 
@@ -24,7 +24,8 @@ from tests.fuzz.world import CALLERS, World, caller_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
-BORDERS = ("administrator",)  # they are many: for one caller who may do everything
+BORDERS = ("administrator",) if "FUZZ_EXAMPLES" in os.environ else ()
+"""They are many: for one caller who may do everything."""
 TOLD = [
     "status_code_conformance",
     "content_type_conformance",
