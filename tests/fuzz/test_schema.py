@@ -1,8 +1,9 @@
 """Whatever is asked of the API, by whomever: an answer that the schema tells of, and never a fault.
 
 FUZZ_EXAMPLES says how many requests are generated for each operation and caller; where it is set,
-as by `./test all`, so are those at the borders of what the schema allows. Hypothesis also draws constants from all modules that are
-imported: to repeat a failure, collect the same folders (`./test all -k …`).
+as by `./test all`, so are those at the borders of what the schema allows. Hypothesis also draws
+constants from all modules that are imported: to repeat a failure, collect the same folders
+(`./test all -k …`).
 """
 
 import os
