@@ -1,26 +1,18 @@
-"""The contract against Milvus Lite and the Milvus server; then what only a server can do: die."""
+"""The contract against Milvus Lite and the Milvus server, and what only several clients see."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 from pymilvus import DataType
 
-from audiosearch.engine.errors import IndexUnavailable
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.filters import EnrolmentFilter, TrackFilter
 from audiosearch.engine.indexes.milvus import MilvusIndex
 from audiosearch.engine.indexes.milvus_schema import alias_of
-from tests import servers
 from tests.index_contract import (
     DIMENSION,
     ENROLMENTS,
@@ -222,70 +214,3 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
 index.drop_space("s")
 """
     subprocess.run([sys.executable, "-c", program, any_uri], check=True, timeout=60)
-
-
-@pytest.mark.alone
-def test_a_server_that_dies_and_comes_back(tmp_path: Path, vector: np.ndarray) -> None:
-    port = servers.free_port()
-    index = MilvusIndex(f"http://127.0.0.1:{port}", timeout_s=5)
-    with pytest.raises(IndexUnavailable):
-        index.ping()
-    with servers.milvus_lite(tmp_path / "lite", port=port):
-        index.create_space("s", DIMENSION, TRACKS)
-        index.upsert("s", [track(1, vector)])
-    for attempt in range(3):
-        started = time.monotonic()
-        with pytest.raises(IndexUnavailable, match="cannot be reached"):
-            index.search("s", vector, 1, TrackFilter())
-        assert time.monotonic() - started < (6 if attempt == 0 else 1)
-    with servers.milvus_lite(tmp_path / "lite", port=port):
-        assert [m.item_id for m in index.search("s", vector, 1, TrackFilter())] == [1]
-        index.upsert("s", [track(2, vector)])
-        assert index.count_items("s", TrackFilter()) == 2
-
-
-@pytest.mark.alone
-def test_a_server_that_hangs(tmp_path: Path, vector: np.ndarray) -> None:
-    with servers.milvus_lite(tmp_path / "lite") as uri:
-        index = MilvusIndex(uri, timeout_s=1)
-        index.create_space("s", DIMENSION, TRACKS)
-        (pid,) = pids_listening_on(int(uri.rpartition(":")[2]))
-        os.kill(pid, signal.SIGSTOP)
-        started = time.monotonic()
-        with pytest.raises(IndexUnavailable, match="in time"):
-            index.search("s", vector, 1, TrackFilter())
-        assert time.monotonic() - started < 3
-        os.kill(pid, signal.SIGCONT)
-        assert index.search("s", vector, 1, TrackFilter()) == []
-
-
-@pytest.mark.alone
-def test_a_server_that_never_says_a_word() -> None:
-    """Threads do not queue up behind one another's attempts to connect."""
-    took: list[float] = []
-
-    def ping(index: MilvusIndex) -> None:
-        started = time.monotonic()
-        with pytest.raises(IndexUnavailable):
-            index.ping()
-        took.append(time.monotonic() - started)
-
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        index = MilvusIndex(f"http://127.0.0.1:{mute.getsockname()[1]}")
-        threads = [Thread(target=ping, args=(index,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(took) == 8
-    assert max(took) < 6
-
-
-def pids_listening_on(port: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (entry / "cmdline").exists():
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"--port" in words and str(port).encode() in words:
-                found.append(int(entry.name))
-    return found
