@@ -98,13 +98,13 @@ def test_staff_measure_on_what_is_enrolled(
 
 
 def test_few_pairs_do_not_decide(curator: Client, enrolled: Enrol) -> None:
-    for seed in SEEDS[:3]:
-        enrolled(seed, 2)
+    for seed in SEEDS[:2]:
+        enrolled(seed, 4)
     curator.post("/voices/thresholds/measure/")
     measuring.measure_queued()
     row = Measurement.objects.get()
     page = curator.get(f"/voices/measurements/{row.pk}/").content.decode()
-    assert "12 pairs of two voices cannot show" in page
+    assert "16 pairs of two voices cannot show" in page
     assert "Use these thresholds" not in page
     answer = curator.post(f"/voices/measurements/{row.pk}/apply/", follow=True)
     assert "1000 are needed" in answer.content.decode()
