@@ -15,7 +15,8 @@ MOST = 1000
 
 def open_to_others(folder: Path) -> list[Path]:
     """The files and folders of ours that others may open, of those looked at: what is directly in
-    the folder first, then up to SAMPLE of each folder below, and MOST in all."""
+    the folder first, then up to SAMPLE of each folder below, and MOST in all. Static files are not
+    looked at: everybody gets them."""
     return [path for path in islice(_looked_at(folder), MOST) if _too_wide(path)]
 
 
@@ -52,7 +53,8 @@ def _looked_at(folder: Path) -> Iterator[Path]:
             with os.scandir(folders.popleft()) as entries:
                 for entry in islice(entries, sample):
                     yield Path(entry.path)
-                    if entry.is_dir(follow_symlinks=False):
+                    kept = Path(entry.path) != Path(settings.STATIC_ROOT)
+                    if kept and entry.is_dir(follow_symlinks=False):
                         folders.append(Path(entry.path))
         except OSError:
             continue  # not ours to look into, or gone meanwhile

@@ -50,6 +50,17 @@ def test_a_group_that_shares_it_is_no_fault(folder: Path, settings: Any) -> None
     assert "DATA_DIR_GROUP=1" in str(check(None)[0].hint)
 
 
+def test_what_everybody_gets_may_be_open(tmp_path: Path, settings: Any) -> None:
+    settings.DATA_DIR, settings.STATIC_ROOT = tmp_path, tmp_path / "static"
+    tmp_path.chmod(0o700)
+    settings.STATIC_ROOT.mkdir(0o700)
+    (settings.STATIC_ROOT / "pages.css").touch(0o644)
+    assert check(None) == []
+    (tmp_path / "secret_key").touch()
+    (tmp_path / "secret_key").chmod(0o644)
+    assert "1 found" in check(None)[0].msg
+
+
 def test_a_million_files_are_not_walked(folder: Path) -> None:
     tracks = folder / "media" / "tracks"
     for number in range(modes.SAMPLE + 20):
