@@ -25,7 +25,7 @@ from tests.fuzz.texts import HTML, any_text
 from tests.fuzz.world import World, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
 HARMLESS = "harmless"
 ADDRESSES = ("href", "src", "action", "formaction", "hx-get", "hx-post", "data-src", "data-peaks")
 

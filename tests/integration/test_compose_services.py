@@ -141,6 +141,7 @@ def stack(
         stack.stop()
 
 
+@pytest.mark.exhaustive
 def test_the_services_of_the_compose_file_work_together(stack: Stack, tmp_path: Path) -> None:
     stack.run("setup")
     for service in ("web", "worker", "beat"):

@@ -150,6 +150,7 @@ class TestGraph:
                     have, want = (i.search("s", query, top_k, where) for i in (graph, exact))
                     assert [m.item_id for m in have] == [m.item_id for m in want]
 
+    @pytest.mark.exhaustive
     def test_misses_next_to_nothing(self, graph: MilvusIndex) -> None:
         rng = np.random.default_rng(9)
         tracks = clustered(3000, rng)

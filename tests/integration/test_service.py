@@ -283,7 +283,10 @@ call_command("check_index", stdout=sys.stderr)
 
 @pytest.mark.parametrize(
     ("database", "elsewhere", "index"),
-    [("embedded", "PostgreSQL", "milvus_lite_uri"), ("distributed", "SQLite", "milvus_server_uri")],
+    [
+        ("embedded", "PostgreSQL", "milvus_lite_uri"),
+        pytest.param(*("distributed", "SQLite", "milvus_server_uri"), marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_backup_answers_the_same_from_another_database(
     request: pytest.FixtureRequest,

@@ -54,6 +54,7 @@ for address in ("198.51.100.1", "fe80::1%eth0", "no address"):
 """
 
 
+@pytest.mark.exhaustive
 def test_postgres_counts_for_all(own_database: str, tmp_path: Path) -> None:
     environment = {
         **{"DJANGO_SETTINGS_MODULE": "audiosearch.settings", "DATA_DIR": str(tmp_path)},

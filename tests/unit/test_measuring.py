@@ -97,6 +97,7 @@ def test_staff_measure_on_what_is_enrolled(
     assert "EER" in shown
 
 
+@pytest.mark.exhaustive
 def test_few_pairs_do_not_decide(curator: Client, enrolled: Enrol) -> None:
     for seed in SEEDS[:2]:
         enrolled(seed, 4)
@@ -130,6 +131,7 @@ def test_members_do_not_measure(member: Client) -> None:
     assert member.get("/voices/measurements/1/").status_code == 403
 
 
+@pytest.mark.exhaustive
 def test_a_trial_list_is_measured(tmp_path: Path) -> None:
     lines = []
     files = {
@@ -261,6 +263,7 @@ def test_without_matplotlib_there_are_no_plots(
     assert f"/voices/measurements/{row.pk}/det.svg" not in page
 
 
+@pytest.mark.exhaustive
 def test_without_matplotlib_there_is_a_report(
     no_matplotlib: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def speech(labels: Path) -> tuple[list[Utterance], list[Utterance]]:
     return [one for one in found if one not in unseen], unseen
 
 
-@pytest.mark.parametrize("loss", ["aam", "am"])
+@pytest.mark.parametrize("loss", ["aam", pytest.param("am", marks=pytest.mark.exhaustive)])
 def test_the_loss_falls(
     speech: tuple[list[Utterance], list[Utterance]], tmp_path: Path, loss: Margin
 ) -> None:

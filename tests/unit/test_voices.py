@@ -515,6 +515,7 @@ def test_the_console_is_for_all_staff(curator: Client, known: dict[int, Speaker]
     assert get_index().window_counts(voice_space()).keys() == {known[BEN].enrolments.get().pk}
 
 
+@pytest.mark.exhaustive
 def test_measuring_sets_the_threshold(say: Say, tmp_path: Path) -> None:
     rows = ["path,speaker"]
     for seed in (ANNA, BEN, CARL, 11):
@@ -545,6 +546,7 @@ def test_the_voice_encoder_does_not_search_sounds() -> None:
         use_analyzer("resemblyzer")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not LIBRISPEECH.exists(), reason="needs the recordings of LibriSpeech")
 def test_people_are_known_by_the_thresholds_of_this_release(
     person: Callable[..., Speaker], staff: Any
