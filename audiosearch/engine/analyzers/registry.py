@@ -16,6 +16,7 @@ ANALYZERS = {
     "ecapa": "audiosearch.engine.analyzers.speaker.ecapa.Ecapa",
     "wavlm": "audiosearch.engine.analyzers.speaker.wavlm.WavLm",
     "waveform": "audiosearch.engine.analyzers.waveform.peaks.WaveformPeaks",
+    "landmarks": "audiosearch.engine.analyzers.landmarks.analyzer.LandmarkAnalyzer",
 }
 
 _trained: dict[str, type[Encoder]] = {}
