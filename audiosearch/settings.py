@@ -224,6 +224,7 @@ MAX_BYTES = env.integer("MAX_GB", 0) * 2**30
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 ANALYSES = {
     "embedding": ("panns_cnn14", "spectral"),
+    "landmarks": ("landmarks",),
     "waveform": ("waveform",),
 }
 """What every track is analysed for: of each kind the first analyzer that is ready when the

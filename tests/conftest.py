@@ -19,7 +19,7 @@ from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase
 
-from apps.analysis.index import get_index
+from apps.analysis.index import get_index, get_landmark_index
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from tests import servers
 from tests.reporting import PartReport
@@ -122,4 +122,5 @@ def fresh_index() -> Iterator[None]:
     """No test sees the index or the files of another."""
     yield
     get_index.cache_clear()
+    get_landmark_index.cache_clear()
     shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)

@@ -12,12 +12,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.analysis.drift import find_drift, repair
-from apps.analysis.index import size_of
 from apps.analysis.models import Leftover, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.reconcile import reconcile
 from apps.analysis.removing import drop_space
 from apps.analysis.slices import last_verified
+from apps.analysis.space_indexes import size_of
 from apps.analysis.spaces import active_space, analyzer_state, progress_of, use_analyzer
 from apps.catalog.admin import TrackAdmin
 from apps.catalog.admin_forms import ReadOnlyAdmin

@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.analysis.holdings import track_spaces
-from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, SpaceState, TrackAnalysis
+from apps.analysis.space_indexes import index_of
 from apps.catalog.models import Track
 from apps.catalog.playback import forget_copies
 from apps.catalog.recordings import FILE_DAMAGED, FileDamaged, intact_recording
@@ -34,7 +34,7 @@ def set_tracks_aside(track_ids: Collection[int], reason: str) -> None:
     )
     for space in track_spaces():
         try:
-            get_index().delete_items(space.name, list(track_ids))
+            index_of(space).delete(track_ids)
         except SpaceMissing:
             continue
 

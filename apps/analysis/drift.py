@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from apps.analysis.away import IS_AWAY, set_tracks_aside, take_tracks_back, tracks_back
 from apps.analysis.holdings import holdings_of
-from apps.analysis.index import get_index
 from apps.analysis.models import FILE_GONE, Space, SpaceKind, SpaceState, TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.removing import take_out
 from apps.analysis.representations import ROOT, kept_name
+from apps.analysis.space_indexes import index_of
 from apps.catalog.models import Removal, Track
 from apps.catalog.recordings import FILE_DAMAGED
 from apps.catalog.services.adding import FOLDER
@@ -149,7 +149,7 @@ def index_drifts(space: Space) -> Iterator[Drift]:
     if holdings is None:
         return
     try:
-        indexed = get_index().window_counts(space.name)
+        indexed = index_of(space).counts()
     except SpaceMissing:
         indexed = {}
     # In this order: what settles meanwhile is in both, and so is no drift.

@@ -1,4 +1,4 @@
-"""What the vector index should hold of a space, by kind: one class and one line for each.
+"""What the index should hold of a space, by kind: one class and one line for each.
 
 Rebuilding, syncing and reconciling ask these classes, and so are the same for every kind.
 """
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 
-from apps.analysis.index import track_payload
+from apps.analysis.index import index_entry
 from apps.analysis.models import (
     Indexed,
     Space,
@@ -23,34 +23,37 @@ from apps.analysis.queueing import reanalyze
 from apps.analysis.representations import NotKept, load_kept
 from apps.catalog.models import Track
 from apps.jobs.models import State
-from audiosearch.engine.analyzers.base import Embeddings
-from audiosearch.engine.indexes.base import Entry
+from audiosearch.engine.analyzers.base import Embeddings, Representation
+from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.indexes.payloads import Layout, TrackPayload
 
 HOLDINGS = {
     SpaceKind.EMBEDDING: "apps.analysis.holdings.TrackHoldings",
+    SpaceKind.LANDMARKS: "apps.analysis.holdings.LandmarkHoldings",
     SpaceKind.SPEAKER: "apps.voices.holdings.EnrolmentHoldings",
 }
 
 
 class Holdings(ABC):
-    """The rows of a space that are in the index, each an item with one or more vectors."""
+    """The rows of a space that are in the index, each an item with vectors or landmarks."""
 
     layout: ClassVar[Layout]
     item: ClassVar[str]
     """Field of a row that is the item's id in the index."""
+    rewritten_per_s: ClassVar[int] = 50
+    """A rewrite waits a second for each so many; the index writes them in a twentieth of that."""
 
     @abstractmethod
     def rows(self, space: Space) -> QuerySet[Any]:
         """The rows (of an Indexed model) that the index should hold now."""
 
     @abstractmethod
-    def entries(self, space: Space, rows: Iterable[Any]) -> Iterator[Entry]:
+    def entries(self, space: Space, rows: Iterable[Any]) -> Iterator[Any]:
         """What the index holds of these rows; those whose vectors are gone are left out."""
 
     @abstractmethod
     def counts(self, space: Space) -> dict[int, int]:
-        """How many vectors the index should hold of each item."""
+        """How many vectors or landmarks the index should hold of each item."""
 
     def unsettled(self, space: Space) -> set[int]:
         """Items that somebody works on, of which the index may hold anything or nothing."""
@@ -91,6 +94,7 @@ class TrackHoldings(Holdings):
 
     layout = TrackPayload.layout
     item = "track_id"
+    representation: ClassVar[type[Representation]] = Embeddings
 
     def rows(self, space: Space) -> QuerySet[TrackAnalysis]:
         return space.analyses.filter(state=State.READY)
@@ -98,14 +102,14 @@ class TrackHoldings(Holdings):
     def prefetched(self, rows: QuerySet[TrackAnalysis]) -> QuerySet[TrackAnalysis]:
         return rows.select_related("track").prefetch_related("track__tags")
 
-    def entries(self, space: Space, rows: Iterable[TrackAnalysis]) -> Iterator[Entry]:
+    def entries(self, space: Space, rows: Iterable[TrackAnalysis]) -> Iterator[Any]:
         for row in rows:
             try:
-                found = load_kept(space.name, row.track_id, Embeddings)
+                found = load_kept(space.name, row.track_id, self.representation)
             except NotKept:
                 self.make_again(space, [row.track_id])
                 continue
-            yield Entry(track_payload(row.track), found.embeddings, found.span_pairs)
+            yield index_entry(row.track, found)
 
     def counts(self, space: Space) -> dict[int, int]:
         return dict(self.rows(space).values_list("track_id", "windows"))
@@ -124,6 +128,13 @@ class TrackHoldings(Holdings):
         """By the worker, which reads the kept vectors."""
         ready = self.rows(space).filter(track_id__in=item_ids)
         ready.update(state=State.QUEUED)
+
+
+class LandmarkHoldings(TrackHoldings):
+    """The landmarks of tracks that are ready."""
+
+    representation = Landmarks
+    rewritten_per_s = 5_000
 
 
 def track_spaces() -> QuerySet[Space]:

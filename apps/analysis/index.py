@@ -1,16 +1,18 @@
-"""This process's connection to the vector index, and what of a track the index holds."""
+"""This process's connections to the indexes, and what of a track they hold."""
 
 from functools import lru_cache
+from pathlib import Path
 
-import numpy as np
 from django.conf import settings
 
-from apps.analysis.models import Space, SpaceKind
 from apps.catalog.models import Track
-from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import VectorIndex
+from audiosearch.engine.analyzers.base import Embeddings, Representation
+from audiosearch.engine.analyzers.landmarks.representation import Landmarks
+from audiosearch.engine.indexes.base import Entry, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
-from audiosearch.engine.indexes.filters import EnrolmentFilter, Filter, TrackFilter
+from audiosearch.engine.indexes.landmarks_base import LandmarkEntry, LandmarkIndex
+from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
+from audiosearch.engine.indexes.landmarks_segments import SegmentIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
 
@@ -25,25 +27,12 @@ def get_index() -> VectorIndex:
     )
 
 
-def size_of(space: Space) -> int:
-    """Bytes that a space takes in the index, about; 0 when it is not in it."""
-    if not space.dimension:
-        return 0
-    try:
-        return get_index().size_bytes(space.name)
-    except SpaceMissing:
-        return 0
-
-
-def probe_space(space: Space) -> None:
-    """Search a space once, as people do.
-
-    Raises SpaceMissing, IndexUnavailable, and IndexUnreadable for one whose files are damaged.
-    """
-    voices = space.kind == SpaceKind.SPEAKER
-    where: Filter = EnrolmentFilter(consent_at=0) if voices else TrackFilter()
-    vector = np.full((1, space.dimension), space.dimension**-0.5, dtype=np.float32)
-    get_index().search(space.name, vector, 1, where)
+@lru_cache(maxsize=1)
+def get_landmark_index() -> LandmarkIndex:
+    """The index of landmarks; the exact twin where that of the vectors is."""
+    if settings.MILVUS_URI == "memory:":
+        return ExactLandmarkIndex()
+    return SegmentIndex(Path(settings.DATA_DIR) / "landmarks")
 
 
 def indexed_kind(kind: str, *, for_enrolment: bool) -> str:
@@ -64,3 +53,19 @@ def track_payload(track: Track) -> TrackPayload:
         duration_ms=track.duration_ms,
         added_at=int(track.added_at.timestamp()),
     )
+
+
+def index_entry(track: Track, found: Representation) -> Entry | LandmarkEntry | None:
+    """What the index of its kind holds of a track's representation; None: it is in none."""
+    if isinstance(found, Embeddings):
+        return Entry(track_payload(track), found.embeddings, found.span_pairs)
+    if isinstance(found, Landmarks):
+        return LandmarkEntry(track_payload(track), found)
+    return None
+
+
+def indexed_size(found: Representation) -> int:
+    """How many vectors or landmarks of a representation the index holds."""
+    if isinstance(found, Embeddings):
+        return len(found.embeddings)
+    return len(found.frames) if isinstance(found, Landmarks) else 0

@@ -17,6 +17,7 @@ class SpaceKind:
     """Kinds that code names; there may be more, see settings.ANALYSES."""
 
     EMBEDDING = "embedding"
+    LANDMARKS = "landmarks"
     SPEAKER = "speaker"
 
 
@@ -34,7 +35,7 @@ class Space(models.Model):
         max_length=20, help_text="What its representations are; of each kind one space is active"
     )
     analyzer = models.CharField(max_length=100)
-    dimension = models.PositiveIntegerField(default=0, help_text="0: it is in no vector index")
+    dimension = models.PositiveIntegerField(default=0, help_text="Of its vectors; 0: it has none")
     state = models.CharField(max_length=10, choices=SpaceState, default=SpaceState.BUILDING)
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True, blank=True)
@@ -116,7 +117,9 @@ class TrackAnalysis(Job, Indexed):
 
     track = models.ForeignKey(Track, models.CASCADE, related_name="analyses")
     space = models.ForeignKey(Space, models.CASCADE, related_name="analyses")
-    windows = models.PositiveIntegerField(default=0, help_text="Vectors of it in the index")
+    windows = models.PositiveIntegerField(
+        default=0, help_text="Vectors or landmarks of it in the index"
+    )
 
     class Meta:
         ordering = ["id"]

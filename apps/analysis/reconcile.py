@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from django.db.models import Q
 
 from apps.analysis.drift import files_back, index_drifts, repair
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of
-from apps.analysis.index import get_index, probe_space
 from apps.analysis.index_folder import ask_for_new, drop_set_aside
 from apps.analysis.leasing import set_aside
 from apps.analysis.models import Leftover, Space, SpaceState, TrackAnalysis, mark_synced
 from apps.analysis.removing import finish_removals
+from apps.analysis.space_indexes import SpaceIndex, index_of
 from apps.analysis.spaces import ensure_spaces, switch_when_complete
 from apps.analysis.sync import sync_changes, sync_space
 from apps.jobs.leases import requeue_left, requeue_lost, waiting
@@ -20,7 +21,6 @@ from apps.jobs.locks import exclusive
 from apps.jobs.pieces import in_pieces
 from apps.jobs.queue import ANALYSE, enqueue
 from audiosearch.engine.errors import Conflict, IndexUnavailable, IndexUnreadable, SpaceMissing
-from audiosearch.engine.indexes.base import Entry
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def reconcile() -> None:
     try:
         for space, _ in _indexed_spaces():
             with suppress(SpaceMissing):
-                probe_space(space)
+                index_of(space).probe()
         finish_removals()
         rebuild_lost_spaces()
         rebuild_outgrown_spaces()
@@ -53,12 +53,11 @@ def reconcile() -> None:
 
 def rebuild_lost_spaces() -> list[str]:
     """Rebuild the spaces that the index should have and does not; returns their names."""
-    there = set(get_index().spaces())
     reason = "the index lost it; rebuilding it from what is kept"
     return [
         space.name
         for space, holdings in _indexed_spaces()
-        if space.name not in there
+        if not index_of(space).exists()
         and holdings.rows(space).filter(index_stale=False).exists()
         and _rebuild(space, reason)
     ]
@@ -69,14 +68,17 @@ def rebuild_outgrown_spaces() -> list[str]:
 
     Returns their names.
     """
-    index = get_index()
     reason = "its index no longer suits it; building another"
     return [
         space.name
         for space, holdings in _indexed_spaces()
-        if (index.outgrown(space.name) or index.outdated(space.name, holdings.layout))
-        and _rebuild(space, reason)
+        if _no_longer_suits(index_of(space), holdings) and _rebuild(space, reason)
     ]
+
+
+def _no_longer_suits(index: SpaceIndex, holdings: Holdings) -> bool:
+    """Whether nothing but a rebuild helps."""
+    return index.outdated(holdings.layout) or (index.outgrown() and not index.merge())
 
 
 def _indexed_spaces() -> Iterator[tuple[Space, Holdings]]:
@@ -113,7 +115,7 @@ def reindex(space: Space) -> None:
         left = list(space.leftovers.values_list("pk", flat=True))
         seen = dict(holdings.rows(space).values_list("pk", "payload_version"))
         entries = _all_entries(space, holdings)
-        get_index().rebuild(space.name, space.dimension, holdings.layout, entries)
+        index_of(space).rebuild(holdings.layout, entries)
         for piece in in_pieces(left):
             Leftover.objects.filter(pk__in=piece).delete()
         mark_synced(holdings.model(space), seen)
@@ -121,6 +123,6 @@ def reindex(space: Space) -> None:
         repair(index_drifts(space))
 
 
-def _all_entries(space: Space, holdings: Holdings) -> Iterator[Entry]:
+def _all_entries(space: Space, holdings: Holdings) -> Iterator[Any]:
     rows = holdings.prefetched(holdings.rows(space).order_by("pk"))
     yield from holdings.entries(space, rows.iterator(chunk_size=500))

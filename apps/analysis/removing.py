@@ -6,9 +6,9 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from apps.analysis.holdings import HOLDINGS, holdings_of
-from apps.analysis.index import get_index
 from apps.analysis.models import Leftover, Space, SpaceKind, SpaceState
 from apps.analysis.representations import forget_kept, space_folder
+from apps.analysis.space_indexes import index_of
 from apps.catalog.models import Removal
 from apps.catalog.playback import forget_copies
 from apps.jobs.locks import exclusive
@@ -52,7 +52,7 @@ def take_out(space: Space, item_ids: Collection[int]) -> None:
     its files when they are next written anew. Raises IndexUnavailable."""
     Leftover.objects.create(space=space)
     try:
-        get_index().delete_items(space.name, list(item_ids))
+        index_of(space).delete(item_ids)
     except SpaceMissing:
         return
 
@@ -73,7 +73,7 @@ def drop_space(space: Space) -> None:
             raise Conflict(f"{space.name} is being written; try again when that is done.")
         if not Space.objects.filter(pk=space.pk, state=SpaceState.RETIRED).exists():
             raise Conflict(f"{space.name} has just been taken into use; it is not dropped.")
-        get_index().drop_space(space.name)
+        index_of(space).drop()
         space.delete()
         _delete_folder(space_folder(space.name))
 

@@ -16,9 +16,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.analysis.holdings import HOLDINGS, holdings_of
-from apps.analysis.index import get_index
 from apps.analysis.models import Leftover, Space
 from apps.analysis.reconcile import reindex
+from apps.analysis.space_indexes import index_of
 from apps.jobs.locks import exclusive
 from apps.jobs.models import PENDING
 from apps.jobs.pieces import in_pieces
@@ -27,10 +27,8 @@ from audiosearch.engine.errors import Conflict, IndexUnavailable
 log = logging.getLogger(__name__)
 LEAST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(days=1)
-WINDOWS_PER_S = 50
-"""A rewrite waits a second for each so many vectors; Lite writes them in a twentieth of that."""
 BYTES_PER_S = 1_000_000
-"""And that of the database for each so many bytes."""
+"""A rewrite of the database waits a second for each so many."""
 
 
 def rewrite_due(*, at_once: bool = False) -> list[str]:
@@ -60,12 +58,13 @@ def _wait_for(space: Space) -> timedelta:
     if space.analyses.filter(state__in=PENDING, windows__gt=0).exists():
         return LONGEST_WAIT
     holdings = holdings_of(space)
-    windows = sum(holdings.counts(space).values()) if holdings else 0
-    return timedelta(seconds=windows / WINDOWS_PER_S)
+    if holdings is None:
+        return timedelta()
+    return timedelta(seconds=sum(holdings.counts(space).values()) / holdings.rewritten_per_s)
 
 
 def _rewrite(space: Space) -> bool:
-    if space.name not in get_index().spaces():
+    if not index_of(space).exists():
         space.leftovers.all().delete()
         return True
     try:

@@ -6,15 +6,14 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.analysis.holdings import HOLDINGS, Holdings, holdings_of, track_spaces
-from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceState, mark_synced
 from apps.analysis.removing import take_out
+from apps.analysis.space_indexes import index_of
 from apps.jobs.pieces import in_pieces
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import Entry
 
-WINDOWS = 2_000
-"""Vectors in memory, about, before they are written."""
+BYTES = 16 * 2**20
+"""Of vectors or landmarks in memory, about, before they are written."""
 
 
 def sync_changes() -> int:
@@ -60,24 +59,24 @@ def _sync_rows(space: Space, holdings: Holdings, rows: QuerySet[Any]) -> None:
 
 def _write(space: Space, holdings: Holdings, rows: list[Any]) -> list[int]:
     """Upsert in pieces of bounded memory; returns the ids of the items written."""
-    written, piece, windows = list[int](), list[Entry](), 0
+    written, piece, size = list[int](), list[Any](), 0
     for entry in holdings.entries(space, rows):
         piece.append(entry)
-        windows += len(entry.embeddings)
-        if windows >= WINDOWS:
+        size += entry.nbytes
+        if size >= BYTES:
             written += _upsert(space, holdings, piece)
-            piece, windows = [], 0
+            piece, size = [], 0
     return written + _upsert(space, holdings, piece)
 
 
-def _upsert(space: Space, holdings: Holdings, entries: list[Entry]) -> list[int]:
+def _upsert(space: Space, holdings: Holdings, entries: list[Any]) -> list[int]:
     if not entries:
         return []
     try:
-        get_index().upsert(space.name, entries)
+        index_of(space).upsert(entries)
     except SpaceMissing:
         if holdings.rows(space).filter(index_stale=False).exists():
             raise  # it held more than this: made here, the loss would not be noticed
-        get_index().create_space(space.name, space.dimension, holdings.layout)
-        get_index().upsert(space.name, entries)
+        index_of(space).create(holdings.layout)
+        index_of(space).upsert(entries)
     return [entry.payload.item_id for entry in entries]

@@ -3,15 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from django.db import transaction
 
-from apps.analysis.index import get_index, track_payload
+from apps.analysis.holdings import HOLDINGS
+from apps.analysis.index import index_entry, indexed_size
 from apps.analysis.leasing import tell_end
 from apps.analysis.models import Space, TrackAnalysis
 from apps.analysis.removing import take_out
 from apps.analysis.representations import forget_kept, keep
+from apps.analysis.space_indexes import index_of
 from apps.catalog import id_map
 from apps.catalog.models import Track
 from apps.jobs.leases import mine, settle
@@ -19,7 +22,6 @@ from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Embeddings, FloatArray, Representation, Waveform
 from audiosearch.engine.digests import with_digest
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.base import Entry
 from audiosearch.engine.indexes.payloads import TrackPayload
 
 MIN_TAG_PROBABILITY = 0.1
@@ -45,7 +47,7 @@ class Bulk:
     space: Space
     first: bool
     unkept: list[tuple[int, Representation]] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Any] = field(default_factory=list)
     shrunk: list[int] = field(default_factory=list)
 
 
@@ -89,10 +91,9 @@ def _bulk(space: Space, group: list[Finished]) -> Bulk:
             continue
         if not each.kept:
             bulk.unkept.append((track.pk, each.found))
-        if isinstance(each.found, Embeddings):
-            entry = Entry(track_payload(track), each.found.embeddings, each.found.span_pairs)
+        if (entry := index_entry(track, each.found)) is not None:
             bulk.entries.append(entry)
-            if each.row.windows > len(entry.spans):
+            if each.row.windows > indexed_size(each.found):
                 bulk.shrunk.append(track.pk)
     return bulk
 
@@ -102,29 +103,30 @@ def write(bulks: Iterable[Bulk]) -> None:
 
     Raises IndexUnavailable, and OSError when the storage cannot be written.
     """
-    index = get_index()
     for bulk in bulks:
-        name = bulk.space.name
+        index = index_of(bulk.space)
         for track_id, found in bulk.unkept:
-            keep(name, track_id, found)
+            keep(bulk.space.name, track_id, found)
         if not bulk.entries:
             continue
         try:
             if bulk.shrunk:
-                index.delete_items(name, bulk.shrunk)
-            index.upsert(name, bulk.entries)
+                index.delete(bulk.shrunk)
+            index.upsert(bulk.entries)
         except SpaceMissing as error:
             if not bulk.first:  # made here, it would hold this bulk only, and not be missed again
-                raise IndexUnavailable("The vector index lost its content.") from error
-            index.create_space(name, bulk.space.dimension, TrackPayload.layout)
-            index.upsert(name, bulk.entries)
+                raise IndexUnavailable("The index lost its content.") from error
+            index.create(TrackPayload.layout)
+            index.upsert(bulk.entries)
 
 
 def finish(finished: Sequence[Finished]) -> None:
     """Mark what is written as ready; take out again what was deleted meanwhile."""
     with transaction.atomic():
         done = [
-            each.row for each in finished if settle(each.row, State.READY, windows=_windows(each))
+            each.row
+            for each in finished
+            if settle(each.row, State.READY, windows=indexed_size(each.found))
         ]
     for row in done:
         tell_end(row, State.READY)
@@ -136,13 +138,9 @@ def finish(finished: Sequence[Finished]) -> None:
             _forget(each)
 
 
-def _windows(each: Finished) -> int:
-    return len(each.found.embeddings) if isinstance(each.found, Embeddings) else 0
-
-
 def _forget(each: Finished) -> None:
     space, track_id = each.row.space, each.row.track_id
-    if isinstance(each.found, Embeddings):
+    if space.kind in HOLDINGS:
         take_out(space, [track_id])
     forget_kept(space.name, track_id)
 

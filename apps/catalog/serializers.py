@@ -24,7 +24,7 @@ class TrackAnalysisSerializer(serializers.Serializer):
     space = serializers.CharField(source="space.name")
     state = serializers.ChoiceField(State.choices)
     reason = serializers.CharField(help_text="Why it failed, or waits")
-    windows = serializers.IntegerField(help_text="Vectors of it in the index")
+    windows = serializers.IntegerField(help_text="Vectors or landmarks of it in the index")
 
 
 class AutoTagSerializer(serializers.Serializer):

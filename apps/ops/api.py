@@ -16,8 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.analysis.index import get_index, probe_space
+from apps.analysis.index import get_index, get_landmark_index
 from apps.analysis.models import TrackAnalysis
+from apps.analysis.space_indexes import index_of
 from apps.analysis.spaces import active_space, analyzer_state
 from apps.jobs.models import State
 from apps.jobs.workers import look_at_workers
@@ -129,9 +130,10 @@ def _check_index() -> str:
 def _probe_index(moment: int) -> None:
     """A search, at most once in PROBED_S while it succeeds, however many ask."""
     get_index().ping()
+    get_landmark_index().ping()
     space = active_space()
     try:
-        probe_space(space)
+        index_of(space).probe()
     except SpaceMissing as error:
         if TrackAnalysis.objects.filter(space__name=space.name, state=State.READY).exists():
             raise IndexUnreadable("The vector index lost its content; it is built anew.") from error

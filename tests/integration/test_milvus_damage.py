@@ -8,9 +8,10 @@ from django.test import Client
 from pymilvus.exceptions import MilvusException
 
 from apps.analysis.drift import find_drift
-from apps.analysis.index import get_index, probe_space
+from apps.analysis.index import get_index
 from apps.analysis.index_folder import begin_anew, new_is_asked_for
 from apps.analysis.reconcile import reconcile
+from apps.analysis.space_indexes import index_of
 from apps.analysis.spaces import active_space
 from apps.ops import api
 from audiosearch.engine.errors import IndexUnavailable, IndexUnreadable
@@ -48,7 +49,7 @@ def test_truncated_files_are_told_and_built_anew(
             os.truncate(path, path.stat().st_size // 2)
         server.start()
         with pytest.raises(IndexUnreadable) as told:
-            probe_space(active_space())
+            index_of(active_space()).probe()
         assert str(tmp_path) not in str(told.value)
         assert red(client) == str(told.value)
         reconcile()

@@ -12,9 +12,10 @@ from django.test import Client
 
 from apps.analysis import worker
 from apps.analysis.drift import find_drift
-from apps.analysis.index import get_index, size_of
+from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceState, TrackAnalysis
 from apps.analysis.removing import drop_space
+from apps.analysis.space_indexes import size_of
 from apps.analysis.spaces import use_analyzer
 from apps.analysis.worker import work
 from apps.catalog.models import Track

@@ -30,6 +30,11 @@ class Entry:
     embeddings: FloatArray
     spans: Sequence[tuple[int, int]]
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the embeddings."""
+        return self.embeddings.nbytes
+
 
 @dataclass(frozen=True)
 class Match:

@@ -32,6 +32,11 @@ class LandmarkEntry:
     payload: TrackPayload
     landmarks: Landmarks
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the landmarks."""
+        return sum(array.nbytes for array in self.landmarks.arrays().values())
+
 
 @dataclass(frozen=True)
 class LandmarkQuery:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.analysis.index import size_of
 from apps.analysis.models import Space
 from apps.analysis.removing import drop_space
+from apps.analysis.space_indexes import size_of
 from apps.analysis.spaces import progress_of
 from audiosearch.engine.errors import EngineError
 
