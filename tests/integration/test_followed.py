@@ -38,9 +38,13 @@ def test_from_the_upload_to_the_worker(tmp_path: Path) -> None:
         }
         status, headers = post(service, "/api/v1/tracks/", sound, **sent)
         assert (status, headers["X-Request-ID"]) == (201, "upload-1")
-        service.wait_for(lambda: len(lines_of(service, "worker", "audiosearch.analysis")) == 2)
+        service.wait_for(lambda: len(lines_of(service, "worker", "audiosearch.analysis")) == 3)
         analyses = lines_of(service, "worker", "audiosearch.analysis")
-        assert {line["space"] for line in analyses} == {"spectral-v1", "waveform-v1"}
+        assert {line["space"] for line in analyses} == {
+            "spectral-v1",
+            "landmarks-v1",
+            "waveform-v1",
+        }
         for line in analyses:
             assert (line["request_id"], line["state"]) == ("upload-1", "ready")
             assert line["seconds"] > 0

@@ -19,6 +19,7 @@ from django.test import Client
 
 from apps.access.models import AuditEvent
 from apps.analysis import rewriting
+from apps.analysis.holdings import Holdings
 from apps.analysis.index import get_index
 from apps.analysis.models import Leftover, Space
 from apps.analysis.queueing import reanalyze
@@ -172,9 +173,9 @@ def test_erasures_close_together_share_one_rewrite(
     assert Leftover.objects.filter(space__kind="embedding").count() == 1
     assert rewrite_due() == []
     _age(rewriting.LEAST_WAIT + timedelta(seconds=1))
-    monkeypatch.setattr(rewriting, "WINDOWS_PER_S", 0.1)
+    monkeypatch.setattr(Holdings, "rewritten_per_s", 0.1)
     assert "fake-v1" not in rewrite_due()
-    monkeypatch.setattr(rewriting, "WINDOWS_PER_S", 50)
+    monkeypatch.setattr(Holdings, "rewritten_per_s", 50)
     assert "fake-v1" in rewrite_due()
     assert rebuilt == ["fake-v1"]
     assert Leftover.objects.filter(space__name="fake-v1").count() == 1  # of the one meanwhile
@@ -229,9 +230,12 @@ def test_the_database_does_not_wait_for_the_index(
     delete_tracks([add_tone(300).pk])
     _age(timedelta(hours=1))
     with monkeypatch.context() as away:
-        away.setattr(rewriting, "get_index", Away)
+        away.setattr(rewriting, "index_of", lambda space: Away())
         rewriting.rewrite_in_background()
-    assert {row.space.name for row in Leftover.objects.all() if row.space} == {"fake-v1"}
+    assert {row.space.name for row in Leftover.objects.all() if row.space} == {
+        "fake-v1",
+        "landmarks-v1",
+    }
     assert not Leftover.objects.filter(space=None).exists()
 
 

@@ -93,7 +93,7 @@ def test_a_renamed_tag_reaches_the_index_by_a_worker(add_tone: AddTone, upserts:
     rename_tag(tag)
     assert upserts == []
     assert (found("bell"), found("gong")) == ([two.pk], [])
-    assert sync_changes() == 1
+    assert sync_changes() == 2  # its vectors and its landmarks
     assert (found("bell"), found("gong")) == ([], [two.pk])
     assert sync_changes() == 0
 
@@ -151,7 +151,7 @@ def test_a_worker_in_between_does_not_keep_old_vectors(
     monkeypatch.setattr(queueing, "forget_kept", deleted_late)
     assert reanalyze([track.pk]) == 1
     assert work() == 1
-    assert sorted(analysed) == ["embedding", "waveform"]
+    assert sorted(analysed) == ["embedding", "landmarks", "waveform"]
     assert len(load_kept("fake-v1", track.pk, Embeddings).spans) == 1
 
 

@@ -82,18 +82,18 @@ def test_an_id_goes_with_the_work_to_the_worker(
         )
     rows = TrackAnalysis.objects.order_by("pk")
     assert answer.status_code == 201
-    assert [row.request_id for row in rows] == ["upload-1", "upload-1"]
+    assert [row.request_id for row in rows] == ["upload-1"] * 3
     work()
     pk, lines = rows[0].track_id, of(told, "audiosearch.analysis")
-    assert {line.fields["space"] for line in lines} == {"fake-v1", "waveform-v1"}
+    assert {line.fields["space"] for line in lines} == {"fake-v1", "landmarks-v1", "waveform-v1"}
     for line in lines:
         assert line.request_id == "upload-1"
         assert (line.fields["track"], line.fields["state"]) == (pk, "ready")
         assert 0 <= line.fields["seconds"] < 60
     assert member.post(f"/tracks/{pk}/relisten/", headers={"X-Request-ID": "again-2"})
     work()
-    again = of(told, "audiosearch.analysis")[2:]
-    assert [line.request_id for line in again] == ["again-2", "again-2"]
+    again = of(told, "audiosearch.analysis")[3:]
+    assert [line.request_id for line in again] == ["again-2"] * 3
     reanalyze([pk])
     assert set(rows.values_list("request_id", flat=True)) == {""}
 
@@ -105,7 +105,7 @@ def test_a_failure_is_told_with_its_reason(
     Path(track.file.path).write_bytes(b"nonsense")
     work()
     lines = of(told, "audiosearch.analysis")
-    assert len(lines) == TrackAnalysis.objects.count() == 2
+    assert len(lines) == TrackAnalysis.objects.count() == 3
     for line in lines:
         row = TrackAnalysis.objects.get(space__name=line.fields["space"])
         assert (line.fields["state"], line.fields["track"]) == ("failed", track.pk)
@@ -118,7 +118,7 @@ def test_what_is_set_aside_is_told(add_tone: AddTone, told: list[logging.LogReco
     TrackAnalysis.objects.update(**gone, attempts=3, request_id="upload-3")
     requeue_lost(TrackAnalysis, set_aside)
     lines = of(told, "audiosearch.analysis")
-    assert len(lines) == 2
+    assert len(lines) == 3
     for line in lines:
         assert (line.request_id, line.fields["state"]) == ("upload-3", "failed")
         assert "set aside" in line.getMessage()
