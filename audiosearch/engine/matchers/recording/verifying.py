@@ -29,22 +29,6 @@ SCALE = ndtr(np.linspace(-4, 4, 2049)).astype(np.float32) - np.float32(0.5)
 
 
 @dataclass(frozen=True)
-class Verified:
-    """A place with its evidence.
-
-    offset: frame of the track at which the query begins; score: in standard deviations above
-    chance, and what votes add; begin, end: frames of the query, the stretch that agrees; aligned,
-    of: how many of the landmarks of the track in there stand out in the query.
-    """
-
-    item_id: int
-    offset: int
-    score: float
-    rung: Rung
-    candidate: int
-
-
-@dataclass(frozen=True)
 class Stretch:
     """Frames of the query that agree with a track, and how many of its landmarks in there do."""
 
@@ -75,7 +59,7 @@ def verify(
         evidence, LOW_BIN, *peaks, (float(rung.pitch), float(rung.speed), most)
     )
     scores = deviations + VOTE_WEIGHT * np.minimum(candidates.votes, MOST_VOTES)
-    return scores, candidates.offsets + shifts.astype(np.int64)
+    return scores.astype(np.float32), candidates.offsets.astype(np.int64) + shifts
 
 
 def stretch_of(evidence: FloatArray, frames: NDArray[np.int64], bins: NDArray[np.int64]) -> Stretch:
