@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -77,7 +76,8 @@ def main() -> None:
     options = parser.parse_args()
     song = partial(_song, options.cache)
     if options.keep_strangers:
-        keep_strangers([landmarks_of(song(KEPT_SEEDS + n)) for n in range(KEPT)])
+        songs = (song(KEPT_SEEDS + n)[: 30 * SAMPLE_RATE] for n in range(KEPT))
+        keep_strangers([landmarks_of(one) for one in songs])
     music = real_music()
     catalogue = [*music.values(), *(song(seed) for seed in range(options.songs))]
     index = index_of(catalogue)
@@ -149,7 +149,7 @@ def measure(index: ExactLandmarkIndex, excerpt: Excerpt) -> Outcome:
     ranking = rank_as_it_is(query, evidence_of(query), partial(_find, index, SPACE, TrackFilter()))
     best = ranking.places[0] if ranking.places and not unfit else None
     score, standing = (best.score, ranking.standing) if best else (0.0, 0.0)
-    right = bool(best) and best.item_id == excerpt.item_id
+    right = best is not None and best.item_id == excerpt.item_id
     ahead = frames_to_ms(best.offset) - excerpt.begin_ms if best else 0
     return Outcome(
         kind=excerpt.kind,

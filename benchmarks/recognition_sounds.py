@@ -1,6 +1,6 @@
 """The sounds of `benchmarks.recognition`: songs, strangers, and what is done to excerpts."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -20,7 +20,6 @@ from audiosearch.engine.audio.sandbox import decode
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LEADS = (tunes.guitar, tunes.organ, tunes.music_box, tunes.flute, tunes.arpeggio, tunes.choir)
-NOT_MUSIC = ("robin", "humpback")
 
 
 def rendered_song(seed: int) -> FloatArray:
@@ -56,7 +55,7 @@ def strange_sounds(count: int) -> list[FloatArray]:
     return long[:count]
 
 
-def _read(paths) -> dict[str, FloatArray]:  # type: ignore[no-untyped-def]
+def _read(paths: Iterable[Path]) -> dict[str, FloatArray]:
     return {path.stem: decode(path, SAMPLE_RATE) for path in paths}
 
 
@@ -143,8 +142,8 @@ def opus(samples: FloatArray, bit_rate: int) -> FloatArray:
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
     held.seek(0)
-    with av.open(held) as container:
-        parts = [frame.to_ndarray().reshape(1, -1) for frame in container.decode(audio=0)]
+    with av.open(held, "r") as coded:
+        parts = [frame.to_ndarray().reshape(1, -1) for frame in coded.decode(audio=0)]
     back = np.concatenate(parts, axis=1)[0].astype(np.float32)
     return np.asarray(soxr.resample(back, 48_000, SAMPLE_RATE), np.float32)[: len(samples)]
 
@@ -152,6 +151,3 @@ def opus(samples: FloatArray, bit_rate: int) -> FloatArray:
 def faster(samples: FloatArray, speed: float) -> FloatArray:
     """Played so much faster, and higher with it."""
     return np.asarray(soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE), np.float32)
-
-
-Worsen = Callable[[FloatArray, Condition], FloatArray]

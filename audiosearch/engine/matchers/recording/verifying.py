@@ -23,25 +23,9 @@ STEADY = 0.05
 """Added to deviations, so that what does not change gives no evidence; noise has about 0.5."""
 STANDS_OUT = 0.3
 """Evidence of a landmark that counts as aligned: the fifth of the time that is the loudest."""
-DRIFT = 0.1
-"""Evidence that a stretch must have a peak, on average, to belong to a match."""
+LEAST_DRIFT, DRIFT_SHARE = 0.1, 0.6
+"""Evidence of a peak that a stretch must have on average to belong to a match; of the mean."""
 SCALE = ndtr(np.linspace(-4, 4, 2049)).astype(np.float32) - np.float32(0.5)
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A place with its evidence.
-
-    offset: frame of the track at which the query begins; score: in standard deviations above
-    chance, and what votes add; begin, end: frames of the query, the stretch that agrees; aligned,
-    of: how many of the landmarks of the track in there stand out in the query.
-    """
-
-    item_id: int
-    offset: int
-    score: float
-    rung: Rung
-    candidate: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ def verify(
         evidence, LOW_BIN, *peaks, (float(rung.pitch), float(rung.speed), most)
     )
     scores = deviations + VOTE_WEIGHT * np.minimum(candidates.votes, MOST_VOTES)
-    return scores, candidates.offsets + shifts.astype(np.int64)
+    return scores.astype(np.float32), candidates.offsets.astype(np.int64) + shifts
 
 
 def stretch_of(evidence: FloatArray, frames: NDArray[np.int64], bins: NDArray[np.int64]) -> Stretch:
@@ -86,7 +70,8 @@ def stretch_of(evidence: FloatArray, frames: NDArray[np.int64], bins: NDArray[np
     inside = (frames >= 0) & (frames < len(evidence)) & (bins >= 0) & (bins < evidence.shape[1])
     frames, bins = frames[inside], bins[inside]
     found = evidence[frames, bins]
-    sums = np.concatenate([[0.0], np.cumsum(found - DRIFT)])
+    drift = max(LEAST_DRIFT, DRIFT_SHARE * float(found.mean())) if len(found) else LEAST_DRIFT
+    sums = np.concatenate([[0.0], np.cumsum(found - drift)])
     lowest = np.minimum.accumulate(sums)
     last = int(np.argmax(sums - lowest))
     first = int(np.flatnonzero(sums[: last + 1] == lowest[last])[-1])
