@@ -2,10 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from audiosearch.engine.analyzers.base import Representation
-from audiosearch.engine.indexes.base import Filter, Match, VectorIndex
 
 Query = TypeVar("Query", bound=Representation)
 
@@ -25,11 +24,9 @@ class Matcher(ABC, Generic[Query]):
     spec: ClassVar[MatcherSpec]
 
     @abstractmethod
-    def match(
-        self, query: Query, index: VectorIndex, space: str, *, top_k: int, where: Filter
-    ) -> list[Match]:
-        """The best `top_k` of the space that `where` allows, best first.
+    def match(self, query: Query, index: Any, space: str, *, top_k: int, where: Any) -> Any:
+        """The best `top_k` of the space that `where` allows, best first, in the matcher's own form.
 
-        query: the representation that the space's analyzer gave. Raises IndexUnavailable and
-        SpaceMissing.
+        query: the representation that the space's analyzer gave, or what the matcher makes of a
+        sound; index: that of the space's kind. Raises IndexUnavailable and SpaceMissing.
         """

@@ -1,0 +1,46 @@
+"""Compiled verification; see `engine.compiled` for who may import this."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.compiled import compiled
+
+FEWEST_PEAKS = 8
+UNVERIFIED = -9.0
+
+
+@compiled
+def verify_places(
+    evidence: FloatArray,
+    low_bin: int,
+    peak_starts: NDArray[np.int64],
+    peak_frames: NDArray[np.int32],
+    peak_bins: NDArray[np.int32],
+    rung: tuple[float, float, int],
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """How far the evidence at each candidate's peaks lies above chance, and at which shift.
+
+    evidence: (frames, bins) of the query, -0.5 to 0.5 and uniform by chance; rung: the query's
+    pitch and speed, and the most frames by which a candidate's offset may be wrong. The first
+    figure is in standard deviations, UNVERIFIED of candidates with too few peaks.
+    """
+    pitch, speed, most = rung
+    frames, bins = evidence.shape
+    count = len(peak_starts) - 1
+    scores = np.full(count, UNVERIFIED, np.float32)
+    shifts = np.zeros(count, np.int32)
+    for number in range(count):
+        for shift in range(-most, most + 1):
+            total, seen = 0.0, 0
+            for peak in range(peak_starts[number], peak_starts[number + 1]):
+                frame = int(np.rint((peak_frames[peak] - shift) / speed))
+                at = int(np.rint(peak_bins[peak] * pitch)) - low_bin
+                if 0 <= frame < frames and 0 <= at < bins:
+                    total += evidence[frame, at]
+                    seen += 1
+            if seen >= FEWEST_PEAKS:
+                score = total / np.sqrt(seen / 12.0)
+                if score > scores[number]:
+                    scores[number], shifts[number] = score, shift
+    return scores, shifts

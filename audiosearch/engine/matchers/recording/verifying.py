@@ -1,0 +1,97 @@
+"""Verification: does the query stand out where the recording has its peaks?
+
+The statistic is that of ranks: at each bin the query's contrast is brought to a uniform scale over
+time, so that by chance it is as often above the middle as below, and the sum over n peaks of a
+recording has a variance of n / 12.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+from scipy.special import ndtr
+
+from audiosearch.engine.analyzers.landmarks.spectrum import LOW_BIN
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.indexes.landmarks_base import Candidates
+from audiosearch.engine.matchers.recording.query import AS_IT_IS, RecordingQuery, Rung
+
+VOTE_WEIGHT, MOST_VOTES = 0.25, 40
+SHIFTS, LADDER_SHIFTS = 3, 4
+STEADY = 0.05
+"""Added to deviations, so that what does not change gives no evidence; noise has about 0.5."""
+STANDS_OUT = 0.3
+"""Evidence of a landmark that counts as aligned: the fifth of the time that is the loudest."""
+DRIFT = 0.1
+"""Evidence that a stretch must have a peak, on average, to belong to a match."""
+SCALE = ndtr(np.linspace(-4, 4, 2049)).astype(np.float32) - np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A place with its evidence.
+
+    offset: frame of the track at which the query begins; score: in standard deviations above
+    chance, and what votes add; begin, end: frames of the query, the stretch that agrees; aligned,
+    of: how many of the landmarks of the track in there stand out in the query.
+    """
+
+    item_id: int
+    offset: int
+    score: float
+    rung: Rung
+    candidate: int
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames of the query that agree with a track, and how many of its landmarks in there do."""
+
+    begin: int
+    end: int
+    aligned: int
+    of: int
+
+
+def evidence_of(query: RecordingQuery) -> FloatArray:
+    """(frames, BINS) float32, -0.5 to 0.5: how far each point stands out of its bin's time."""
+    contrasts = maximum_filter(query.contrasts, size=(3, 3), mode="nearest")
+    contrasts -= contrasts.mean(axis=0)
+    contrasts *= 1 / (contrasts.std(axis=0) + STEADY)
+    steps = np.clip((contrasts + 4) * 256, 0, 2048).astype(np.int16)
+    return np.asarray(SCALE[steps], np.float32)
+
+
+def verify(
+    evidence: FloatArray, candidates: Candidates, rung: Rung = AS_IT_IS
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Each candidate's score, and its offset put right by some frames."""
+    from audiosearch.engine.matchers.recording.kernels import verify_places
+
+    most = SHIFTS if rung == AS_IT_IS else LADDER_SHIFTS
+    peaks = (candidates.peak_starts, candidates.peak_frames, candidates.peak_bins)
+    deviations, shifts = verify_places(
+        evidence, LOW_BIN, *peaks, (float(rung.pitch), float(rung.speed), most)
+    )
+    scores = deviations + VOTE_WEIGHT * np.minimum(candidates.votes, MOST_VOTES)
+    return scores, candidates.offsets + shifts.astype(np.int64)
+
+
+def stretch_of(evidence: FloatArray, frames: NDArray[np.int64], bins: NDArray[np.int64]) -> Stretch:
+    """The stretch of the query that agrees best with a track's peaks there.
+
+    frames, bins: of the track's peaks, ascending, as the query would have them.
+    """
+    inside = (frames >= 0) & (frames < len(evidence)) & (bins >= 0) & (bins < evidence.shape[1])
+    frames, bins = frames[inside], bins[inside]
+    found = evidence[frames, bins]
+    sums = np.concatenate([[0.0], np.cumsum(found - DRIFT)])
+    lowest = np.minimum.accumulate(sums)
+    last = int(np.argmax(sums - lowest))
+    first = int(np.flatnonzero(sums[: last + 1] == lowest[last])[-1])
+    if first == last:
+        return Stretch(0, len(evidence), 0, len(frames))
+    own = found[first:last]
+    begin, end = int(frames[first]), int(frames[last - 1]) + 1
+    return Stretch(begin, end, int((own > STANDS_OUT).sum()), len(own))

@@ -1,0 +1,157 @@
+"""The sounds of `benchmarks.recognition`: songs, strangers, and what is done to excerpts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+import soxr
+from scipy.signal import butter, fftconvolve, sosfilt
+
+from apps.ops.demo import tunes
+from apps.ops.demo.melody import SCALES, Song
+from apps.ops.demo.shaping import RATE
+from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.audio.sandbox import decode
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+LEADS = (tunes.guitar, tunes.organ, tunes.music_box, tunes.flute, tunes.arpeggio, tunes.choir)
+NOT_MUSIC = ("robin", "humpback")
+
+
+def rendered_song(seed: int) -> FloatArray:
+    """(n,) float32 mono at SAMPLE_RATE, half a minute of one or two instruments and often drums."""
+    rng = np.random.default_rng((14, seed))
+    bars = int(rng.integers(10, 16))
+    song = Song(
+        tonic=int(rng.integers(52, 70)),
+        scale=str(rng.choice(list(SCALES))),
+        progression="0" + "".join(str(rng.integers(0, 7)) for _ in range(bars - 1)),
+        beats_per_minute=float(rng.uniform(75, 150)),
+    )
+    parts = [LEADS[number] for number in rng.choice(len(LEADS), rng.integers(1, 3), replace=False)]
+    if rng.random() < 0.7:
+        parts.append(tunes.bass_and_drums)
+    waves = [part(rng, song) * rng.uniform(0.5, 1) for part in parts]
+    wave = np.sum([one[: min(map(len, waves))] for one in waves], axis=0)
+    wave = soxr.resample(wave.astype(np.float32), RATE, SAMPLE_RATE)
+    return np.asarray(wave / np.abs(wave).max() * 0.7, np.float32)
+
+
+def real_music(folder: Path = SHARED / "music") -> dict[str, FloatArray]:
+    """Name to samples of the recordings of music that are there, a minute or so each."""
+    return _read(path for path in sorted(folder.glob("*.ogg")))
+
+
+def strange_sounds(count: int) -> list[FloatArray]:
+    """At most `count` sounds and voices that are no music, of at least 3 s."""
+    paths = [*sorted((SHARED / "esc10").rglob("*.ogg")), *sorted(SHARED.rglob("*.flac"))]
+    chosen = np.random.default_rng(3).permutation(len(paths))[: count * 2]
+    found = _read(paths[number] for number in chosen)
+    long = [samples for samples in found.values() if len(samples) >= 3 * SAMPLE_RATE]
+    return long[:count]
+
+
+def _read(paths) -> dict[str, FloatArray]:  # type: ignore[no-untyped-def]
+    return {path.stem: decode(path, SAMPLE_RATE) for path in paths}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What happens to an excerpt; snr in dB against babble and pink noise, None without."""
+
+    name: str
+    snr: float | None = None
+    phone: bool = False
+    opus: bool = False
+
+
+CONDITIONS = (
+    Condition("clean"),
+    Condition("SNR 10", 10),
+    Condition("SNR 5", 5),
+    Condition("SNR 0", 0),
+    Condition("SNR -5", -5),
+    Condition("phone 10", 10, phone=True),
+    Condition("phone 5", 5, phone=True),
+    Condition("phone 0", 0, phone=True),
+    Condition("Opus 16k, 10", 10, opus=True),
+)
+
+
+class Worsening:
+    """Does to excerpts what rooms, microphones, people talking and codecs do; from one seed."""
+
+    def __init__(self, voices: list[FloatArray], seed: int) -> None:
+        self._voices, self._rng = voices, np.random.default_rng(seed)
+
+    def __call__(self, excerpt: FloatArray, condition: Condition) -> FloatArray:
+        made = excerpt
+        if condition.phone:
+            made = fftconvolve(made, self._room())[: len(made)]
+        if condition.snr is not None:
+            noise = self._noise(len(made))
+            made = made + noise * made.std() * 10 ** (-condition.snr / 20)
+        if condition.phone:
+            band = self._rng.uniform(150, 350), self._rng.uniform(3300, 4800)
+            made = sosfilt(butter(4, band, "band", fs=SAMPLE_RATE, output="sos"), made)
+            made = np.tanh(made / made.std() * 0.5)
+        made = np.asarray(made / np.abs(made).max() * 0.7, np.float32)
+        return opus(made, 16_000) if condition.opus else made
+
+    def _room(self) -> FloatArray:
+        """An impulse response with 0.25 to 0.6 s of reverberation."""
+        length = int(self._rng.uniform(0.25, 0.6) * SAMPLE_RATE)
+        response = self._rng.normal(size=length) * np.exp(-6.9 * np.arange(length) / length)
+        response[: int(self._rng.uniform(0.002, 0.012) * SAMPLE_RATE)] = 0
+        response /= np.sqrt(np.square(response).sum())
+        response[0] = 10 ** (self._rng.uniform(-2, 6) / 20)
+        return response.astype(np.float32)
+
+    def _noise(self, length: int) -> FloatArray:
+        """Babble of six voices and as much pink noise, with a standard deviation of 1."""
+        babble = np.zeros(length, np.float32)
+        for _ in range(6 if self._voices else 0):
+            voice = self._voices[self._rng.integers(len(self._voices))]
+            voice = np.roll(voice, self._rng.integers(len(voice)))
+            babble += np.resize(voice, length) / (voice.std() + 1e-9)
+        spectrum = np.fft.rfft(self._rng.normal(size=length))
+        spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
+        pink = np.fft.irfft(spectrum, length)
+        noise = babble / (babble.std() + 1e-9) + pink / pink.std()
+        return np.asarray(noise / noise.std(), np.float32)
+
+
+def opus(samples: FloatArray, bit_rate: int) -> FloatArray:
+    """The samples as they come back from Opus at this bit rate."""
+    wide = soxr.resample(samples, SAMPLE_RATE, 48_000).astype(np.float32)
+    held = BytesIO()
+    with av.open(held, "w", format="ogg") as container:
+        stream = container.add_stream(
+            "libopus", rate=48_000, layout="mono", options={"b": str(bit_rate)}
+        )
+        frame = av.AudioFrame.from_ndarray(wide[None], format="flt", layout="mono")
+        frame.sample_rate, frame.time_base = 48_000, Fraction(1, 48_000)
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=48_000, frame_size=960
+        )
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    held.seek(0)
+    with av.open(held) as container:
+        parts = [frame.to_ndarray().reshape(1, -1) for frame in container.decode(audio=0)]
+    back = np.concatenate(parts, axis=1)[0].astype(np.float32)
+    return np.asarray(soxr.resample(back, 48_000, SAMPLE_RATE), np.float32)[: len(samples)]
+
+
+def faster(samples: FloatArray, speed: float) -> FloatArray:
+    """Played so much faster, and higher with it."""
+    return np.asarray(soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE), np.float32)
+
+
+Worsen = Callable[[FloatArray, Condition], FloatArray]
