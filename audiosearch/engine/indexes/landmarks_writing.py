@@ -92,10 +92,11 @@ def rebuild(folder: SpaceFolder, layout: Layout, entries: Iterable[LandmarkEntry
                     old = [row.number for row in change.segments()]
                     _install(folder, change, pieces, instead_of=old)
                 return
-            create_ledger(beside.ledger, layout)
-            with changing(beside.ledger) as change:
-                _install(beside, change, pieces)
-            _put_in_place(folder, beside)
+            with _beside(folder, WRITING) as fresh:
+                create_ledger(fresh.ledger, layout)
+                with changing(fresh.ledger) as change:
+                    _install(fresh, change, pieces)
+                _put_in_place(folder, fresh)
 
 
 def merge(folder: SpaceFolder, *, wait_s: float = WAIT_S) -> None:
