@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes import landmarks_files, landmarks_merging, landmarks_writing
+from audiosearch.engine.indexes import (
+    landmarks_files,
+    landmarks_merging,
+    landmarks_pieces,
+    landmarks_writing,
+)
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkIndex
 from audiosearch.engine.indexes.landmarks_columns import Columns, Row, payload_text
@@ -388,3 +393,15 @@ def test_masks_agree_with_conditions(
 
 def _row(local: int, payload: TrackPayload | None) -> Row:
     return Row(local, payload is not None, payload_text(payload) if payload else "")
+
+
+def test_a_new_space_holds_nothing_of_the_pieces_it_was_built_of(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landmarks_pieces, "PIECE", 1)
+    index = SegmentIndex(root)
+    index.rebuild(SPACE, TRACKS, [made(n) for n in range(1, 9)])
+    (segment,) = segments(root)
+    names = {path.name for path in segment.parents[1].iterdir()}
+    assert {name.partition("-")[0] for name in names} == {"ledger.sqlite3", "segments"}
+    assert [best(index, asked(n)) for n in range(1, 9)] == list(range(1, 9))

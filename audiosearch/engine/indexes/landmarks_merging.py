@@ -158,7 +158,8 @@ def _keys(source: Source, move: NDArray[np.int64], first: int) -> NDArray[np.uin
     frames = files.postings[pointers[0] : pointers[-1]]
     kept = _kept(source, frames)
     repeated = np.repeat(hashes.astype(np.uint64) << np.uint64(32), np.diff(pointers))
-    keys: NDArray[np.uint64] = repeated[kept] + _moved(source, frames[kept], move)
+    keys: NDArray[np.uint64] = repeated[kept]
+    keys += _moved(source, frames[kept], move).astype(np.uint64)
     return keys
 
 

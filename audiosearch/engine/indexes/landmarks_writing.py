@@ -85,16 +85,18 @@ def rebuild(folder: SpaceFolder, layout: Layout, entries: Iterable[LandmarkEntry
             pieces = [piece for n, piece in enumerate(pieces) if n not in chosen]
             pieces += [merged] if merged.slots else []
         with folder.locked(WRITING):
+            _clear(folder, WRITING)
             if _readable(folder):
                 with changing(folder.ledger) as change:
                     change.relay(layout)
                     old = [row.number for row in change.segments()]
                     _install(folder, change, pieces, instead_of=old)
                 return
-            create_ledger(beside.ledger, layout)
-            with changing(beside.ledger) as change:
-                _install(beside, change, pieces)
-            _put_in_place(folder, beside)
+            with _beside(folder, WRITING) as fresh:
+                create_ledger(fresh.ledger, layout)
+                with changing(fresh.ledger) as change:
+                    _install(fresh, change, pieces)
+                _put_in_place(folder, fresh)
 
 
 def merge(folder: SpaceFolder, *, wait_s: float = WAIT_S) -> None:
@@ -118,7 +120,9 @@ def rewrite(folder: SpaceFolder) -> None:
             ]
         for row in rows:
             _merge(folder, [row], wait_s=WAIT_S)
-        with folder.locked(WRITING), translated(), closing(connect(folder.ledger)) as connection:
+        _clear(folder, MERGING)
+        with folder.locked(WRITING), closing(connect(folder.ledger)) as connection:
+            _clear(folder, WRITING)
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise IndexUnavailable("The landmark space is being read; what was erased is in its log.")
@@ -215,15 +219,19 @@ def _readable(folder: SpaceFolder) -> bool:
 @contextmanager
 def _beside(folder: SpaceFolder, work: str) -> Iterator[SpaceFolder]:
     """A folder to build in, on the same disk; whose work it is removes what a crash left there."""
-    name = f"{folder.path.name}-{work}-"
-    for path in folder.path.parent.glob(f"{name}*"):
-        shutil.rmtree(path)
-    beside = SpaceFolder(folder.path.parent / f"{name}{uuid4().hex}")
+    _clear(folder, work)
+    beside = SpaceFolder(folder.path.parent / f"{folder.path.name}-{work}-{uuid4().hex}")
     beside.path.mkdir()
     try:
         yield beside
     finally:
         shutil.rmtree(beside.path, ignore_errors=True)
+
+
+def _clear(folder: SpaceFolder, work: str) -> None:
+    """Remove what a crash left of this work; to be called by who holds the lock for it."""
+    for path in folder.path.parent.glob(f"{folder.path.name}-{work}-*"):
+        shutil.rmtree(path)
 
 
 def _put_in_place(folder: SpaceFolder, beside: SpaceFolder) -> None:
