@@ -73,9 +73,13 @@ class Answer:
 class Answerer(ABC):
     """Answers one question about a sound; one instance is asked from many threads at once.
 
-    scope: what a token must be made for. light: it uses no model, so that asking it alone is not
-    counted among the searches of a minute.
+    title, template: its heading on a page, and what shows it there. scope: what a token must be
+    made for. light: it uses no model, so that asking it alone is not counted among the searches of
+    a minute.
     """
+
+    title: ClassVar[str]
+    template: ClassVar[str] = "search/answers/recording.html"
 
     scope: ClassVar[Scope] = Scope.READ
     light: ClassVar[bool] = False

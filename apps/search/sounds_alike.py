@@ -18,6 +18,9 @@ class AlikeAnswer(Answer):
 class SoundsAlike(Answerer):
     """By nearness alone, which is no probability: what is near is a `maybe`, never a `match`."""
 
+    title = "Sounds alike"
+    template = "search/answers/alike.html"
+
     def sample_rate(self) -> int:
         return alike_rate()
 

@@ -7,7 +7,7 @@ from apps.analysis.answers import Answer, Answerer, AnswerHit, Question
 from apps.catalog.selectors import visible_speakers
 from apps.voices.embedding import LONGEST_S, embed_samples, voice_encoder, voice_space
 from apps.voices.permissions import may_recognise
-from apps.voices.recognition import Candidate, Identification, identify
+from apps.voices.recognition import NOBODY, Candidate, Identification, identify
 from apps.voices.thresholds import point_in_force
 from audiosearch.engine.errors import NoSpeech
 from audiosearch.engine.voice.speech import RATE
@@ -19,6 +19,8 @@ class SameVoice(Answerer):
     What is asked of tracks (collections, tags …) narrows no speakers; who may know of whom does.
     """
 
+    title = "Who speaks"
+    template = "voices/_same_voice.html"
     scope = Scope.VOICES
 
     def may_ask(self, user: Any) -> bool:
@@ -29,6 +31,8 @@ class SameVoice(Answerer):
         return RATE
 
     def answer(self, asked: Question) -> Answer:
+        if not visible_speakers(asked.by).exists():
+            return Answer("none", NOBODY)
         samples = asked.sound.samples(RATE)[: LONGEST_S * RATE]
         try:
             voice = embed_samples(samples)
