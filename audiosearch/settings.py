@@ -211,6 +211,7 @@ UPLOAD_WITHIN_S = env.integer("UPLOAD_WITHIN_S", 4 * 3600, least=1)
 SLOWEST_BYTES_PER_S = env.integer("SLOWEST_KB_PER_S", 8, least=1) * 1024
 MAX_WAITING_BODIES = env.integer("MAX_WAITING_BODIES", 256, least=1)
 MAX_CONCURRENT_UPLOADS = env.integer("MAX_CONCURRENT_UPLOADS", 32, least=2)
+ANSWER_WITHIN_S = env.integer("ANSWER_WITHIN_S", 20, least=1)
 QUERY_WAIT_S = env.integer("QUERY_WAIT_S", 5)
 DECODE_BUDGET = Budget(per_minute_s=env.integer("DECODE_S_PER_MINUTE", 10, least=1))
 QUERY_DECODE_BUDGET = Budget(first_s=env.integer("QUERY_DECODE_S", 10, least=1), per_minute_s=0)
@@ -276,6 +277,13 @@ AUTH_PASSWORD_VALIDATORS = [  # of new passwords; those there are go on
 # --- Django -------------------------------------------------------------------------------------
 TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow"]
 """What follows when tracks come, change and go; see apps/catalog/lifecycle.py."""
+
+ANSWERS = {
+    "sounds_alike": "apps.search.sounds_alike.SoundsAlike",
+    "same_voice": "apps.voices.same_voice.SameVoice",
+}
+"""What one may ask of a sound, in the order in which a page answers, and the `Answerer`
+(apps/analysis/answers.py) of each. The page waits for the first, the others come later."""
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -171,7 +171,7 @@ def _layer(index: Any, made: Made, rounds: int) -> tuple[list[float], list[float
 
     def search(query: Any) -> None:
         matches = index.search(space, query, 10, TrackFilter())
-        SearchResult({}, _hits(matches)).as_json()
+        SearchResult({}, _hits(matches, np.zeros((len(query), 2), np.int64))).as_json()
 
     def plain(query: Any) -> None:
         index._connection.call(

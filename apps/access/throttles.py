@@ -29,7 +29,8 @@ class SearchThrottle(SimpleRateThrottle):
     """SEARCHES_PER_MINUTE for each user, or for the address of an anonymous visitor.
 
     Counted is what takes the model's time; what is read back is free: pages, kept results, and
-    what is like a whole track. While what counts is away, nobody is turned away.
+    what is like a whole track. What a view calls light, as no model is asked, is counted by
+    itself, to the same number. While what counts is away, nobody is turned away.
     """
 
     scope = "search"
@@ -49,7 +50,9 @@ class SearchThrottle(SimpleRateThrottle):
     def get_cache_key(self, request: Any, view: Any) -> str | None:
         if request.method in SAFE_METHODS and not any(map(request.GET.get, STRETCH)):
             return None
-        return f"searches:{visitor_of(request)}"
+        is_light = getattr(view, "is_light", None)
+        kind = "light" if is_light and is_light(request) else "searches"
+        return f"{kind}:{visitor_of(request)}"
 
     def allow_request(self, request: Any, view: Any) -> bool:
         if self.rate is None or self.get_cache_key(request, view) is None:

@@ -2,9 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import BoundedSemaphore, Condition
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from threading import BoundedSemaphore, Condition, Lock
+from typing import Any
 
 from django.conf import settings
 
@@ -72,11 +75,65 @@ _cores = len(os.sched_getaffinity(0))
 _turns = BoundedSemaphore(max(_cores // (settings.ENCODER_THREADS or _cores), 1))
 
 
+_in_slot: ContextVar[bool] = ContextVar("in_slot", default=False)
+
+
 @contextmanager
 def query_slot() -> Iterator[None]:
-    """One of the few places in which a query may decode and encode; Busy after a short wait."""
-    with _slots.taken(current_visitor(), settings.QUERY_WAIT_S):
+    """One of the few places in which a query may decode and encode; Busy after a short wait.
+
+    Whoever is in one already needs no other: a query has one, whatever it asks.
+    """
+    if _in_slot.get():
         yield
+        return
+    with _slots.taken(current_visitor(), settings.QUERY_WAIT_S), _inside():
+        yield
+
+
+@contextmanager
+def shared_slot() -> Iterator[Callable[[Future[Any]], None]]:
+    """A slot for work in several threads, each in a copy of the context of this block.
+
+    Gives the function that takes the future of each; the slot is held until the block and all of
+    them are done, those too that nobody waits for any more.
+    """
+    held = ExitStack()
+    held.enter_context(_slots.taken(current_visitor(), settings.QUERY_WAIT_S))
+    share = _Share(held.close)
+    try:
+        with _inside():
+            yield share.add
+    finally:
+        share.leave()
+
+
+class _Share:
+    """Counts those who hold something together, and releases it when the last has left."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release, self._holders, self._lock = release, 1, Lock()
+
+    def add(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._holders += 1
+        future.add_done_callback(lambda _: self.leave())
+
+    def leave(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            is_last = not self._holders
+        if is_last:
+            self._release()
+
+
+@contextmanager
+def _inside() -> Iterator[None]:
+    token = _in_slot.set(True)
+    try:
+        yield
+    finally:
+        _in_slot.reset(token)
 
 
 @contextmanager

@@ -10,24 +10,28 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.access.authentication import has_scope
 from apps.access.models import Scope
 from apps.access.permissions import may_search
 from apps.access.throttles import SearchThrottle
 from apps.access.uploads import takes_files
 from apps.catalog.models import Track
-from apps.search.results import SearchResult, SearchSettings
+from apps.search.answerers import answer_names, answerer_of
+from apps.search.asking import Answered, ask_by_clip, ask_by_track
 from apps.search.serializers import (
+    AnsweredSearchSerializer,
     SearchByClipSerializer,
     SearchByTrackSerializer,
     SearchRequestSerializer,
     SearchResultSerializer,
     SearchSettingsSerializer,
 )
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.services import similar_to_track
+from apps.search.showing import shown_answers
 from audiosearch.engine.audio.choice import with_stream
 from audiosearch.web.parsers import JSONParser
 
-LISTS = ("collection", "kind")
+LISTS = ("collection", "kind", "answers")
 
 
 def _flat(data: Any) -> Any:
@@ -41,13 +45,6 @@ def _flat(data: Any) -> Any:
     return values
 
 
-def _similar(track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
-    try:
-        return similar_to_track(track_id=track_id, asked=asked, by=by)
-    except Track.DoesNotExist as error:
-        raise NotFound(f"There is no track {track_id}.") from error
-
-
 class SearchView(APIView):
     """Search by sound."""
 
@@ -55,16 +52,28 @@ class SearchView(APIView):
     throttle_classes = [SearchThrottle]
     parser_classes = [MultiPartParser, FormParser, JSONParser]
 
+    def is_light(self, request: Request) -> bool:
+        """Whether the address itself asks for what takes no model, and for nothing else."""
+        names = [name for name in request.query_params.get("answers", "").split(",") if name]
+        known = set(names) <= set(answer_names())
+        return bool(names) and known and all(answerer_of(name).light for name in names)
+
     @takes_files(may_search)
     @extend_schema(
         tags=["search"],
         summary="Search by a clip or by a track",
-        description="Send a clip as multipart `file`, or JSON with the id of a `track`.",
+        description=(
+            "Send a clip as multipart `file`, or JSON with the id of a `track`. `answers` chooses "
+            "what is asked of it; in the address, where it may be, too, it is what counts."
+        ),
+        parameters=[
+            OpenApiParameter("answers", str, description="As in the body; it goes before that one"),
+        ],
         request={
             "multipart/form-data": SearchByClipSerializer,
             "application/json": SearchByTrackSerializer,
         },
-        responses=SearchResultSerializer,
+        responses=AnsweredSearchSerializer,
         examples=[
             OpenApiExample(
                 "More like a stretch of a track",
@@ -75,18 +84,34 @@ class SearchView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        form = SearchRequestSerializer(data=_flat(request.data))
+        data = _flat(request.data)
+        if "answers" in request.query_params and isinstance(data, dict):
+            data = {**data, "answers": request.query_params.getlist("answers")}
+        form = SearchRequestSerializer(data=data)
         form.is_valid(raise_exception=True)
-        upload = form.validated_data.get("file")
-        if upload is None:
-            result = _similar(form.validated_data["track"], form.settings(), request.user)
-        else:
-            stream = form.validated_data.get("stream")
-            clip = with_stream(Path(upload.temporary_file_path()), stream)
-            result = search_by_clip(
-                clip=clip, name=upload.name, asked=form.settings(), by=request.user
-            )
-        return Response(result.as_json())
+        answered = _answered(request, form)
+        known = {hit.track.id: hit.track for hit in answered.result.hits}
+        answers = shown_answers(answered.as_json(), request.user, known)
+        return Response({**answered.result.as_json(), "answers": answers})
+
+
+def _answered(request: Request, form: SearchRequestSerializer) -> Answered:
+    data, names = form.validated_data, form.validated_data["answers"]
+    lacking = [name for name in names if not has_scope(request, answerer_of(name).scope)]
+    asked: dict[str, Any] = {
+        "asked": form.settings(),
+        "by": request.user,
+        "names": names,
+        "without": lacking,
+    }
+    upload = data.get("file")
+    if upload is not None:
+        clip = with_stream(Path(upload.temporary_file_path()), data.get("stream"))
+        return ask_by_clip(clip=clip, name=upload.name, **asked)
+    try:
+        return ask_by_track(track_id=data["track"], **asked)
+    except Track.DoesNotExist as error:
+        raise NotFound(f"There is no track {data['track']}.") from error
 
 
 class SimilarView(APIView):
@@ -106,4 +131,8 @@ class SimilarView(APIView):
     def get(self, request: Request, pk: int) -> Response:
         form = SearchSettingsSerializer(data=_flat(request.query_params))
         form.is_valid(raise_exception=True)
-        return Response(_similar(pk, form.settings(), request.user).as_json())
+        try:
+            result = similar_to_track(track_id=pk, asked=form.settings(), by=request.user)
+        except Track.DoesNotExist as error:
+            raise NotFound(f"There is no track {pk}.") from error
+        return Response(result.as_json())

@@ -7,7 +7,10 @@ from django.db import models
 
 
 class Search(models.Model):
-    """One search by a clip: the clip, the settings, and the hits as they were found."""
+    """One search by a clip: the clip, the settings, and the answers as they were given.
+
+    result: what sounds_alike found, in the shape of the search by nearness.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -17,6 +20,7 @@ class Search(models.Model):
     clip_name = models.CharField(max_length=255)
     settings = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
+    answers = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

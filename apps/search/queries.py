@@ -1,16 +1,23 @@
-"""From what a search asks with, a clip or a track, to the representation that matchers compare."""
+"""From what a search asks with, a clip or a track, to the question and what matchers compare."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
-from apps.analysis.clips import decode_clip
+from apps.analysis.answers import Question
+from apps.analysis.clips import Sound
 from apps.analysis.models import TrackAnalysis
 from apps.analysis.queueing import reanalyze
 from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import active_name
 from apps.analysis.turns import model_turn
+from apps.catalog.id_map import cards_of
 from apps.catalog.models import Track
+from apps.catalog.recordings import sound_of
+from apps.catalog.selectors import hidden_collections, visible_tracks
 from apps.jobs.models import State
 from apps.search.results import SearchSettings
 from audiosearch.engine.analyzers.base import Embeddings, Encoder
@@ -19,6 +26,12 @@ from audiosearch.engine.analyzers.registry import load_encoder
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import AudioError, ModelUnavailable
 from audiosearch.engine.matchers.sounds_alike import MAX_QUERY_WINDOWS
+
+
+class FileGone(AudioError):
+    """The query track's file is not in the storage any more."""
+
+    code = "file_gone"
 
 
 class NotListenedYet(AudioError):
@@ -43,15 +56,65 @@ def active_encoder() -> tuple[str, Encoder]:
     return space, encoder
 
 
-def decode_query(path: Path, rate: int, asked: SearchSettings) -> FloatArray:
-    """The stretch asked for of an audio file, (n,) float32 mono at `rate` Hz.
+@dataclass(frozen=True)
+class SearchQuestion(Question):
+    """A question of the search: settings as they were asked, and what it is asked with, in words.
 
-    Raises the AudioError that says what is wrong with it.
+    track_id: the track that is asked with, whose vectors are kept; None for a clip.
     """
+
+    settings: SearchSettings
+    told: dict[str, Any]
+    track_id: int | None = None
+
+    @property
+    def is_whole_track(self) -> bool:
+        """Whether nothing needs to be decoded to know what it sounds like."""
+        asked = self.settings
+        return self.track_id is not None and asked.start_ms is None and asked.end_ms is None
+
+
+def clip_question(
+    clip: Path, name: str, rates: Sequence[int], asked: SearchSettings, by: Any
+) -> SearchQuestion:
+    """What is asked with an audio file, known to its owner as `name`."""
+    where = asked.as_filter(hidden=hidden_collections(by))
+    sound = _sound(clip, rates, asked)
+    return SearchQuestion(sound, by, asked.top_k, where, asked, {"clip": name})
+
+
+def track_question(
+    track_id: int, rates: Sequence[int], asked: SearchSettings, by: Any
+) -> SearchQuestion:
+    """What is asked with a track, itself left out.
+
+    Raises Track.DoesNotExist, also for one that `by` may not know of; and FileGone where its file
+    is needed and is not there.
+    """
+    hidden = hidden_collections(by)
+    card = cards_of([track_id]).get(track_id)
+    if card is None or (hidden and not visible_tracks(by).filter(pk=track_id).exists()):
+        raise Track.DoesNotExist
+    path = sound_of(card.path, card.stream)
+    question = SearchQuestion(
+        _sound(path, rates, asked),
+        by,
+        asked.top_k,
+        asked.as_filter((track_id,), hidden),
+        asked,
+        {"track": track_id},
+        track_id,
+    )
+    if not question.is_whole_track and not path.exists():
+        raise FileGone(f"The file of “{card.title}” is gone from the storage.")
+    return question
+
+
+def _sound(path: Path, rates: Sequence[int], asked: SearchSettings) -> Sound:
     most_s = settings.MAX_QUERY_DURATION_S
-    return decode_clip(
+    return Sound(
         path,
-        rate,
+        rates,
         most_s=most_s,
         too_long=f"A query may last {most_s} s; choose a stretch of it.",
         start_ms=asked.start_ms or 0,

@@ -80,12 +80,17 @@ def track_json(card: TrackCard) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Hit:
-    """A track, its cosine distance (0 same to 2 opposite), and the moment that matched, in ms."""
+    """A track, its cosine distance (0 same to 2 opposite), and the moment that matched, in ms.
+
+    query_start_ms, query_end_ms: the window of what was asked with that is nearest to it.
+    """
 
     track: TrackCard
     distance: float
     start_ms: int
     end_ms: int
+    query_start_ms: int
+    query_end_ms: int
 
     @property
     def similarity(self) -> float:

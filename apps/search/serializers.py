@@ -4,12 +4,16 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.analysis.answers import VERDICTS
 from apps.catalog.models import Kind
 from apps.catalog.serializers import TagList
 from apps.catalog.services.tags import clean_tags
+from apps.search.answerers import DEFAULT, answer_names
 from apps.search.results import SearchSettings
 
 MAX_INTEGER = 2**63 - 1
+ALL = "all"
+ANSWERS_HELP = f"What is asked of the sound; {DEFAULT} when left out, and `{ALL}` is everything"
 
 
 class IntegerList(serializers.ListField):
@@ -18,6 +22,21 @@ class IntegerList(serializers.ListField):
 
 class KindList(serializers.ListField):
     child = serializers.ChoiceField(Kind.choices)
+
+
+class AnswerList(serializers.ListField):
+    """Names of answers as a JSON list or one text, repeated or comma-separated; `all` is each."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        child = serializers.ChoiceField([*answer_names(), ALL])
+        super().__init__(**{"child": child, "max_length": 100, **kwargs})
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        items = data if isinstance(data, list) else [data]
+        parts = [item.split(",") if isinstance(item, str) else [item] for item in items]
+        given = [part.strip() if isinstance(part, str) else part for each in parts for part in each]
+        names: list[str] = super().to_internal_value([part for part in given if part != ""])
+        return answer_names() if ALL in names else names or [DEFAULT]
 
 
 class SearchSettingsSerializer(serializers.Serializer):
@@ -47,7 +66,7 @@ class SearchSettingsSerializer(serializers.Serializer):
     def settings(self) -> SearchSettings:
         """The validated values as the services take them."""
         values = dict(self.validated_data)
-        for name in ("file", "track", "stream"):
+        for name in ("file", "track", "stream", "answers"):
             values.pop(name, None)
         collections, kinds = values.pop("collection", ()), values.pop("kind", ())
         tags = tuple(clean_tags(values.pop("tags", ())))
@@ -62,6 +81,7 @@ class SearchRequestSerializer(SearchSettingsSerializer):
     file = serializers.FileField(required=False, allow_empty_file=True)
     track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
     stream = serializers.CharField(max_length=40, required=False)
+    answers = AnswerList(default=lambda: [DEFAULT])
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("file" in attrs) == ("track" in attrs):
@@ -73,6 +93,7 @@ class SearchRequestSerializer(SearchSettingsSerializer):
 
 class SearchByTrackSerializer(SearchSettingsSerializer):
     track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER)
+    answers = AnswerList(required=False, help_text=ANSWERS_HELP)
 
 
 class SearchByClipSerializer(SearchSettingsSerializer):
@@ -80,6 +101,7 @@ class SearchByClipSerializer(SearchSettingsSerializer):
     stream = serializers.CharField(
         max_length=40, required=False, help_text="Which sound track of the file, as when adding one"
     )
+    answers = AnswerList(required=False, help_text=ANSWERS_HELP)
 
 
 class HitTrackSerializer(serializers.Serializer):
@@ -131,3 +153,31 @@ class SearchResultSerializer(serializers.Serializer):
         allow_null=True, help_text="Only when nothing was found: which filter took what away"
     )
     took_ms = TookSerializer()
+
+
+class AnswerHitSerializer(serializers.Serializer):
+    track = HitTrackSerializer(allow_null=True, help_text="None where the hit is a speaker")
+    probability = serializers.FloatField(
+        allow_null=True, help_text="Calibrated, 0 to 1; null where only nearness is known"
+    )
+    start_ms = serializers.IntegerField(allow_null=True, help_text="The moment in the track")
+    end_ms = serializers.IntegerField(allow_null=True)
+    query_start_ms = serializers.IntegerField(
+        allow_null=True, help_text="The moment in the file that was asked with"
+    )
+    query_end_ms = serializers.IntegerField(allow_null=True)
+    speed = serializers.FloatField(allow_null=True, help_text="1: as fast as the track")
+    evidence = serializers.DictField(help_text="What the answer rests on, by the kind of answer")
+
+
+class AnswerSerializer(serializers.Serializer):
+    verdict = serializers.ChoiceField(VERDICTS)
+    reason = serializers.CharField(help_text="Why it is so, in a sentence; or empty")
+    hits = AnswerHitSerializer(many=True)
+    took_ms = serializers.FloatField()
+
+
+class AnsweredSearchSerializer(SearchResultSerializer):
+    """`hits` and `explanation` are those of `sounds_alike`."""
+
+    answers = serializers.DictField(child=AnswerSerializer(), help_text="By the name of each")

@@ -10,21 +10,28 @@ from typing import Any
 
 import numpy as np
 from django.db import DatabaseError, connection
+from numpy.typing import NDArray
 
+from apps.analysis.clips import Sound
 from apps.analysis.index import get_index
 from apps.analysis.models import TrackAnalysis
 from apps.analysis.spaces import active_name
 from apps.analysis.turns import query_slot
-from apps.catalog.id_map import TrackCard, cards_of
-from apps.catalog.models import Track
-from apps.catalog.recordings import sound_of
-from apps.catalog.selectors import hidden_collections, visible_tracks
+from apps.catalog.id_map import cards_of
+from apps.catalog.selectors import visible_tracks
 from apps.jobs.models import State
 from apps.search.explain import explain
-from apps.search.queries import active_encoder, decode_query, embed_query, kept_query
+from apps.search.queries import (
+    SearchQuestion,
+    active_encoder,
+    clip_question,
+    embed_query,
+    kept_query,
+    track_question,
+)
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
 from audiosearch.engine.analyzers.base import Embeddings
-from audiosearch.engine.errors import AudioError, EngineError, IndexUnavailable, SpaceMissing
+from audiosearch.engine.errors import EngineError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Match
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.registry import load_matcher
@@ -34,23 +41,15 @@ log = logging.getLogger(__name__)
 SOUNDS_ALIKE = load_matcher("sounds_alike")
 
 
-class FileGone(AudioError):
-    """The query track's file is not in the storage any more."""
-
-    code = "file_gone"
-
-
 @dataclass
-class _Asked:
-    """A search on its way: who asks for what, and the time it takes."""
+class _Timed:
+    """The time that a search takes."""
 
-    settings: SearchSettings
-    by: Any
     took: Took = field(default_factory=Took)
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def stage(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
         try:
             yield
@@ -59,6 +58,12 @@ class _Asked:
             setattr(self.took, stage, seconds * 1000)
             search_seconds.labels(stage).observe(seconds)
 
+    def end(self) -> Took:
+        seconds = time.perf_counter() - self.began
+        self.took.total = seconds * 1000
+        search_seconds.labels("total").observe(seconds)
+        return self.took
+
 
 def search_by_clip(*, clip: Path, name: str, asked: SearchSettings, by: Any) -> SearchResult:
     """The nearest tracks to an audio file that `by` may know of, best first.
@@ -66,66 +71,57 @@ def search_by_clip(*, clip: Path, name: str, asked: SearchSettings, by: Any) -> 
     Raises an AudioError when the clip cannot be used, Busy when every slot is taken, and
     IndexUnavailable when the index does not answer.
     """
-    search = _Asked(asked, by)
-    space, query, duration_ms = _embed(search, clip)
-    told = {"clip": name, "duration_ms": duration_ms, "space": space, **asked.as_json()}
-    return _find(search, space, query, asked.as_filter(hidden=hidden_collections(by)), told)
+    return find_alike(clip_question(clip, name, [alike_rate()], asked, by))
 
 
 def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
     """The tracks nearest to a track of the catalogue, itself left out, best first.
 
     A whole track costs no model time: its vectors are read back. A stretch of it is embedded.
-    Raises Track.DoesNotExist, also for one that `by` may not know of, NotListenedYet, Busy and
-    IndexUnavailable.
+    Raises Track.DoesNotExist, also for one that `by` may not know of, NotListenedYet, FileGone,
+    Busy and IndexUnavailable.
     """
-    search = _Asked(asked, by)
-    hidden = hidden_collections(by)
-    track = _card(track_id, by if hidden else None)
-    if asked.start_ms is not None or asked.end_ms is not None:
-        path = sound_of(track.path, track.stream)
-        if not path.exists():
-            raise FileGone(f"The file of “{track.title}” is gone from the storage.")
-        space, query, _ = _embed(search, path)
-    else:
+    is_whole = asked.start_ms is None and asked.end_ms is None
+    rates = [] if is_whole else [alike_rate()]
+    return find_alike(track_question(track_id, rates, asked, by))
+
+
+def alike_rate() -> int:
+    """Of the samples that the active encoder takes, in Hz. Raises ModelUnavailable."""
+    return active_encoder()[1].spec.sample_rate
+
+
+def find_alike(asked: SearchQuestion) -> SearchResult:
+    """The tracks nearest to what is asked with. Raises as `search_by_clip` and similar_to_track."""
+    timed, told = _Timed(), asked.told
+    if asked.is_whole_track:
+        assert asked.track_id is not None  # noqa: S101 - for the type checker
         space = active_name(SOUNDS_ALIKE.spec.kind)
-        with search.timed("decode"):
-            query = kept_query(space, track_id)
-    told = {"track": track_id, "space": space, **asked.as_json()}
-    return _find(search, space, query, asked.as_filter((track_id,), hidden), told)
+        with timed.stage("decode"):
+            query = kept_query(space, asked.track_id)
+    else:
+        space, query = _embed(timed, asked.sound)
+    if asked.track_id is None:
+        told = {**told, "duration_ms": asked.sound.duration_ms}
+    with timed.stage("index"):
+        matches = _matches(space, query, asked.top_k, asked.where)
+        hits = _hits(matches, query.spans + asked.sound.start_ms)
+    if asked.where.exclude_collection_ids:
+        hits = _seen_hits(hits, asked.by)
+    explanation = None if hits else explain(space, asked.settings, asked.where, asked.by)
+    told = {**told, "space": space, **asked.settings.as_json()}
+    return SearchResult(told, hits, timed.end(), explanation)
 
 
-def _embed(search: _Asked, path: Path) -> tuple[str, Embeddings, int]:
-    """The active space, what its encoder makes of the stretch asked for, and its length in ms."""
+def _embed(timed: _Timed, sound: Sound) -> tuple[str, Embeddings]:
+    """The active space, and what its encoder makes of a sound."""
     space, encoder = active_encoder()
-    rate = encoder.spec.sample_rate
     with query_slot():
-        with search.timed("decode"):
-            samples = decode_query(path, rate, search.settings)
-        with search.timed("encode"):
+        with timed.stage("decode"):
+            samples = sound.samples(encoder.spec.sample_rate)
+        with timed.stage("encode"):
             query = embed_query(samples, encoder)
-    return space, query, len(samples) * 1000 // rate
-
-
-def _card(track_id: int, by: Any) -> TrackCard:
-    card = cards_of([track_id]).get(track_id)
-    if card is None or (by and not visible_tracks(by).filter(pk=track_id).exists()):
-        raise Track.DoesNotExist
-    return card
-
-
-def _find(
-    search: _Asked, space: str, query: Embeddings, where: TrackFilter, told: dict[str, object]
-) -> SearchResult:
-    with search.timed("index"):
-        hits = _hits(_matches(space, query, search.settings.top_k, where))
-    if where.exclude_collection_ids:
-        hits = _seen_hits(hits, search.by)
-    explanation = None if hits else explain(space, search.settings, where, search.by)
-    seconds = time.perf_counter() - search.began
-    search.took.total = seconds * 1000
-    search_seconds.labels("total").observe(seconds)
-    return SearchResult(told, hits, search.took, explanation)
+    return space, query
 
 
 def _matches(space: str, query: Embeddings, top_k: int, where: TrackFilter) -> list[Match]:
@@ -139,11 +135,17 @@ def _matches(space: str, query: Embeddings, top_k: int, where: TrackFilter) -> l
         return []  # nothing has been analysed yet; the explanation says so
 
 
-def _hits(matches: list[Match]) -> list[Hit]:
-    """Matches whose track still exists, as hits."""
+def _hits(matches: list[Match], spans: NDArray[np.int64]) -> list[Hit]:
+    """Matches whose track still exists, as hits; spans: (n, 2) ms of the windows asked with."""
     cards = cards_of(match.item_id for match in matches)
     return [
-        Hit(cards[match.item_id], match.distance, match.start_ms, match.end_ms)
+        Hit(
+            cards[match.item_id],
+            match.distance,
+            match.start_ms,
+            match.end_ms,
+            *spans[match.query_window].tolist(),
+        )
         for match in matches
         if match.item_id in cards
     ]

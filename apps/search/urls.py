@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from apps.search import views
+from apps.search import result_views, views
 
 urlpatterns = [
     path("", views.search, name="search"),
-    path("searches/<uuid:pk>/", views.result, name="search-result"),
-    path("searches/<uuid:pk>/clip/", views.clip, name="search-clip"),
-    path("searches/<uuid:pk>/forget/", views.forget, name="search-forget"),
+    path("searches/<uuid:pk>/", result_views.result, name="search-result"),
+    path("searches/<uuid:pk>/answers/<slug:name>/", result_views.answer, name="search-answer"),
+    path("searches/<uuid:pk>/add/", result_views.add, name="search-add"),
+    path("searches/<uuid:pk>/clip/", result_views.clip, name="search-clip"),
+    path("searches/<uuid:pk>/forget/", result_views.forget, name="search-forget"),
     path("tracks/<int:pk>/similar/", views.similar, name="track-similar"),
 ]

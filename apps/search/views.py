@@ -5,14 +5,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from django.contrib import messages
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import TemporaryUploadedFile
-from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from apps.access.pages import allowed, require_page
 from apps.access.permissions import may_search
@@ -21,11 +19,11 @@ from apps.access.uploads import takes_files
 from apps.analysis.spaces import active_space, progress_of
 from apps.catalog.names import shown_name
 from apps.catalog.selectors import visible_tags, visible_tracks
-from apps.catalog.streaming import audio_response
+from apps.search.answerers import answerer_of, askable_by
+from apps.search.asking import Answered, ask_by_clip
 from apps.search.forms import SettingsForm
-from apps.search.models import Search
-from apps.search.recent import delete_search, keep_search, recent_searches, shown_result
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.recent import keep_search, recent_searches
+from apps.search.services import similar_to_track
 from audiosearch.engine.errors import EngineError
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
 
@@ -48,16 +46,36 @@ def search(request: HttpRequest) -> HttpResponse:
     name = shown_name(upload.name or "")
     clip = Path(upload.temporary_file_path())
     try:
-        result = search_by_clip(clip=clip, name=name, asked=form.settings(), by=request.user)
+        answered, later = ask_first(request, form, clip, name)
     except EngineError as error:
         form.add_error(None, str(error))
         return _page(request, form, status=status_of(error))
     with clip.open("rb") as file:
         stored = default_storage.save(_clip_name(name), File(file))
     kept = keep_search(
-        user=request.user, clip=stored, clip_name=name, settings=form.kept(), result=result
+        user=request.user,
+        clip=stored,
+        clip_name=name,
+        settings=form.kept(),
+        answered=answered,
+        later=later,
     )
     return redirect("search-result", pk=kept.pk)
+
+
+def ask_first(
+    request: HttpRequest, form: SettingsForm, clip: Path, name: str
+) -> tuple[Answered, list[str]]:
+    """All answers at once; or, for a page that asks for them one by one, the first of them.
+
+    Gives the names of the others, too. Raises EngineError when there is nothing to show.
+    """
+    names = askable_by(request.user)
+    count = 1 if "later" in request.POST else len(names)
+    answered = ask_by_clip(
+        clip=clip, name=name, asked=form.settings(), by=request.user, names=names[:count]
+    )
+    return answered, names[count:]
 
 
 def _clip_name(name: str) -> str:
@@ -66,91 +84,31 @@ def _clip_name(name: str) -> str:
 
 
 def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpResponse:
+    askable = askable_by(request.user)
     context = {
         "form": form,
         "searches": recent_searches(request.user),
         "progress": progress_of(active_space(), by=request.user),
         "has_tracks": visible_tracks(request.user).filter(for_enrolment=False).exists(),
-        **_choices(request.user),
+        "lookup": next((name for name in askable if answerer_of(name).light), ""),
+        **choices(request.user),
     }
-    return _answer(request, "search/search.html", context, status)
+    return respond(request, "search/search.html", context, status)
 
 
-def _answer(
+def respond(
     request: HttpRequest, template: str, context: dict[str, Any], status: int
 ) -> HttpResponse:
+    """A page, that says when to come back where it is a matter of time."""
     response = render(request, template, context, status=status)
     if status == 503:
         response["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
 
-def _choices(user: Any) -> dict[str, Any]:
+def choices(user: Any) -> dict[str, Any]:
+    """What the settings of a search are chosen from."""
     return {"tag_names": visible_tags(user).values_list("name", flat=True)[:500]}
-
-
-@require_page
-@allowed(may_search)
-@throttled
-def result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """A search as it was found; posting searches again with the same sound, settings changed."""
-    kept = get_object_or_404(Search, pk=pk)  # whoever may search and knows the address
-    form = SettingsForm(request.POST or kept.settings, by=request.user)
-    status = 200
-    if request.method == "POST" and form.is_valid():
-        try:
-            again = search_by_clip(
-                clip=Path(default_storage.path(str(kept.clip.name))),
-                name=kept.clip_name,
-                asked=form.settings(),
-                by=request.user,
-            )
-        except FileNotFoundError as error:
-            raise Http404 from error
-        except EngineError as error:
-            form.add_error(None, str(error))
-            status = status_of(error)
-        else:
-            new = keep_search(
-                user=request.user,
-                clip=str(kept.clip.name),
-                clip_name=kept.clip_name,
-                settings=form.kept(),
-                result=again,
-            )
-            return redirect("search-result", pk=new.pk)
-    shown = shown_result(kept, request.user)
-    context = {"search": kept, "result": shown, "form": form, **_choices(request.user)}
-    if form.errors and status == 200:
-        status = 400
-    return _answer(request, "search/result.html", context, status)
-
-
-def _own(request: HttpRequest, pk: uuid.UUID) -> Search:
-    """A search of this user's own, or any for staff."""
-    kept = get_object_or_404(Search, pk=pk)
-    if request.user.is_staff or (kept.user_id and kept.user_id == request.user.pk):
-        return kept
-    raise Http404
-
-
-@require_safe
-@allowed(may_search)
-def clip(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
-    """The sound that was searched with."""
-    try:
-        return audio_response(request, str(get_object_or_404(Search, pk=pk).clip.name))
-    except FileNotFoundError as error:
-        raise Http404 from error
-
-
-@require_POST
-@allowed(may_search)
-def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Forget one search, with its clip."""
-    delete_search(_own(request, pk))
-    messages.success(request, "Search forgotten.")
-    return redirect("search")
 
 
 @require_safe
@@ -175,7 +133,7 @@ def similar(request: HttpRequest, pk: int) -> HttpResponse:
         status = 400
     part = request.headers.get("HX-Request") == "true" and "part" in request.GET
     template = "search/_hits.html" if part else "search/result.html"
-    context = {"track": track, "result": found, "form": form, **_choices(request.user)}
+    context = {"track": track, "result": found, "form": form, **choices(request.user)}
     if part and status != 200:
         status = 200  # htmx shows only good answers; the sentence is in the fragment
-    return _answer(request, template, context, status)
+    return respond(request, template, context, status)

@@ -49,7 +49,12 @@ def embed_voice(path: Path) -> Voice:
     Raises AudioError when it cannot be read or nobody speaks, and Busy when too many ask at once.
     """
     with query_slot():
-        samples = decode_clip(path, RATE, most_s=LONGEST_S, end_ms=LONGEST_S * 1000)
+        return embed_samples(decode_clip(path, RATE, most_s=LONGEST_S, end_ms=LONGEST_S * 1000))
+
+
+def embed_samples(samples: FloatArray) -> Voice:
+    """The voice in (n,) float32 mono at 16 kHz. Raises NoSpeech when nobody speaks."""
+    with query_slot():
         speech = find_speech(samples)
         with model_turn():
             return Voice(voice_encoder().encode(speech.samples[None]).embeddings[0], speech)

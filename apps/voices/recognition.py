@@ -17,6 +17,8 @@ from apps.voices.thresholds import MARGIN, InForce, point_in_force
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import AudioError
 
+NOBODY = "Nobody is enrolled here."
+
 
 class NotEnrolled(AudioError):
     """The speaker has no recording to compare with."""
@@ -146,7 +148,7 @@ def _compared_with(by: Any, group: str) -> int:
 
 def _why_nobody(candidates: list[Candidate], threshold: float, margin: float) -> str:
     if not candidates:
-        return "Nobody is enrolled here."
+        return NOBODY
     if candidates[0].score < threshold:
         return "Nobody enrolled: the nearest voice is below the threshold."
     if len(candidates) > 1 and candidates[0].score - candidates[1].score < margin:

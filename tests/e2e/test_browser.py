@@ -42,6 +42,10 @@ def test_search_with_a_file_and_play_the_moment(page: Page, service: Service, so
     expect(hits.first).to_contain_text("3000")
     expect(hits.first).to_contain_text("100 %")
     assert "/searches/" in page.url
+    expect(page.locator("#answer-same_voice")).to_contain_text("Nobody is enrolled here.")
+    expect(page.locator("#answers-told")).to_have_text(
+        "Who speaks: nothing found. Nobody is enrolled here."
+    )
     hits.nth(0).locator(".playing-button").click()
     expect(page.locator("audio-player.sounding")).to_have_count(1)
     hits.nth(1).locator(".playing-button").click()
@@ -88,6 +92,20 @@ def test_search_with_the_microphone(page: Page, service: Service) -> None:
     page.click("#search-form button.primary")
     expect(page.locator(".hit")).to_have_count(4)
     expect(page.locator("h1")).to_contain_text("recording.webm")
+
+
+def test_a_recording_that_is_known_stops_by_itself(page: Page, service: Service) -> None:
+    """What looks it up meanwhile is played by the test; that it is sure sends the form."""
+    hit = {"probability": 0.98, "track": {"title": "Known"}}
+    answers = {"answers": {"same_recording": {"verdict": "match", "hits": [hit]}}}
+    page.route("**/looked-up", lambda route: route.fulfill(json=answers))
+    page.goto(service.url)
+    recorder = page.locator("clip-recorder")
+    recorder.evaluate("(element) => { element.dataset.lookup = '/looked-up'; }")
+    recorder.locator("button").click()
+    page.wait_for_url("**/searches/**")
+    expect(page.locator("h1")).to_contain_text("recording.webm")
+    page.unroute("**/looked-up")
 
 
 def test_a_recording_is_edited_and_deleted(page: Page, service: Service) -> None:

@@ -12,15 +12,18 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+from apps.access.models import AuditEvent
 from apps.access.tokens import issue_token
 from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import save_collection
 from apps.catalog.services.editing import edit_track
+from apps.search.models import Search
 from apps.voices import holdings
 from apps.voices.diarizing import diarize_queued, request_diarization
 from apps.voices.embedding import embed_voice
 from apps.voices.enrolling import enrol
+from apps.voices.erasing import Recordings, erase_speaker
 from apps.voices.models import Enrolment, OperatingPoint, Speaker
 from apps.voices.permissions import GROUPS_ARE_FOR_CURATORS
 from apps.voices.recognition import NotEnrolled, identify, verify_speaker
@@ -297,3 +300,33 @@ def test_members_cannot_try_who_is_in_which_group(voices: Voices) -> None:
     assert crew == spies == nobody
     assert (crew[0], crew[2]) == (400, GROUPS_ARE_FOR_CURATORS)
     assert [said for _, _, said in told["curator"]] == [["Ben"], ["Anna"], []]
+
+
+def test_who_speaks_is_an_answer_of_the_search_for_those_who_may_know(voices: Voices) -> None:
+    """Kept by number, and shown with the name of now, or not at all."""
+    voices.enrol("Anna", ANNA)
+    found = {}
+    for role in voices.users:
+        with voices.say(ANNA, 9).open("rb") as file:
+            asked = {"file": file, "answers": "same_voice"}
+            answer = voices.client(role).post("/api/v1/search/", asked).json()["answers"]
+        found[role] = answer["same_voice"]
+    assert found["outsider"]["verdict"] == "none"
+    assert "Anna" not in str(found["outsider"])
+    for role in ("insider", "curator"):
+        (hit,) = found[role]["hits"]
+        assert (found[role]["verdict"], hit["track"]) == ("match", None)
+        assert hit["evidence"]["name"] == "Anna"
+        assert hit["evidence"]["score"] > hit["evidence"]["threshold"]
+        assert 0.5 < hit["probability"] <= 1
+    assert AuditEvent.objects.filter(action="identify").count() == 3
+    with voices.say(ANNA, 9).open("rb") as file:
+        kept = voices.client("insider").post("/", {"clip": file, "top_k": 5})["Location"]
+    assert "Anna" not in str(Search.objects.get().answers)
+    pages = {role: voices.client(role).get(kept).content.decode() for role in voices.users}
+    for role, page in pages.items():
+        assert ("Anna" in page) == (role != "outsider"), role
+    assert "nobody who is known" in pages["outsider"]
+    anna = Speaker.objects.get(name="Anna")
+    erase_speaker(speaker=anna, by=voices.users["curator"], recordings=Recordings.DELETE)
+    assert "Anna" not in voices.client("curator").get(kept).content.decode()

@@ -37,6 +37,7 @@ NEEDED = {
     **dict.fromkeys(["track-detail"], (MEMBER, OWNER)),
     "track-delete": (OWNER, OWNER),
     "search-forget": (OWNER, OWNER),
+    **dict.fromkeys(["search-answer", "search-add"], (OWNER, OWNER)),
     **dict.fromkeys(["track-list", "api-track-audio", "api-track-peaks"], (MEMBER, MEMBER)),
     **dict.fromkeys(["api-track-similar", "api-search", "tag-list"], (MEMBER, MEMBER)),
     **dict.fromkeys(["space-list", "api-quota"], (MEMBER, MEMBER)),

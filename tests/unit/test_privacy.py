@@ -24,10 +24,11 @@ from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import get_or_create_collection, save_collection
 from apps.catalog.services.editing import delete_collection, edit_track, edit_tracks
 from apps.jobs.models import State
+from apps.search.asking import ask_by_clip
 from apps.search.models import Search
 from apps.search.recent import keep_search
 from apps.search.results import SearchSettings
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.services import similar_to_track
 from apps.voices.embedding import voice_space
 from apps.voices.models import Diarization, Enrolment, Speaker
 from audiosearch.engine.errors import Conflict
@@ -77,9 +78,11 @@ class World:
     def shared_search(self, clip: Path) -> Search:
         """One that an insider made, whose hits the private track is among."""
         insider = self.users["insider"]
-        found = search_by_clip(clip=clip, name="clip", asked=SearchSettings(), by=insider)
-        assert self.track.pk in [hit.track.id for hit in found.hits]
-        return keep_search(user=insider, clip="", clip_name="clip", settings={}, result=found)
+        found = ask_by_clip(
+            clip=clip, name="clip", asked=SearchSettings(), by=insider, names=["sounds_alike"]
+        )
+        assert self.track.pk in [hit.track.id for hit in found.result.hits]
+        return keep_search(user=insider, clip="", clip_name="clip", settings={}, answered=found)
 
 
 def enrolled_speaker(track: Track) -> Speaker:
@@ -119,7 +122,8 @@ SPEAKERS = {
     *("speaker-detail", "speaker-enrolments", "speaker-enrolment"),
 }
 OPEN = {
-    *("search-result", "search-clip", "search-forget", "measurement", "measurement-apply"),
+    *("search-result", "search-clip", "search-forget", "search-answer", "search-add"),
+    *("measurement", "measurement-apply"),
     *("measurement-plot", "account-token-revoke", "account-session-end"),
 }
 """Addresses of things that are not private themselves; what they show of tracks is tested below."""

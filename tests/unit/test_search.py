@@ -162,13 +162,13 @@ def test_decoding_stops_when_who_asked_has_left(
     gone, read = Event(), []
 
     def left_midway(*args: Any, **asked: Any) -> Iterator[Any]:
-        for block in sandbox.stream(*args, **asked):
+        for block in sandbox.stream_rates(*args, **asked):
             read.append(block)
             if len(read) == 2:
                 gone.set()
             yield block
 
-    monkeypatch.setattr(clips, "stream", left_midway)
+    monkeypatch.setattr(clips, "stream_rates", left_midway)
     with clip(400, 30).open("rb") as file:
         answer = member.post(reverse("api-search"), {"file": file}, **{GONE: gone})
     assert answer.json()["error"]["code"] == "left"

@@ -28,3 +28,11 @@ def percent(rate: float) -> str:
     """A share as a percentage with two digits that say something."""
     percent = rate * 100
     return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
+
+
+@register.filter
+def likely(probability: float) -> str:
+    """A probability in whole percent, which never says that anything is certain."""
+    if probability > 0.99:
+        return "over 99 %"
+    return "under 1 %" if probability < 0.01 else f"{probability * 100:.0f} %"

@@ -78,7 +78,7 @@ def stream_rates(
     start_ms: int = 0,
     end_ms: int | None = None,
     budget: Budget = DEFAULT_BUDGET,
-) -> Iterator[tuple[int, FloatArray]]:
+) -> Generator[tuple[int, FloatArray], None, None]:
     """The audio of a file as successive mono blocks of about a second, at several rates at once.
 
     Yields (rate, samples (n,) float32) between start_ms and end_ms: each block once for every rate

@@ -2,18 +2,29 @@ const QUIET = 0.003; // -50 dBFS: below it nobody is taken to speak
 const FAINT = 0.02; // -34 dBFS
 const CLIPPED = 0.99;
 const WANTED_S = 10;
+const LOOK_UP_EVERY_MS = 1500;
+const SURE = 0.97;
+const SOON_S = 5; // when a busy server does not say when to come back
 
 // Records a few seconds from the microphone and hands them to the form as a file. With data-voice it
-// says, while recording, what would make the voice better known.
+// says, while recording, what would make the voice better known. With data-lookup, the address of a
+// search, it asks meanwhile what is playing, and sends the form as soon as that is sure.
 export class ClipRecorder extends HTMLElement {
   connectedCallback() {
-    if (this.button || !navigator.mediaDevices || !window.MediaRecorder) return;
+    if (this.status) return;
     this.hidden = false;
+    this.status = document.createElement("span");
+    this.status.setAttribute("role", "status");
+    if (!navigator.mediaDevices || !window.MediaRecorder) {
+      this.status.textContent = window.isSecureContext
+        ? "This browser gives pages no microphone; choose a file instead."
+        : "Browsers give the microphone to pages over HTTPS only; open this page by https://, or choose a file.";
+      this.append(this.status);
+      return;
+    }
     this.button = document.createElement("button");
     this.button.type = "button";
     this.button.className = "record";
-    this.status = document.createElement("span");
-    this.status.setAttribute("role", "status");
     this.level = document.createElement("meter");
     this.level.max = 1;
     this.level.hidden = true;
@@ -43,10 +54,15 @@ export class ClipRecorder extends HTMLElement {
       return;
     }
     const chunks = [];
+    this.found = "";
+    this.notBefore = 0;
     this.recorder = new MediaRecorder(stream);
-    this.recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
+    this.recorder.addEventListener("dataavailable", (event) => {
+      chunks.push(event.data);
+      if (this.dataset.lookup && this.recorder?.state === "recording") this.lookUp(chunks);
+    });
     this.recorder.addEventListener("stop", () => this.finish(stream, chunks));
-    this.recorder.start();
+    this.recorder.start(this.dataset.lookup ? LOOK_UP_EVERY_MS : undefined);
     this.classList.add("recording");
     this.button.textContent = "Stop";
     this.began = performance.now();
@@ -61,7 +77,44 @@ export class ClipRecorder extends HTMLElement {
     if (seconds > 60) this.stop();
   }
 
+  // One at a time, so that a slow server is asked less often; and not before it says.
+  async lookUp(chunks) {
+    if (this.asking || performance.now() < this.notBefore) return;
+    this.asking = true;
+    try {
+      const answer = await fetch(this.dataset.lookup, this.asked(chunks));
+      if (answer.ok) this.consider((await answer.json()).answers);
+      else if ([429, 503].includes(answer.status)) {
+        const wait_s = Number(answer.headers.get("Retry-After")) || SOON_S;
+        this.notBefore = performance.now() + wait_s * 1000;
+      }
+    } catch {
+      // Nobody answers: the recording goes on, and is sent as a whole at its end.
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  asked(chunks) {
+    const form = new FormData(this.closest("form"));
+    const body = new FormData();
+    body.append("file", this.fileOf(chunks));
+    for (const [name, field] of [["collections", "collection"], ["kinds", "kind"], ["tags", "tags"]]) {
+      for (const value of form.getAll(name)) body.append(field, value);
+    }
+    return { method: "POST", body, headers: { "X-CSRFToken": form.get("csrfmiddlewaretoken") } };
+  }
+
+  consider(answers) {
+    for (const { verdict, hits } of Object.values(answers)) {
+      if (verdict !== "match" || hits[0].probability < SURE || this.recorder?.state !== "recording") continue;
+      this.found = hits[0].track.title;
+      this.stop();
+    }
+  }
+
   hint(seconds) {
+    if (this.dataset.lookup) return ". Listening for what is playing …";
     const { spoken, loudness, clipped, frames } = this.heard;
     if (!("voice" in this.dataset) || seconds < 1 || !frames) return "";
     if (clipped > frames / 50) return ". Too loud: turn the level down or move away";
@@ -99,16 +152,23 @@ export class ClipRecorder extends HTMLElement {
     this.recorder.stop();
   }
 
+  fileOf(chunks) {
+    const type = this.recorder.mimeType.split(";")[0] || "audio/webm";
+    const name = `recording.${type.includes("mp4") ? "m4a" : type.includes("ogg") ? "ogg" : "webm"}`;
+    return new File(chunks, name, { type });
+  }
+
   finish(stream, chunks) {
     for (const track of stream.getTracks()) track.stop();
     this.context.close();
-    const type = this.recorder.mimeType.split(";")[0] || "audio/webm";
+    const file = this.fileOf(chunks);
     this.recorder = null;
     this.idle();
-    const name = `recording.${type.includes("mp4") ? "m4a" : type.includes("ogg") ? "ogg" : "webm"}`;
-    const file = new File(chunks, name, { type });
-    this.status.textContent = "Recorded. Record again to replace it.";
+    this.status.textContent = this.found
+      ? `This is ${this.found}.`
+      : "Recorded. Record again to replace it.";
     this.dispatchEvent(new CustomEvent("recorded", { detail: file, bubbles: true }));
+    if (this.found) this.closest("form").requestSubmit();
   }
 
   disconnectedCallback() {

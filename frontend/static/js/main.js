@@ -11,6 +11,9 @@ customElements.define("upload-list", UploadList);
 
 document.documentElement.classList.add("scripted");
 
+// With scripts a search is answered one by one: the page asks for what has not come with it.
+for (const input of document.querySelectorAll("input.with-script")) input.disabled = false;
+
 const tickAll = document.querySelector(".tick-all");
 tickAll?.addEventListener("change", () => {
   for (const box of document.querySelectorAll("input[name=track]")) box.checked = tickAll.checked;
