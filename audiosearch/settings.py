@@ -88,6 +88,7 @@ def _milvus_uri() -> str:
 MILVUS_URI = _milvus_uri()
 MILVUS_TOKEN = env.text("MILVUS_TOKEN")
 MILVUS_PREFIX = env.text("MILVUS_PREFIX", "audiosearch")
+LANDMARK_INDEX = env.choice("LANDMARK_INDEX", "segments", ("segments", "milvus"))
 
 REDIS_URL = env.url("REDIS_URL", "", ("redis", "rediss", "unix"))
 if REDIS_URL:
@@ -280,6 +281,7 @@ TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow"]
 
 ANSWERS = {
     "sounds_alike": "apps.search.sounds_alike.SoundsAlike",
+    "same_recording": "apps.search.same_recording.SameRecording",
     "same_voice": "apps.voices.same_voice.SameVoice",
 }
 """What one may ask of a sound, in the order in which a page answers, and the `Answerer`

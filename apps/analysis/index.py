@@ -1,10 +1,15 @@
 """This process's connections to the indexes, and what of a track they hold."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
+from apps.analysis.models import SpaceKind
+from apps.analysis.representations import NotKept, load_kept
+from apps.analysis.spaces import active_name
 from apps.catalog.models import Track
 from audiosearch.engine.analyzers.base import Embeddings, Representation
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
@@ -12,6 +17,7 @@ from audiosearch.engine.indexes.base import Entry, VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.landmarks_base import LandmarkEntry, LandmarkIndex
 from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
+from audiosearch.engine.indexes.landmarks_milvus import MilvusLandmarkIndex
 from audiosearch.engine.indexes.landmarks_segments import SegmentIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
@@ -32,7 +38,24 @@ def get_landmark_index() -> LandmarkIndex:
     """The index of landmarks; the exact twin where that of the vectors is."""
     if settings.MILVUS_URI == "memory:":
         return ExactLandmarkIndex()
-    return SegmentIndex(Path(settings.DATA_DIR) / "landmarks")
+    if settings.LANDMARK_INDEX == "segments":
+        return SegmentIndex(Path(settings.DATA_DIR) / "landmarks")
+    return MilvusLandmarkIndex(
+        settings.MILVUS_URI,
+        _kept_landmarks,
+        token=settings.MILVUS_TOKEN,
+        prefix=f"{settings.MILVUS_PREFIX}_landmarks",
+    )
+
+
+def _kept_landmarks(track_ids: Sequence[int]) -> Mapping[int, Landmarks]:
+    """Those of these tracks that are kept and can be read."""
+    space = active_name(SpaceKind.LANDMARKS)
+    found = {}
+    for track_id in track_ids:
+        with suppress(NotKept):
+            found[track_id] = load_kept(space, track_id, Landmarks)
+    return found
 
 
 def indexed_kind(kind: str, *, for_enrolment: bool) -> str:

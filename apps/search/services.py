@@ -30,7 +30,9 @@ from apps.search.queries import (
     track_question,
 )
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
+from apps.search.same_recording import recognise
 from audiosearch.engine.analyzers.base import Embeddings
+from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.errors import EngineError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Match
 from audiosearch.engine.indexes.filters import TrackFilter
@@ -165,6 +167,7 @@ def warm_up() -> None:
         rate = encoder.spec.sample_rate
         noise = np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32)
         _matches(space, embed_query(noise, encoder), 1, TrackFilter())
+        recognise(np.resize(noise, 3 * SAMPLE_RATE), top_k=1, where=TrackFilter())
     except (EngineError, DatabaseError) as error:
         log.warning("not warmed up: %s", error)
     finally:
