@@ -280,8 +280,8 @@ TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow"]
 """What follows when tracks come, change and go; see apps/catalog/lifecycle.py."""
 
 ANSWERS = {
-    "sounds_alike": "apps.search.sounds_alike.SoundsAlike",
     "same_recording": "apps.search.same_recording.SameRecording",
+    "sounds_alike": "apps.search.sounds_alike.SoundsAlike",
     "same_voice": "apps.voices.same_voice.SameVoice",
 }
 """What one may ask of a sound, in the order in which a page answers, and the `Answerer`

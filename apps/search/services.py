@@ -30,13 +30,12 @@ from apps.search.queries import (
     track_question,
 )
 from apps.search.results import Hit, SearchResult, SearchSettings, Took
-from apps.search.same_recording import recognise
 from audiosearch.engine.analyzers.base import Embeddings
-from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.errors import EngineError, IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.base import Match
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.registry import load_matcher
+from audiosearch.engine.matchers.same_recording import warm_up as warm_up_recognition
 from audiosearch.web.metrics import search_seconds
 
 log = logging.getLogger(__name__)
@@ -162,12 +161,12 @@ def _seen_hits(hits: list[Hit], by: Any) -> list[Hit]:
 
 def warm_up() -> None:
     """Run the active encoder and ask the index once, before the first search needs them."""
+    warm_up_recognition()
     try:
         space, encoder = active_encoder()
         rate = encoder.spec.sample_rate
         noise = np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32)
         _matches(space, embed_query(noise, encoder), 1, TrackFilter())
-        recognise(np.resize(noise, 3 * SAMPLE_RATE), top_k=1, where=TrackFilter())
     except (EngineError, DatabaseError) as error:
         log.warning("not warmed up: %s", error)
     finally:

@@ -24,7 +24,7 @@ PART = {"HX-Request": "true"}
 @pytest.fixture(autouse=True)
 def recordings_first(settings: Any) -> Any:
     ours = {"same_recording": "tests.fake_answerers.Recording"}
-    settings.ANSWERS = {**ours, **settings.ANSWERS}
+    settings.ANSWERS = {**settings.ANSWERS, **ours}
     return settings
 
 

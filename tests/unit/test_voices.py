@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 
 from apps.access.models import AuditEvent
-from apps.analysis import removing, sync
+from apps.analysis import space_indexes
 from apps.analysis.index import get_index
 from apps.analysis.models import mark_stale
 from apps.analysis.reconcile import rebuild_outgrown_spaces
@@ -328,7 +328,7 @@ def test_with_the_index_away_enrolments_wait_and_erasing_refuses(
             raise IndexUnavailable("The vector index does not answer.")
 
     with monkeypatch.context() as away:
-        for module in (holdings, removing, sync):
+        for module in (holdings, space_indexes):
             away.setattr(module, "get_index", Away)
         with pytest.raises(IndexUnavailable):
             erase_speaker(speaker=known[ANNA], by=staff)

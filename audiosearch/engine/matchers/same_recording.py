@@ -27,6 +27,8 @@ from audiosearch.engine.matchers.recording.ranking import (
     rank_as_it_is,
     rank_by_rungs,
 )
+from audiosearch.engine.matchers.recording.strangers import SPACE as STRANGERS
+from audiosearch.engine.matchers.recording.strangers import made_songs
 from audiosearch.engine.matchers.recording.verifying import evidence_of
 
 SHORTEST_S = 2.5
@@ -121,6 +123,12 @@ def identify(
     own = soxr.resample(np.asarray(mono, np.float32), rate, SAMPLE_RATE)
     query = RecordingQuery.from_samples(np.asarray(own, np.float32))
     return SameRecording().match(query, index, space, top_k=top_k, where=where)
+
+
+def warm_up() -> None:
+    """Compile, or load, all that a query runs, before the first one needs it."""
+    samples = np.random.default_rng(0).normal(0, 0.1, 4 * SAMPLE_RATE).astype(np.float32)
+    identify(samples, SAMPLE_RATE, made_songs(), STRANGERS)
 
 
 def why_unfit(query: RecordingQuery) -> str:

@@ -21,7 +21,7 @@ SPACE = "strangers"
 
 def stranger_candidates(query: LandmarkQuery, top: int) -> Candidates:
     """Places in made songs that have most in common with the query."""
-    return _index().candidates(SPACE, query, top, TrackFilter())
+    return made_songs().candidates(SPACE, query, top, TrackFilter())
 
 
 def keep_strangers(strangers: list[Landmarks]) -> None:
@@ -39,7 +39,8 @@ def keep_strangers(strangers: list[Landmarks]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _index() -> ExactLandmarkIndex:
+def made_songs() -> ExactLandmarkIndex:
+    """An index that holds them, in the space SPACE."""
     index = ExactLandmarkIndex()
     index.create_space(SPACE, TrackPayload.layout)
     with np.load(KEPT) as kept:
