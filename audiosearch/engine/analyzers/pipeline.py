@@ -259,7 +259,7 @@ class Pipeline:
 
 def _analyses_of(recording: Recording) -> list[_Analysis]:
     rates = [analyzer.spec.sample_rate for analyzer in recording.analyzers.values()]
-    shared = max(rates, default=ANY_RATE)
+    shared = max(filter(None, rates), default=ANY_RATE)
     analyses: list[_Analysis] = []
     for key, analyzer in recording.analyzers.items():
         if isinstance(analyzer, Encoder):
