@@ -6,6 +6,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.audio_files import tone, write_audio
 from tests.service import Service, _multipart, running
 
@@ -28,6 +30,7 @@ def post(service: Service, path: str, file: Path, **headers: str) -> Any:
         return error.code, error.headers
 
 
+@pytest.mark.exhaustive
 def test_from_the_upload_to_the_worker(tmp_path: Path) -> None:
     sound = write_audio(tmp_path / "a.wav", tone(2))
     environment = {"LOG_FORMAT": "json", "WHO_MAY_SEARCH": "anyone", "SEARCHES_PER_MINUTE": "2"}

@@ -39,7 +39,7 @@ class TestMilvusServer(IndexContract):
         return MilvusIndex(milvus_server_uri, prefix="contract")
 
 
-@pytest.fixture(params=["lite", "server"])
+@pytest.fixture(params=["lite", pytest.param("server", marks=pytest.mark.exhaustive)])
 def any_uri(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"milvus_{request.param}_uri"))
 

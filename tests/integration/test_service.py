@@ -151,8 +151,8 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
             "SELECT embedding FROM voices_enrolment WHERE speaker_id = ?", [speaker]
         )
     vector = without_digest(vector)
-    vectors = embedded.data_dir.glob(f"media/vectors/*/000000/{track}.npz")
-    kept = [np.load(path)["embeddings"][0] for path in vectors if "waveform" not in str(path)]
+    vectors = embedded.data_dir.glob(f"media/vectors/spectral-v1/000000/{track}.npz")
+    kept = [np.load(path)["embeddings"][0] for path in vectors]
     sought = {
         "the name": b"Zerubbabel",
         "the title": b"Xylem Umbrage",
@@ -162,6 +162,7 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
         "the sound": other.read_bytes()[50_000:50_064],
         "its vector": kept[0][100:116].astype("<f4").tobytes(),
         "its vector, in half precision": _halved(kept[0].astype("<f4").tobytes()),
+        "its landmarks": _frames_of(embedded.data_dir, track),
     }
     before = _found(embedded.data_dir, sought)
     assert {what for what in sought if "half" not in what} == set(before)
@@ -179,6 +180,12 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
 
 def _halved(vector: bytes) -> bytes:
     return np.frombuffer(vector, "<f4")[100:116].astype("<f2").tobytes()
+
+
+def _frames_of(folder: Path, track: int) -> bytes:
+    """A stretch of the frames of a track's landmarks, as they are kept."""
+    with np.load(folder / f"media/vectors/landmarks-v1/000000/{track}.npz") as kept:
+        return bytes(kept["frames"][8:24].astype("<i4").tobytes())
 
 
 def _found(folder: Path, sought: dict[str, bytes]) -> dict[str, set[str]]:

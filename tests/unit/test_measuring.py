@@ -248,6 +248,7 @@ def no_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "apps.voices.plots", raising=False)
 
 
+@pytest.mark.exhaustive
 def test_without_matplotlib_there_are_no_plots(
     no_matplotlib: None, curator: Client, enrolled: Enrol
 ) -> None:

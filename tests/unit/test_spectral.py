@@ -62,6 +62,7 @@ def test_a_part_of_a_sound_is_nearest_to_its_whole(encoder: Spectral) -> None:
         assert (wholes @ part).argmax() == number
 
 
+@pytest.mark.exhaustive
 def test_real_sounds_are_found(encoder: Spectral) -> None:
     if not ESC10.exists():
         pytest.skip("needs the ESC-10 clips beside the project")

@@ -82,6 +82,7 @@ def test_the_loss_falls(
     assert list((tmp_path / "tensorboard").iterdir())
 
 
+@pytest.mark.exhaustive
 def test_a_training_that_was_stopped_is_the_same_training(
     speech: tuple[list[Utterance], list[Utterance]],
     tmp_path: Path,
@@ -218,6 +219,7 @@ def test_too_few_speakers(tmp_path: Path) -> None:
         call_command("train_speaker", "--data", str(tmp_path / "labels.csv"), "--name", "few")
 
 
+@pytest.mark.exhaustive
 def test_wavlm_is_tuned_from_what_was_pretrained(
     speech: tuple[list[Utterance], list[Utterance]], tiny_wavlm: Path, tmp_path: Path
 ) -> None:

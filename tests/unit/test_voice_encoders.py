@@ -104,6 +104,7 @@ def test_weights_that_are_not_of_ecapa(tmp_path: Path) -> None:
         load_speechbrain(tmp_path / "other.ckpt")
 
 
+@pytest.mark.exhaustive
 def test_wavlm_says_what_its_package_says(tiny_wavlm: Path) -> None:
     import transformers
 
@@ -122,6 +123,7 @@ def test_wavlm_says_what_its_package_says(tiny_wavlm: Path) -> None:
     assert (ours[0] @ ours[1]) < 0.99999
 
 
+@pytest.mark.exhaustive
 def test_a_folder_that_holds_no_wavlm(tmp_path: Path) -> None:
     folder = tmp_path / "wavlm"
     folder.mkdir()
