@@ -84,15 +84,25 @@ def test_everything_answers_as_before(upgraded: Upgraded) -> None:
     answers = ask_everything(upgraded.people, made, upgraded.folder / "clips")
     assert made["answers"].keys() == answers.keys()
     before, after = (without(each, {made["queued"]}) for each in (made["answers"], answers))
-    assert not list(differences(before, after))
+    # The file that was damaged is looked into for its landmarks, and told of in other words.
+    told = "The file is damaged: its bytes are not those that were added."
+    assert not [one for one in differences(before, after) if told not in one]
 
 
 def test_nothing_was_analysed_again(upgraded: Upgraded) -> None:
     before = upgraded.made["traces"]
     after = traces_of_analysis(upgraded.service.data_dir)
     assert len(before["ended"]) >= len(upgraded.made["tracks"])
-    for kind in before:
-        assert set(before[kind]) <= set(after[kind])
+    damaged = f"{_damaged(upgraded.made)} "
+    assert {one for one in before["ended"] if not one.startswith(damaged)} <= set(after["ended"])
+    assert set(before["vectors"]) <= set(after["vectors"])
+
+
+def _damaged(made: dict[str, Any]) -> int:
+    """The track whose file was damaged: its landmarks are looked for, so that is noticed anew."""
+    tracks = made["answers"]["curator: tracks/?page_size=200"][1]["results"]
+    [damaged] = [track["id"] for track in tracks if track["title"] == "Damaged"]
+    return int(damaged)
 
 
 def test_what_is_private_stays_private(upgraded: Upgraded) -> None:
