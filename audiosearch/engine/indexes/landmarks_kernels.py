@@ -38,7 +38,8 @@ def gather_votes(
         if weights[at]:
             for place in range(lows[at], highs[at]):
                 frame = np.int64(posts[place])
-                if allowed[blocks[frame >> BLOCK_BITS]]:
+                block = frame >> BLOCK_BITS  # beyond the last where a mapped file is damaged
+                if block < len(blocks) and allowed[blocks[block]]:
                     keys[count] = ((frame - frames[at] + BIAS) << WEIGHT_BITS) | weights[at]
                     count += 1
     return keys[:count]

@@ -1,11 +1,10 @@
 """Writing to spaces in Milvus, and building the collections they are."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from audiosearch.engine.errors import EngineError
-from audiosearch.engine.indexes.base import Entry
 from audiosearch.engine.indexes.milvus_schema import (
     Row,
     chunks_of,
@@ -25,8 +24,12 @@ class MilvusBuilder:
     """Each space is a collection `{prefix}_{space}_r{n}`; a higher n replaces it.
 
     Writes wait until they can be seen, so that searches need not: with the server's strong
-    consistency every search would take a 200 ms tick of its clock.
+    consistency every search would take a 200 ms tick of its clock. What is kept of an item other
+    than windows' embeddings has a builder with other columns; see `landmarks_milvus`.
     """
+
+    _vectors = "embedding"
+    """The column that is indexed."""
 
     def __init__(self, spaces: MilvusSpaces, *, exact_bytes: int) -> None:
         self._spaces = spaces
@@ -46,7 +49,7 @@ class MilvusBuilder:
                     raise
                 time.sleep(0.2)
 
-    def rebuild(self, space: str, dimension: int, layout: Layout, entries: Iterable[Entry]) -> None:
+    def rebuild(self, space: str, dimension: int, layout: Layout, entries: Iterable[Any]) -> None:
         """One rebuild of a space at a time: it drops what it finds of half-built ones."""
         old = self._spaces.current(space)
         self._drop_revisions(space, keep=old)
@@ -61,7 +64,7 @@ class MilvusBuilder:
         self._spaces.changed(space)
         self._drop_revisions(space, keep=None)
 
-    def upsert(self, space: str, entries: Iterable[Entry]) -> None:
+    def upsert(self, space: str, entries: Iterable[Any]) -> None:
         self._write(space, self._spaces.alias(space), entries)
         self._settle(space, self._spaces.alias(space))
 
@@ -87,23 +90,33 @@ class MilvusBuilder:
             return "IVF_FLAT"
         return "HNSW" if vector_bytes > self._exact_bytes else "FLAT"
 
-    def _build(self, space: str, dimension: int, layout: Layout, entries: Iterable[Entry]) -> str:
+    def _schema(self, client: Any, dimension: int, layout: Layout) -> Any:
+        return create_schema(client, dimension, layout)
+
+    def _index_params(self, client: Any, vector_bytes: int) -> Any:
+        return create_index_params(client, self.kind_for(vector_bytes))
+
+    def _chunks(self, entries: Iterable[Any]) -> Iterator[list[Row]]:
+        return chunks_of(entries)
+
+    def _build(self, space: str, dimension: int, layout: Layout, entries: Iterable[Any]) -> str:
         """A new physical collection, filled, indexed and loaded; no alias points to it yet."""
         prefix = self._spaces.prefix
         numbers = [revision_of(prefix, space, name) or 0 for name in self._revisions(space)]
         name = f"{self._spaces.alias(space)}_r{max(numbers, default=0) + 1}"
         self._connection.call(
             lambda client: client.create_collection(
-                name, schema=create_schema(client, dimension, layout), timeout=BUILD_TIMEOUT_S
+                name,
+                schema=self._schema(client, dimension, layout),
+                timeout=BUILD_TIMEOUT_S,
             )
         )
         written = self._write(space, name, entries)
-        kind = self.kind_for(written * dimension * 4)
 
         def index(client: Any) -> None:
             if written:
                 client.flush(name, timeout=BUILD_TIMEOUT_S)
-            params = create_index_params(client, kind)
+            params = self._index_params(client, written * dimension * 4)
             client.create_index(name, params, sync=False, timeout=self._timeout_s)
 
         self._connection.call(index)
@@ -122,7 +135,7 @@ class MilvusBuilder:
         while not self._connection.lite:
             index = self._connection.call(
                 lambda client: client.describe_index(
-                    collection, "embedding", timeout=self._timeout_s
+                    collection, self._vectors, timeout=self._timeout_s
                 )
             )
             pending = int(index.get("pending_index_rows", 0))
@@ -130,9 +143,9 @@ class MilvusBuilder:
                 return
             time.sleep(POLL_S)
 
-    def _write(self, space: str, collection: str, entries: Iterable[Entry]) -> int:
+    def _write(self, space: str, collection: str, entries: Iterable[Any]) -> int:
         written = 0
-        for rows in chunks_of(entries):
+        for rows in self._chunks(entries):
             self._put(space, collection, rows)
             written += len(rows)
         return written

@@ -6,7 +6,7 @@ from typing import Any
 
 from audiosearch.engine.indexes.base import Entry, window_id
 from audiosearch.engine.indexes.milvus_expressions import encode_text
-from audiosearch.engine.indexes.payloads import Layout
+from audiosearch.engine.indexes.payloads import Layout, Payload
 
 MAX_TEXTS = 64
 """In a list, such as a track's tags."""
@@ -61,7 +61,19 @@ def revision_of(prefix: str, space: str, collection: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def columns_of(layout: Layout) -> dict[str, Any]:
+def payload_columns(layout: Layout) -> Row:
+    """Name and pymilvus type of each column of a payload; the item's id comes first."""
+    from pymilvus import DataType
+
+    return {
+        layout.item: DataType.INT64,
+        **dict.fromkeys(layout.integers, DataType.INT64),
+        **dict.fromkeys(layout.texts, DataType.VARCHAR),
+        **dict.fromkeys(layout.text_lists, DataType.ARRAY),
+    }
+
+
+def columns_of(layout: Layout) -> Row:
     """Name and pymilvus type of every column; the item's id comes second."""
     from pymilvus import DataType
 
@@ -70,15 +82,20 @@ def columns_of(layout: Layout) -> dict[str, Any]:
         layout.item: DataType.INT64,
         "start_ms": DataType.INT64,
         "end_ms": DataType.INT64,
-        **dict.fromkeys(layout.integers, DataType.INT64),
-        **dict.fromkeys(layout.texts, DataType.VARCHAR),
-        **dict.fromkeys(layout.text_lists, DataType.ARRAY),
+        **payload_columns(layout),
         "embedding": DataType.FLOAT_VECTOR,
     }
 
 
 def create_schema(client: Any, dimension: int, layout: Layout) -> Any:
     """What `columns_of` says, as Milvus takes it."""
+    from pymilvus import DataType
+
+    return add_fields(client, columns_of(layout), {DataType.FLOAT_VECTOR: {"dim": dimension}})
+
+
+def add_fields(client: Any, columns: Row, vectors: dict[Any, Row]) -> Any:
+    """A schema of these columns, of which "id" is the key; vectors: options by their type."""
     from pymilvus import DataType
 
     options: dict[Any, Row] = {
@@ -88,10 +105,10 @@ def create_schema(client: Any, dimension: int, layout: Layout) -> Any:
             "max_capacity": MAX_TEXTS,
             "max_length": MAX_TEXT,
         },
-        DataType.FLOAT_VECTOR: {"dim": dimension},
+        **vectors,
     }
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    for name, kind in columns_of(layout).items():
+    for name, kind in columns.items():
         schema.add_field(name, kind, is_primary=name == "id", **options.get(kind, {}))
     return schema
 
@@ -123,16 +140,22 @@ def search_params(limit: int) -> Row:
     return {"metric_type": "COSINE", "params": {"ef": breadth, "nprobe": ALL_LISTS}}
 
 
-def rows_of(entry: Entry) -> Iterator[Row]:
-    """One row per window. Raises ValueError when embeddings and spans differ in number."""
-    payload, layout = entry.payload, entry.payload.layout
+def payload_row(payload: Payload) -> Row:
+    """The columns of a payload, as every window of its item has them."""
+    layout = payload.layout
     shared: Row = {name: getattr(payload, name) for name in (layout.item, *layout.integers)}
     shared |= {name: encode_text(getattr(payload, name)) for name in layout.texts}
     for name in layout.text_lists:
         shared[name] = [encode_text(text) for text in getattr(payload, name)]
+    return shared
+
+
+def rows_of(entry: Entry) -> Iterator[Row]:
+    """One row per window. Raises ValueError when embeddings and spans differ in number."""
+    shared = payload_row(entry.payload)
     for number, (embedding, span) in enumerate(zip(entry.embeddings, entry.spans, strict=True)):
         yield {
-            "id": window_id(payload.item_id, number),
+            "id": window_id(entry.payload.item_id, number),
             "start_ms": span[0],
             "end_ms": span[1],
             "embedding": embedding,
