@@ -84,7 +84,9 @@ class Excerpt:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=int, default=60, help="rendered, in the catalogue")
-    parser.add_argument("--strangers", type=int, default=100, help="rendered, and twice as many sounds")
+    parser.add_argument(
+        "--strangers", type=int, default=100, help="rendered, and twice as many sounds"
+    )
     parser.add_argument("--each", type=int, default=24, help="excerpts of a condition and length")
     parser.add_argument("--half", type=int, choices=(0, 1), help="of the sources; all, left out")
     parser.add_argument("--seed", type=int, default=1, help="of moments, noises and rooms")

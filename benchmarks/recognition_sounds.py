@@ -152,11 +152,11 @@ class Worsening:
         rate = 1 + self._rng.choice([-1, 1]) * self._rng.uniform(0.01, RATES[what])
         if what == "speed":
             return faster(samples, rate)
-        import librosa  # of requirements-torch.txt
+        from librosa.effects import time_stretch  # of requirements-torch.txt
 
         if what == "stretch":
-            return np.asarray(librosa.effects.time_stretch(samples, rate=rate), np.float32)
-        longer = np.asarray(librosa.effects.time_stretch(samples, rate=1 / rate), np.float32)
+            return np.asarray(time_stretch(samples, rate=rate), np.float32)
+        longer = np.asarray(time_stretch(samples, rate=1 / rate), np.float32)
         return faster(longer, rate)
 
     def _room(self) -> FloatArray:
