@@ -1,11 +1,13 @@
 """Measure how well excerpts are recognised, and what is accepted that is in no catalogue.
 
-    python -m benchmarks.recognition [--songs 80] [--strangers 50] [--each 24] [--fit] [--json]
+    python -m benchmarks.recognition --half 0 --seed 1 --fit [--ladder]   # to fit
+    python -m benchmarks.recognition --half 1 --seed 2 [--ladder] [--json]   # to test
 
 Real music from ../shared/data/music, where it is, and rendered songs make the catalogue; other
 rendered songs, sounds of ESC-10 and voices are strangers. Excerpts of 3, 5 and 10 s, as they are,
-in noise, by a phone in a room, and through Opus. Half of the songs and strangers serve to fit the
-calibration, half to test it; the table is of all. CPU is process time.
+in noise, by a phone in a room, and through Opus; with `--ladder` played faster, stretched, or at
+another pitch. One half of the rendered songs and of the strangers serves to fit the calibration,
+the other to test it; no song, reader or recording is in both. CPU is process time.
 
 top-1      the likeliest track is the right one
 accepted   … and its probability at least that which 1 % of the strangers reach
@@ -14,7 +16,7 @@ offset     … and its moment right within 0.25 s
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,15 +31,17 @@ from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import LandmarkEntry
 from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
-from audiosearch.engine.matchers.recording.probability import FIRST_PASS
+from audiosearch.engine.matchers.recording.ladder import RUNGS
+from audiosearch.engine.matchers.recording.probability import FIRST_PASS, LADDER
 from audiosearch.engine.matchers.recording.query import RecordingQuery
-from audiosearch.engine.matchers.recording.ranking import rank_as_it_is
+from audiosearch.engine.matchers.recording.ranking import rank_as_it_is, rank_by_rungs
 from audiosearch.engine.matchers.recording.strangers import keep_strangers
 from audiosearch.engine.matchers.recording.verifying import evidence_of
 from audiosearch.engine.matchers.same_recording import _find, why_unfit
-from benchmarks.recognition_fit import Outcome, fit, summary
+from benchmarks.recognition_fit import Outcome, fit, summary, told
 from benchmarks.recognition_sounds import (
     CONDITIONS,
+    LADDER_CONDITIONS,
     Condition,
     Worsening,
     real_music,
@@ -50,13 +54,26 @@ SPACE = "landmarks-v1"
 SECONDS = (3, 5, 10)
 STRANGER_SEEDS, KEPT_SEEDS, KEPT = 5000, 10_000, 64
 TOLERANCE_MS = 250
+LONGER = 1.1
+"""What is cut of a recording that is played faster."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording to cut from; item_id 0: in no catalogue."""
+
+    kind: str
+    item_id: int
+    whose: str
+    samples: FloatArray
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """item_id 0: in no catalogue."""
+    """item_id 0: in no catalogue; whose: what it was cut from."""
 
     item_id: int
+    whose: str
     kind: str
     begin_ms: int
     seconds: int
@@ -66,9 +83,14 @@ class Excerpt:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--songs", type=int, default=80, help="rendered, in the catalogue")
-    parser.add_argument("--strangers", type=int, default=50, help="rendered, and as many sounds")
+    parser.add_argument("--songs", type=int, default=60, help="rendered, in the catalogue")
+    parser.add_argument(
+        "--strangers", type=int, default=100, help="rendered, and twice as many sounds"
+    )
     parser.add_argument("--each", type=int, default=24, help="excerpts of a condition and length")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="of the sources; all, left out")
+    parser.add_argument("--seed", type=int, default=1, help="of moments, noises and rooms")
+    parser.add_argument("--ladder", action="store_true", help="other speeds and pitches")
     parser.add_argument("--cache", type=Path, help="where rendered songs are kept for next time")
     parser.add_argument("--fit", action="store_true", help="print constants of the calibration")
     parser.add_argument("--keep-strangers", action="store_true", help="write strangers.npz anew")
@@ -78,16 +100,37 @@ def main() -> None:
     if options.keep_strangers:
         songs = (song(KEPT_SEEDS + n)[: 30 * SAMPLE_RATE] for n in range(KEPT))
         keep_strangers([landmarks_of(one) for one in songs])
-    music = real_music()
-    catalogue = [*music.values(), *(song(seed) for seed in range(options.songs))]
-    index = index_of(catalogue)
-    sounds = strange_sounds(options.strangers)
-    strangers = [*(song(STRANGER_SEEDS + n) for n in range(options.strangers)), *sounds]
-    excerpts = excerpts_of(catalogue, len(music), strangers, sounds, options.each)
-    outcomes = [measure(index, excerpt) for excerpt in excerpts]
-    show("recognition", summary(outcomes), as_json=options.json, tracks=len(catalogue))
+    outcomes = outcomes_of(song, options)
+    show("recognition", summary(outcomes), as_json=options.json, strangers=told(outcomes))
     if options.fit:
         fit(outcomes)
+
+
+def outcomes_of(song: Callable[[int], FloatArray], options: argparse.Namespace) -> list[Outcome]:
+    """What comes of all excerpts that these options ask for."""
+    music = real_music()
+    rendered = [song(seed) for seed in range(options.songs)]
+    index = index_of([*music.values(), *rendered])
+    sounds = strange_sounds(2 * options.strangers)
+    strangers = {
+        **{f"stranger {n}": [song(STRANGER_SEEDS + n)] for n in range(options.strangers)},
+        **{name: [one for whose, one in sounds if whose == name] for name, _ in sounds},
+    }
+    sources = [Source("real", n, name, one) for n, (name, one) in enumerate(music.items(), 1)]
+    sources += [
+        Source("rendered", n + len(music) + 1, f"song {n}", one)
+        for n, one in enumerate(rendered)
+        if options.half in (None, n % 2)
+    ]
+    sources += [
+        Source("stranger", 0, name, one)
+        for n, (name, some) in enumerate(strangers.items())
+        if options.half in (None, n % 2)
+        for one in some
+    ]
+    conditions = LADDER_CONDITIONS if options.ladder else CONDITIONS
+    excerpts = excerpts_of(sources, conditions, options.each, options.seed)
+    return [measure(index, excerpt, ladder=options.ladder) for excerpt in excerpts]
 
 
 def landmarks_of(samples: FloatArray) -> Landmarks:
@@ -112,41 +155,49 @@ def index_of(catalogue: list[FloatArray]) -> ExactLandmarkIndex:
 
 
 def excerpts_of(
-    catalogue: list[FloatArray],
-    real: int,
-    strangers: list[FloatArray],
-    voices: list[FloatArray],
-    each: int,
+    sources: list[Source], conditions: Sequence[Condition], each: int, seed: int
 ) -> Iterator[Excerpt]:
-    """Of each condition and length `each` of real and of rendered songs, and one of each stranger.
+    """Of each condition and length `each` of real and of rendered songs; a third of the strangers.
 
     Real recordings shorter than the excerpts are passed over, and so are quiet moments.
     """
-    rng = np.random.default_rng(1)
-    worsen = Worsening(voices, 2)
-    for condition in CONDITIONS:
+    rng = np.random.default_rng(seed)
+    strangers = [one for one in sources if not one.item_id]
+    worsen = Worsening([one.samples for one in strangers if one.whose.isdigit()], seed)
+    real = [one for one in sources if one.kind == "real" and len(one.samples) > 20 * SAMPLE_RATE]
+    rendered = [one for one in sources if one.kind == "rendered"]
+    for condition in conditions:
         for seconds in SECONDS:
-            length = seconds * SAMPLE_RATE
-            long = [n for n in range(real) if len(catalogue[n]) > 20 * SAMPLE_RATE]
-            chosen = [("real", long[n % len(long)]) for n in range(each if long else 0)]
-            chosen += [("rendered", int(rng.integers(real, len(catalogue)))) for _ in range(each)]
-            sources = [(kind, n + 1, catalogue[n]) for kind, n in chosen]
-            sources += [("stranger", 0, samples) for samples in strangers]
-            for kind, item_id, samples in sources:
-                if len(samples) < length + 10:
+            length = round(seconds * SAMPLE_RATE * (LONGER if condition.changed else 1))
+            chosen = [real[n % len(real)] for n in range(each if real else 0)]
+            chosen += [rendered[n] for n in rng.integers(0, len(rendered), each)]
+            chosen += [strangers[n] for n in rng.permutation(len(strangers))[::3]]
+            for source in chosen:
+                if len(source.samples) < length + 10:
                     continue
-                begin = _moment(rng, samples, length)
-                made = worsen(samples[begin : begin + length], condition)
-                begin_ms = begin * 1000 // SAMPLE_RATE
-                yield Excerpt(item_id, kind, begin_ms, seconds, condition, made)
+                begin = _moment(rng, source.samples, length)
+                made = worsen(source.samples[begin : begin + length], condition)
+                yield Excerpt(
+                    source.item_id,
+                    source.whose,
+                    source.kind,
+                    begin * 1000 // SAMPLE_RATE,
+                    seconds,
+                    condition,
+                    made[: seconds * SAMPLE_RATE],
+                )
 
 
-def measure(index: ExactLandmarkIndex, excerpt: Excerpt) -> Outcome:
-    """The first pass on one excerpt."""
+def measure(index: ExactLandmarkIndex, excerpt: Excerpt, *, ladder: bool = False) -> Outcome:
+    """The first pass on one excerpt, or the ladder alone."""
     began = time.process_time()
     query = RecordingQuery.from_samples(excerpt.samples)
     unfit = why_unfit(query)
-    ranking = rank_as_it_is(query, evidence_of(query), partial(_find, index, SPACE, TrackFilter()))
+    evidence, find = evidence_of(query), partial(_find, index, SPACE, TrackFilter())
+    if ladder:
+        ranking, calibration = rank_by_rungs(query, evidence, find, RUNGS), LADDER
+    else:
+        ranking, calibration = rank_as_it_is(query, evidence, find), FIRST_PASS
     best = ranking.places[0] if ranking.places and not unfit else None
     score, standing = (best.score, ranking.standing) if best else (0.0, 0.0)
     right = best is not None and best.item_id == excerpt.item_id
@@ -154,13 +205,14 @@ def measure(index: ExactLandmarkIndex, excerpt: Excerpt) -> Outcome:
     return Outcome(
         kind=excerpt.kind,
         item_id=excerpt.item_id,
+        whose=excerpt.whose,
         condition=excerpt.condition.name,
         seconds=excerpt.seconds,
         right=right,
         in_time=right and abs(ahead) <= TOLERANCE_MS,
         score=score,
         standing=standing,
-        probability=FIRST_PASS.probability(standing, score, query.seconds) if best else 0.0,
+        probability=calibration.probability(standing, score, query.seconds) if best else 0.0,
         cpu_ms=(time.process_time() - began) * 1000,
     )
 

@@ -11,14 +11,17 @@ import numpy as np
 import soxr
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from apps.ops.demo import tunes
+from apps.ops.demo import instruments, tunes
 from apps.ops.demo.melody import SCALES, Song
-from apps.ops.demo.shaping import RATE
+from apps.ops.demo.shaping import RATE, Wave
+from apps.ops.demo.things import play_pattern
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.sandbox import decode
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+DRUMS = (("KkLl", 0.3), ("SsMTt", 0.2), ("HhhBp", 0.5))
+"""Strokes of things.play_pattern, and the share of steps at which one of them is played."""
 LEADS = (tunes.guitar, tunes.organ, tunes.music_box, tunes.flute, tunes.arpeggio, tunes.choir)
 
 
@@ -34,11 +37,36 @@ def rendered_song(seed: int) -> FloatArray:
     )
     parts = [LEADS[number] for number in rng.choice(len(LEADS), rng.integers(1, 3), replace=False)]
     if rng.random() < 0.7:
-        parts.append(tunes.bass_and_drums)
+        parts += [bass, drums]
     waves = [part(rng, song) * rng.uniform(0.5, 1) for part in parts]
     wave = np.sum([one[: min(map(len, waves))] for one in waves], axis=0)
     wave = soxr.resample(wave.astype(np.float32), RATE, SAMPLE_RATE)
     return np.asarray(wave / np.abs(wave).max() * 0.7, np.float32)
+
+
+def bass(rng: np.random.Generator, song: Song) -> Wave:
+    """A bass line of its own under the chords."""
+    riff = rng.integers(0, 4, rng.integers(3, 9)).tolist()
+    return tunes.perform(rng, song, instruments.bass, song.broken_chords(riff, 0.5, -1))
+
+
+def drums(rng: np.random.Generator, song: Song) -> Wave:
+    """A beat of its own, on drums that are tuned, lest songs share what is no tune of theirs.
+
+    Two songs with one drum machine and one pattern hold the same recording of it, in truth.
+    """
+    tuning = float(rng.uniform(0.8, 1.25))
+    beat = [_pattern(rng, sounds, share) for sounds, share in DRUMS]
+    step = song.beat_seconds / 4 * tuning
+    wave = play_pattern(rng, song.seconds * tuning, step, *beat)
+    return np.asarray(soxr.resample(wave, RATE * tuning, RATE))
+
+
+def _pattern(rng: np.random.Generator, sounds: str, share: float) -> str:
+    """One or two bars of sixteenths, of which a share is played."""
+    kit = rng.choice(list(sounds), 2)
+    played = rng.random(rng.choice([12, 16, 32])) < share * rng.uniform(0.6, 1.4)
+    return "".join(str(rng.choice(kit)) if one else "." for one in played)
 
 
 def real_music(folder: Path = SHARED / "music") -> dict[str, FloatArray]:
@@ -46,13 +74,21 @@ def real_music(folder: Path = SHARED / "music") -> dict[str, FloatArray]:
     return _read(path for path in sorted(folder.glob("*.ogg")))
 
 
-def strange_sounds(count: int) -> list[FloatArray]:
-    """At most `count` sounds and voices that are no music, of at least 3 s."""
+def strange_sounds(count: int) -> list[tuple[str, FloatArray]]:
+    """At most `count` sounds and voices that are no music, of at least 3 s, and whose they are.
+
+    That is the reader, or the recording that ESC-10 cut several sounds from.
+    """
     paths = [*sorted((SHARED / "esc10").rglob("*.ogg")), *sorted(SHARED.rglob("*.flac"))]
     chosen = np.random.default_rng(3).permutation(len(paths))[: count * 2]
     found = _read(paths[number] for number in chosen)
-    long = [samples for samples in found.values() if len(samples) >= 3 * SAMPLE_RATE]
-    return long[:count]
+    long = {name: one for name, one in found.items() if len(one) >= 3 * SAMPLE_RATE}
+    return [(_whose(name), one) for name, one in long.items()][:count]
+
+
+def _whose(name: str) -> str:
+    parts = name.split("-")
+    return parts[1] if len(parts) == 4 else parts[0]
 
 
 def _read(paths: Iterable[Path]) -> dict[str, FloatArray]:
@@ -61,12 +97,16 @@ def _read(paths: Iterable[Path]) -> dict[str, FloatArray]:
 
 @dataclass(frozen=True)
 class Condition:
-    """What happens to an excerpt; snr in dB against babble and pink noise, None without."""
+    """What happens to an excerpt; snr in dB against babble and pink noise, None without.
+
+    changed: what is not as it was recorded, by a rate of up to RATES[changed] either way.
+    """
 
     name: str
     snr: float | None = None
     phone: bool = False
     opus: bool = False
+    changed: str = ""
 
 
 CONDITIONS = (
@@ -80,6 +120,11 @@ CONDITIONS = (
     Condition("phone 0", 0, phone=True),
     Condition("Opus 16k, 10", 10, opus=True),
 )
+RATES = {"speed": 0.07, "stretch": 0.06, "pitch": 0.07}
+LADDER_CONDITIONS = (
+    *(Condition(f"{name}, clean", changed=name) for name in RATES),
+    *(Condition(f"{name}, SNR 10", 10, changed=name) for name in RATES),
+)
 
 
 class Worsening:
@@ -89,7 +134,7 @@ class Worsening:
         self._voices, self._rng = voices, np.random.default_rng(seed)
 
     def __call__(self, excerpt: FloatArray, condition: Condition) -> FloatArray:
-        made = excerpt
+        made = self._changed(excerpt, condition.changed) if condition.changed else excerpt
         if condition.phone:
             made = fftconvolve(made, self._room())[: len(made)]
         if condition.snr is not None:
@@ -101,6 +146,18 @@ class Worsening:
             made = np.tanh(made / made.std() * 0.5)
         made = np.asarray(made / np.abs(made).max() * 0.7, np.float32)
         return opus(made, 16_000) if condition.opus else made
+
+    def _changed(self, samples: FloatArray, what: str) -> FloatArray:
+        """At another rate, of 1 % at least, and not on the ladder's rungs in particular."""
+        rate = 1 + self._rng.choice([-1, 1]) * self._rng.uniform(0.01, RATES[what])
+        if what == "speed":
+            return faster(samples, rate)
+        from librosa.effects import time_stretch  # of requirements-torch.txt
+
+        if what == "stretch":
+            return np.asarray(time_stretch(samples, rate=rate), np.float32)
+        longer = np.asarray(time_stretch(samples, rate=1 / rate), np.float32)
+        return faster(longer, rate)
 
     def _room(self) -> FloatArray:
         """An impulse response with 0.25 to 0.6 s of reverberation."""
