@@ -79,7 +79,10 @@ def strange_sounds(count: int) -> list[tuple[str, FloatArray]]:
 
     That is the reader, or the recording that ESC-10 cut several sounds from.
     """
-    paths = [*sorted((SHARED / "esc10").rglob("*.ogg")), *sorted(SHARED.rglob("*.flac"))]
+    paths = [
+        *sorted((SHARED / "esc10").rglob("*.ogg")),
+        *sorted((SHARED / "librispeech").rglob("*.flac")),
+    ]
     chosen = np.random.default_rng(3).permutation(len(paths))[: count * 2]
     found = _read(paths[number] for number in chosen)
     long = {name: one for name, one in found.items() if len(one) >= 3 * SAMPLE_RATE}
@@ -87,8 +90,9 @@ def strange_sounds(count: int) -> list[tuple[str, FloatArray]]:
 
 
 def _whose(name: str) -> str:
-    parts = name.split("-")
-    return parts[1] if len(parts) == 4 else parts[0]
+    """Of 83-11691-0000 the reader, of 2-37806-B the recording."""
+    first, second, third = name.split("-")[:3]
+    return f"reader {first}" if third.isdigit() else f"recording {second}"
 
 
 def _read(paths: Iterable[Path]) -> dict[str, FloatArray]:
