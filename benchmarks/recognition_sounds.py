@@ -22,11 +22,16 @@ from audiosearch.engine.audio.sandbox import decode
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 DRUMS = (("KkLl", 0.3), ("SsMTt", 0.2), ("HhhBp", 0.5))
 """Strokes of things.play_pattern, and the share of steps at which one of them is played."""
+TUNINGS = 0.97, 1.03
 LEADS = (tunes.guitar, tunes.organ, tunes.music_box, tunes.flute, tunes.arpeggio, tunes.choir)
 
 
 def rendered_song(seed: int) -> FloatArray:
-    """(n,) float32 mono at SAMPLE_RATE, half a minute of one or two instruments and often drums."""
+    """(n,) float32 mono at SAMPLE_RATE, half a minute of one or two instruments and often drums.
+
+    Each song has a tuning of its own, or the synthesiser's arpeggios would hold the same notes, to
+    the sample, wherever two songs have one key.
+    """
     rng = np.random.default_rng((14, seed))
     bars = int(rng.integers(10, 16))
     song = Song(
@@ -41,7 +46,8 @@ def rendered_song(seed: int) -> FloatArray:
     waves = [part(rng, song) * rng.uniform(0.5, 1) for part in parts]
     wave = np.sum([one[: min(map(len, waves))] for one in waves], axis=0)
     wave = soxr.resample(wave.astype(np.float32), RATE, SAMPLE_RATE)
-    return np.asarray(wave / np.abs(wave).max() * 0.7, np.float32)
+    wave = np.asarray(wave / np.abs(wave).max() * 0.7, np.float32)
+    return faster(wave, float(np.random.default_rng((15, seed)).uniform(*TUNINGS)))
 
 
 def bass(rng: np.random.Generator, song: Song) -> Wave:
