@@ -163,7 +163,7 @@ def excerpts_of(
     """
     rng = np.random.default_rng(seed)
     strangers = [one for one in sources if not one.item_id]
-    worsen = Worsening([one.samples for one in strangers if one.whose.isdigit()], seed)
+    worsen = Worsening([one.samples for one in strangers if one.whose.startswith("reader")], seed)
     real = [one for one in sources if one.kind == "real" and len(one.samples) > 20 * SAMPLE_RATE]
     rendered = [one for one in sources if one.kind == "rendered"]
     for condition in conditions:

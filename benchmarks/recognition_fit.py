@@ -10,6 +10,8 @@ from scipy.optimize import minimize
 from audiosearch.engine.matchers.recording.probability import MATCH, MAYBE, Calibration
 
 FALSE_ACCEPTS = 0.01
+RARE, MARGIN = 0.005, 2.0
+"""Beyond what so few strangers score, and a margin, as more tracks make some score higher."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,13 @@ def fit(outcomes: list[Outcome]) -> None:
 
 def _fitted(some: list[Outcome]) -> Calibration:
     """By logistic regression in which those that are there weigh as much as the strangers."""
-    columns = [(1, one.standing, one.score, np.log(one.seconds / 5)) for one in some]
-    inputs, right = np.array(columns), np.array([one.right for one in some], float)
     there = np.array([bool(one.item_id) for one in some])
+    strangers = [one.score for one in some if not one.item_id]
+    beyond = float(np.ceil(np.quantile(strangers, 1 - RARE))) + MARGIN
+    columns = [
+        (1, one.standing, max(0.0, one.score - beyond), np.log(one.seconds / 5)) for one in some
+    ]
+    inputs, right = np.array(columns), np.array([one.right for one in some], float)
     weights = np.where(there, 1 / there.sum(), 1 / (~there).sum()) * len(some) / 2
 
     def loss(parameters: NDArray[np.float64]) -> float:
@@ -106,7 +112,8 @@ def _fitted(some: list[Outcome]) -> Calibration:
         losses = weights * (np.logaddexp(0, logits) - right * logits)
         return float(losses.mean() + 1e-4 * np.square(parameters).sum())
 
-    return Calibration(*(round(float(value), 3) for value in minimize(loss, np.zeros(4)).x))
+    found = minimize(loss, np.zeros(4)).x
+    return Calibration(*(round(float(value), 3) for value in found), beyond=beyond)
 
 
 def _probability(calibration: Calibration, one: Outcome) -> float:

@@ -22,11 +22,16 @@ from audiosearch.engine.audio.sandbox import decode
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 DRUMS = (("KkLl", 0.3), ("SsMTt", 0.2), ("HhhBp", 0.5))
 """Strokes of things.play_pattern, and the share of steps at which one of them is played."""
+TUNINGS = 0.97, 1.03
 LEADS = (tunes.guitar, tunes.organ, tunes.music_box, tunes.flute, tunes.arpeggio, tunes.choir)
 
 
 def rendered_song(seed: int) -> FloatArray:
-    """(n,) float32 mono at SAMPLE_RATE, half a minute of one or two instruments and often drums."""
+    """(n,) float32 mono at SAMPLE_RATE, half a minute of one or two instruments and often drums.
+
+    Each song has a tuning of its own, or the synthesiser's arpeggios would hold the same notes, to
+    the sample, wherever two songs have one key.
+    """
     rng = np.random.default_rng((14, seed))
     bars = int(rng.integers(10, 16))
     song = Song(
@@ -41,7 +46,8 @@ def rendered_song(seed: int) -> FloatArray:
     waves = [part(rng, song) * rng.uniform(0.5, 1) for part in parts]
     wave = np.sum([one[: min(map(len, waves))] for one in waves], axis=0)
     wave = soxr.resample(wave.astype(np.float32), RATE, SAMPLE_RATE)
-    return np.asarray(wave / np.abs(wave).max() * 0.7, np.float32)
+    wave = np.asarray(wave / np.abs(wave).max() * 0.7, np.float32)
+    return faster(wave, float(np.random.default_rng((15, seed)).uniform(*TUNINGS)))
 
 
 def bass(rng: np.random.Generator, song: Song) -> Wave:
@@ -79,7 +85,10 @@ def strange_sounds(count: int) -> list[tuple[str, FloatArray]]:
 
     That is the reader, or the recording that ESC-10 cut several sounds from.
     """
-    paths = [*sorted((SHARED / "esc10").rglob("*.ogg")), *sorted(SHARED.rglob("*.flac"))]
+    paths = [
+        *sorted((SHARED / "esc10").rglob("*.ogg")),
+        *sorted((SHARED / "librispeech").rglob("*.flac")),
+    ]
     chosen = np.random.default_rng(3).permutation(len(paths))[: count * 2]
     found = _read(paths[number] for number in chosen)
     long = {name: one for name, one in found.items() if len(one) >= 3 * SAMPLE_RATE}
@@ -87,8 +96,9 @@ def strange_sounds(count: int) -> list[tuple[str, FloatArray]]:
 
 
 def _whose(name: str) -> str:
-    parts = name.split("-")
-    return parts[1] if len(parts) == 4 else parts[0]
+    """Of 83-11691-0000 the reader, of 2-37806-B the recording."""
+    first, second, third = name.split("-")[:3]
+    return f"reader {first}" if third.isdigit() else f"recording {second}"
 
 
 def _read(paths: Iterable[Path]) -> dict[str, FloatArray]:

@@ -11,7 +11,13 @@ from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import LandmarkEntry
 from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
-from audiosearch.engine.matchers.recording.probability import Calibration, chance_of
+from audiosearch.engine.matchers.recording.probability import (
+    LADDER,
+    MATCH,
+    MAYBE,
+    Calibration,
+    chance_of,
+)
 from audiosearch.engine.matchers.recording.query import LONGEST_S, RecordingQuery
 from audiosearch.engine.matchers.same_recording import RecordingAnswer, SameRecording, identify
 from tests.landmark_sounds import analysed, made_song
@@ -208,3 +214,14 @@ def test_a_calibration_rises_with_evidence() -> None:
     low, high = (calibration.probability(standing, 8, 5) for standing in (2, 20))
     assert 0 < low < 0.1 < 0.9 < high < 1
     assert calibration.probability(1e9, 1e9, 3) <= 1
+
+
+def test_a_score_counts_from_where_strangers_end() -> None:
+    calibration = Calibration(-7, 0.7, 0.8, -1, beyond=15)
+    low, edge, high = (calibration.probability(6, score, 5) for score in (2, 15, 25))
+    assert low == edge < 0.1 < 0.9 < high
+
+
+def test_the_ladder_is_never_sure_of_a_short_query() -> None:
+    short, long = (LADDER.probability(30, 30, seconds) for seconds in (5, 10))
+    assert MAYBE <= short < MATCH <= long

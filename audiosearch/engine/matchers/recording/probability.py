@@ -1,6 +1,6 @@
 """How probable a match is, by its score, by those of the tracks behind it, and by chance's.
 
-The constants are fitted by `benchmarks/recognition.py --fit`.
+The constants are fitted by `benchmarks/recognition.py --fit`; docs/recognition.md says how.
 """
 
 from collections.abc import Sequence
@@ -13,34 +13,43 @@ AHEAD, COHORT = 3, 18
 SPREAD_FLOOR = 0.3
 COPY = 12.0
 """Spreads above the strangers from which on a track behind is itself a match, a copy perhaps."""
-MATCH, MAYBE = 0.9, 0.5
+MATCH, MAYBE, JUST_MAYBE = 0.9, 0.5, 0.89
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of the logit: a constant, and what the standing, the score and ln(seconds / 5) add."""
+    """Of the logit: a constant, and what the standing, the score and ln(seconds / 5) add.
+
+    Of the score only what lies beyond that of strangers counts. It tells what is clearly there
+    where chance spreads widely, as it does with clean, sparse sounds. Queries shorter than
+    `match_from_s` are never a match.
+    """
 
     constant: float
     standing: float
     score: float
     length: float
+    beyond: float = 0.0
+    match_from_s: float = 0.0
 
     def probability(self, standing: float, score: float, seconds: float) -> float:
         """That a place with this standing and score is where the query was taken from."""
         logit = (
             self.constant
             + self.standing * standing
-            + self.score * score
+            + self.score * max(0.0, score - self.beyond)
             + self.length * np.log(seconds / 5)
         )
-        return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
+        found = float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
+        return found if seconds >= self.match_from_s else min(found, JUST_MAYBE)
 
 
-FIRST_PASS = Calibration(-8.5, 0.924, 0.11, -2.22)
-"""As fitted, but for the constant, which was -7.1: strangers are four times as likely as they were
-among the queries of the fit."""
-LADDER = Calibration(-7.28, 0.67, 0.235, -0.84)
-"""Not fitted on the ladder: an earlier first pass's. Strangers have a chance on every rung."""
+FIRST_PASS = Calibration(-8.4, 0.852, 0.384, 0.5, beyond=14)
+"""As fitted, but for the constant, which was -5.96, and the length, which was -1.07: so that no
+stranger comes near a match, of which those of 3 s came nearest."""
+LADDER = Calibration(-8.0, 0.959, 1.189, -2.678, beyond=19, match_from_s=8)
+"""As fitted, but for the constant, which was -6.44. In few seconds, strangers that share an
+instrument's notes with a track reach 0.99 on one rung or another."""
 
 
 @dataclass(frozen=True)
