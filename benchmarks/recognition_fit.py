@@ -112,8 +112,8 @@ def _fitted(some: list[Outcome]) -> Calibration:
         losses = weights * (np.logaddexp(0, logits) - right * logits)
         return float(losses.mean() + 1e-4 * np.square(parameters).sum())
 
-    found = minimize(loss, np.zeros(4)).x
-    return Calibration(*(round(float(value), 3) for value in found), beyond=beyond)
+    constant, standing, score, length = np.round(minimize(loss, np.zeros(4)).x, 3).tolist()
+    return Calibration(constant, standing, score, length, beyond=beyond)
 
 
 def _probability(calibration: Calibration, one: Outcome) -> float:

@@ -288,8 +288,10 @@ def test_windows_of_one_length_share_a_batch(
     for key in range(6):
         path = write_audio(tmp_path / f"{key}.wav", tone(2, 300 * (key + 1)))
         pipeline.add(Recording(path, 2000, {key: encoder}))
-    for _ in range(10):
+    deadline = time.monotonic() + 60
+    while max(map(len, pipeline._ready.values()), default=0) < 2:
         pipeline.step(timeout_s=0.1)
+        assert time.monotonic() < deadline
     encoder.gate.set()
     assert len(run(pipeline, 6)) == 6
     assert max(encoder.batches) > 1
