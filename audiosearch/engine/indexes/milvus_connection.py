@@ -115,7 +115,7 @@ def _translate(error: Exception, uri: str, *, lite: bool) -> EngineError:
     where = urlsplit(uri).netloc.rpartition("@")[2] or uri
     if code == NOT_LOADED:
         return NotLoaded("The vector index has not loaded this space yet.")
-    if code in MISSING:
+    if code in MISSING or "can't find collection" in str(error):  # said while an alias is switched
         return SpaceMissing("The vector index has no such space.")
     if _is_timeout(error):
         return IndexUnavailable(f"The vector index at {where} does not answer in time.")
