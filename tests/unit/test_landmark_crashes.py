@@ -195,7 +195,8 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         os.waitpid(child, 0)
         told = int(written.read_text() or 0) if written.exists() else 0
         items = set(index.item_lengths(SPACE))
-        assert set(range(1, told + 1)) <= items <= set(range(1, told + 3))
+        most = max(told, first - 1) + 2  # it may be killed before it tells
+        assert set(range(1, told + 1)) <= items <= set(range(1, most + 1))
         assert len(items) % 2 == 0
         for item in items - set(range(1, told - 3)):
             assert best(index, asked(item)) == item

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ Sums = dict[str, tuple[int, int]]
 
 class DamagedSegment(ValueError):
     """A file of a segment is not what was written; the segment must be built anew."""
+
+
+_reading = Lock()
+"""NumPy parses headers by `ast`, which in several threads at once may raise a SystemError."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,8 @@ def open_segment(folder: Path, sums: Sums, *, thorough: bool = False) -> Segment
         if (thorough or size <= CHECKED_BYTES) and _sum(path)[1] != checksum:
             raise DamagedSegment(f"{name} has other bytes than were written.")
         try:
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+            with _reading:
+                arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         except (ValueError, EOFError) as error:
             raise DamagedSegment(f"{name} is no array.") from error
     return SegmentFiles(**arrays)
