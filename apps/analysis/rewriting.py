@@ -64,15 +64,26 @@ def _wait_for(space: Space) -> timedelta:
 
 
 def _rewrite(space: Space) -> bool:
-    if not index_of(space).exists():
-        space.leftovers.all().delete()
-        return True
+    index = index_of(space)
+    seen = list(space.leftovers.values_list("pk", flat=True))
+    if index.exists() and not index.rewrite():
+        return _rebuild(space)
+    _forget(seen)
+    return True
+
+
+def _rebuild(space: Space) -> bool:
     try:
         reindex(space)
     except Conflict as error:
         log.info("what was erased waits: %s", error)
         return False
     return True
+
+
+def _forget(leftovers: list[int]) -> None:
+    for piece in in_pieces(leftovers):
+        Leftover.objects.filter(pk__in=piece).delete()
 
 
 def _write_out_database() -> bool:
@@ -82,8 +93,7 @@ def _write_out_database() -> bool:
         with exclusive("write out the database") as alone:
             if not alone or not _vacuum():
                 return False
-    for piece in in_pieces(seen):
-        Leftover.objects.filter(pk__in=piece).delete()
+    _forget(seen)
     return True
 
 

@@ -54,6 +54,10 @@ class SpaceIndex(ABC):
         """Let it suit its size without a rebuild; False where there is no such way."""
         return False
 
+    def rewrite(self) -> bool:
+        """Leave no byte of what was deleted, without a rebuild; False where this cannot be."""
+        return False
+
     def drop(self) -> None:
         self._index.drop_space(self.name)
 
@@ -120,6 +124,12 @@ class _Landmarks(SpaceIndex):
         if not isinstance(self._index, SegmentIndex):
             return False
         self._index.merge(self.name)
+        return True
+
+    def rewrite(self) -> bool:
+        if not isinstance(self._index, SegmentIndex):
+            return False
+        self._index.rewrite(self.name)
         return True
 
 

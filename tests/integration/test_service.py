@@ -141,7 +141,8 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
     enrolled = embedded.call("POST", f"/api/v1/speakers/{speaker}/enrolments/", file=voice)
     assert enrolled[0] == 201, enrolled
     write_audio(other, noise(2, seed=77))
-    track = embedded.call("POST", "/api/v1/tracks/", {"title": "Xylem Umbrage"}, other)[1]["id"]
+    told = {"title": "Xylem Umbrage", "tags": "quincunxial"}
+    track = embedded.call("POST", "/api/v1/tracks/", told, other)[1]["id"]
     embedded.wait_for(lambda: embedded.states()["queued"] + embedded.states()["listening"] == 0)
     assert (
         embedded.call("POST", "/api/v1/search/", file=other)[1]["hits"][0]["track"]["id"] == track
@@ -156,6 +157,7 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
     sought = {
         "the name": b"Zerubbabel",
         "the title": b"Xylem Umbrage",
+        "the tag": b"quincunxial",
         "the voice": vector[400:464],
         "the voice, in half precision": _halved(vector),
         "the speech": voice.read_bytes()[50_000:50_064],
@@ -166,13 +168,15 @@ def test_what_is_erased_is_in_no_byte_of_the_data(embedded: Service, tmp_path: P
     }
     before = _found(embedded.data_dir, sought)
     assert {what for what in sought if "half" not in what} == set(before)
+    assert "landmarks" in before["the tag"]
     assert {"audiosearch.sqlite3-wal", "milvus"} <= before["the voice"] | before["its vector"]
     assert embedded.call("DELETE", f"/api/v1/speakers/{speaker}/")[0] == 204
     assert embedded.call("DELETE", f"/api/v1/tracks/{track}/")[0] == 204
     assert "milvus" in _found(embedded.data_dir, sought)["the voice"]  # what is mended here
     done = embedded.manage("rewrite")
     assert done.returncode == 0, done.stderr
-    assert _found(embedded.data_dir, sought) == {}
+    # The tag itself stays, to be given to others; that the track had it is in no index.
+    assert _found(embedded.data_dir, sought) == {"the tag": {"audiosearch.sqlite3"}}
     folders = list((embedded.data_dir / "milvus" / "collections").iterdir())
     assert all((folder / "schema.json").exists() for folder in folders)  # by which they are known
     assert "agree" in embedded.manage("check_index").stdout
