@@ -113,6 +113,19 @@ class LandmarkIndexContract:
             index.drop_space(name)
         assert set(index.spaces()) == before
 
+    def test_votes_tell_nothing_of_what_is_hidden_or_gone(
+        self, index: LandmarkIndex, space: str
+    ) -> None:
+        """A copy that the filter leaves out, or that was deleted, makes no hash more common."""
+        index.upsert(space, [made(1), made(2)])
+        alone = index.candidates(space, asked(1), TOP, EVERYTHING).votes[0]
+        index.upsert(space, [entry(3, random_landmarks(1), collection_id=7)])
+        seen = index.candidates(space, asked(1), TOP, TrackFilter(exclude_collection_ids=(7,)))
+        assert seen.votes[0] == alone
+        assert index.candidates(space, asked(1), TOP, EVERYTHING).votes[0] < alone
+        index.delete_items(space, [3])
+        assert index.candidates(space, asked(1), TOP, EVERYTHING).votes[0] == alone
+
     def test_unknown_space(self, index: LandmarkIndex) -> None:
         for call in (
             lambda: index.candidates("nowhere", asked(1), 3, EVERYTHING),

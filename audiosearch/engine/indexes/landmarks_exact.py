@@ -15,6 +15,7 @@ from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkEntry, LandmarkQuery
 from audiosearch.engine.indexes.landmarks_voting import (
     Segment,
+    count_postings,
     lay_out,
     no_candidates,
     posting_bounds,
@@ -89,9 +90,10 @@ class ExactLandmarkIndex:
             segment, allowed = held.laid_out(), held.allowed(where)
         if not len(allowed) or top < 1:
             return no_candidates()
-        lows, highs = posting_bounds(segment.hashes, query.hashes)
-        weights = weigh(query, highs - lows, len(segment.posts))
-        return vote(segment, (lows, highs), query, weights, top, allowed)
+        bounds = posting_bounds(segment.hashes, query.hashes)
+        found = count_postings(segment, bounds, allowed)
+        weights = weigh(query, found, len(segment.posts))
+        return vote(segment, bounds, query, weights, top, allowed)
 
     def count_items(self, space: str, where: TrackFilter) -> int:
         with self._lock:

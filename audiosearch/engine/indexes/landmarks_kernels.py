@@ -46,6 +46,24 @@ def gather_votes(
 
 
 @compiled
+def count_allowed(
+    lows: NDArray[np.int64],
+    highs: NDArray[np.int64],
+    posts: NDArray[np.uint32],
+    blocks: NDArray[np.int32],
+    allowed: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """How many postings of each hash are of tracks that are `allowed`."""
+    counts = np.zeros(len(lows), np.int64)
+    for at in range(len(lows)):
+        for place in range(lows[at], highs[at]):
+            block = np.int64(posts[place]) >> BLOCK_BITS
+            if block < len(blocks) and allowed[blocks[block]]:
+                counts[at] += 1
+    return counts
+
+
+@compiled
 def sum_votes(keys: NDArray[np.int64], tolerance: int) -> NDArray[np.int64]:
     """For each key, the weights of those up to `tolerance` frames later; keys are sorted."""
     low_bits = (1 << WEIGHT_BITS) - 1

@@ -19,7 +19,13 @@ from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkEntry,
 from audiosearch.engine.indexes.landmarks_ledger import translated
 from audiosearch.engine.indexes.landmarks_merging import overdue
 from audiosearch.engine.indexes.landmarks_reading import SpaceFolder, SpaceReader, State
-from audiosearch.engine.indexes.landmarks_voting import merge, no_candidates, vote, weigh
+from audiosearch.engine.indexes.landmarks_voting import (
+    count_postings,
+    merge,
+    no_candidates,
+    vote,
+    weigh,
+)
 from audiosearch.engine.indexes.milvus_schema import decode_space
 from audiosearch.engine.indexes.payloads import Layout
 
@@ -74,9 +80,13 @@ class SegmentIndex:
         if top < 1 or not parts:
             return no_candidates()
         bounds = [part.files.bounds(query.hashes) for part in parts]
-        found = np.sum([highs - lows for lows, highs in bounds], axis=0)
-        weights = weigh(query, found, sum(len(part.files.postings) for part in parts))
         masks = [part.columns.allowed(where) for part in parts]
+        counts = [
+            count_postings(part.segment, each, allowed)
+            for part, each, allowed in zip(parts, bounds, masks, strict=True)
+        ]
+        found = np.sum(counts, axis=0)
+        weights = weigh(query, found, sum(len(part.files.postings) for part in parts))
         votes = [
             vote(part.segment, each, query, weights, top, allowed)
             for part, each, allowed in zip(parts, bounds, masks, strict=True)

@@ -96,11 +96,23 @@ def posting_bounds(hashes: NDArray[np.uint32], wanted: NDArray[np.int64]) -> Bou
     return bounds[0], bounds[1]
 
 
+def count_postings(
+    segment: Segment, bounds: Bounds, allowed: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """How many postings of `allowed` tracks, (tracks,), each hash has within these bounds."""
+    lows, highs = bounds
+    if allowed.all():
+        return highs - lows
+    from audiosearch.engine.indexes import landmarks_kernels as kernels
+
+    return kernels.count_allowed(lows, highs, segment.posts, segment.blocks, allowed)
+
+
 def weigh(query: LandmarkQuery, found: NDArray[np.int64], postings: int) -> NDArray[np.int64]:
     """What each posting of each of the query's hashes counts, in WEIGHT_UNITths; 0 to 16.
 
-    Rare hashes count more. found: (n,) how many postings each hash has among all `postings` of the
-    space, whatever its segments, and whatever the filter leaves of them.
+    Rare hashes count more. found: (n,) how many postings each hash has in what may be found, in
+    all segments of a space, lest votes tell of what is hidden; postings: all of the space.
     """
     commonness = np.maximum(found, 1) / max(postings, LIKE_CATALOGUE)
     rarity = np.clip((-np.log(commonness) - 6) / 8, 0.15, 1)
