@@ -6,7 +6,7 @@ that the search asks them all and imports none.
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from apps.access.models import Scope
 from apps.access.permissions import may_search
@@ -14,7 +14,7 @@ from apps.analysis.clips import Sound
 from audiosearch.engine.indexes.filters import TrackFilter
 
 Verdict = Literal["match", "maybe", "none", "unavailable"]
-VERDICTS: tuple[Verdict, ...] = ("match", "maybe", "none", "unavailable")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)

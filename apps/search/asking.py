@@ -80,8 +80,7 @@ def ask_by_track(
 
     Raises Track.DoesNotExist, also for one that `by` may not know of, FileGone and Busy.
     """
-    is_whole = asked.start_ms is None and asked.end_ms is None
-    asking = _Asking(names, by, without, kept=(DEFAULT,) if is_whole else ())
+    asking = _Asking(names, by, without, kept=(DEFAULT,) if asked.is_whole else ())
     return asking.answers_to(track_question(track_id, asking.rates, asked, by))
 
 

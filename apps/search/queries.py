@@ -70,8 +70,7 @@ class SearchQuestion(Question):
     @property
     def is_whole_track(self) -> bool:
         """Whether nothing needs to be decoded to know what it sounds like."""
-        asked = self.settings
-        return self.track_id is not None and asked.start_ms is None and asked.end_ms is None
+        return self.track_id is not None and self.settings.is_whole
 
 
 def clip_question(

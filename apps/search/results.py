@@ -33,6 +33,11 @@ class SearchSettings:
     added_to: datetime | None = None
     include_enrolments: bool = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no stretch was chosen."""
+        return self.start_ms is None and self.end_ms is None
+
     def as_filter(
         self, exclude_item_ids: tuple[int, ...] = (), hidden: tuple[int, ...] = ()
     ) -> TrackFilter:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from apps.search.explain import explain
 from apps.search.queries import (
     SearchQuestion,
     active_encoder,
-    clip_question,
     embed_query,
     kept_query,
     track_question,
@@ -66,15 +64,6 @@ class _Timed:
         return self.took
 
 
-def search_by_clip(*, clip: Path, name: str, asked: SearchSettings, by: Any) -> SearchResult:
-    """The nearest tracks to an audio file that `by` may know of, best first.
-
-    Raises an AudioError when the clip cannot be used, Busy when every slot is taken, and
-    IndexUnavailable when the index does not answer.
-    """
-    return find_alike(clip_question(clip, name, [alike_rate()], asked, by))
-
-
 def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> SearchResult:
     """The tracks nearest to a track of the catalogue, itself left out, best first.
 
@@ -82,8 +71,7 @@ def similar_to_track(*, track_id: int, asked: SearchSettings, by: Any) -> Search
     Raises Track.DoesNotExist, also for one that `by` may not know of, NotListenedYet, FileGone,
     Busy and IndexUnavailable.
     """
-    is_whole = asked.start_ms is None and asked.end_ms is None
-    rates = [] if is_whole else [alike_rate()]
+    rates = [] if asked.is_whole else [alike_rate()]
     return find_alike(track_question(track_id, rates, asked, by))
 
 
@@ -93,7 +81,11 @@ def alike_rate() -> int:
 
 
 def find_alike(asked: SearchQuestion) -> SearchResult:
-    """The tracks nearest to what is asked with. Raises as `search_by_clip` and similar_to_track."""
+    """The tracks nearest to what is asked with, that who asks may know of, best first.
+
+    Raises an AudioError when a clip cannot be used, Busy when every slot is taken, NotListenedYet
+    of a track without vectors, and IndexUnavailable when the index does not answer.
+    """
     timed, told = _Timed(), asked.told
     if asked.is_whole_track:
         assert asked.track_id is not None  # noqa: S101 - for the type checker

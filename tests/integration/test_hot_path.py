@@ -18,8 +18,9 @@ from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import save_collection
 from apps.catalog.services.editing import edit_track
 from apps.search.results import SearchSettings
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.services import similar_to_track
 from tests.audio_files import tone, write_audio
+from tests.searching import search_by_clip
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.editing import edit_track
 from apps.search.results import SearchSettings
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.services import similar_to_track
 from apps.voices.enrolling import enrol
 from apps.voices.erasing import Recordings, erase_speaker
 from apps.voices.models import OperatingPoint, Speaker
 from audiosearch.engine.voice.speech import RATE
+from tests.searching import search_by_clip
 from tests.voices import speak
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -17,12 +17,13 @@ from apps.analysis.worker import work
 from apps.catalog.services.adding import add_track
 from apps.search.queries import NotListenedYet
 from apps.search.results import SearchSettings
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.services import similar_to_track
 from audiosearch.engine.audio import sandbox
 from audiosearch.engine.audio.messages import Budget
 from audiosearch.engine.errors import AudioError, Busy, SilentAudio, TooCostly, TooLong
 from audiosearch.web.leaving import GONE, tell_when_gone
 from tests.audio_files import noise, tone, write_audio, write_nothing
+from tests.searching import search_by_clip
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)

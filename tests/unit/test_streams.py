@@ -14,13 +14,14 @@ from apps.catalog.models import Track
 from apps.catalog.recordings import sound_of
 from apps.catalog.services.adding import add_track
 from apps.search.results import SearchSettings
-from apps.search.services import search_by_clip, similar_to_track
+from apps.search.services import similar_to_track
 from apps.voices import diarizing
 from audiosearch.engine.audio import sandbox
 from audiosearch.engine.audio.choice import with_stream
 from audiosearch.engine.errors import NoSuchStream
 from tests.audio_files import tone, write_audio
 from tests.real_files import RATE, write_streams
+from tests.searching import search_by_clip
 from tests.unit.conftest import AddTone
 
 pytestmark = pytest.mark.django_db(transaction=True)
