@@ -10,8 +10,11 @@ import soundfile
 from django_otp.oath import totp
 from playwright.sync_api import Page, Response, expect
 
+from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.voice.speech import RATE
 from tests.audio_files import ALAC, IMA_ADPCM, noise, tone, write_audio
+from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.landmark_sounds import made_song
 from tests.proxy import proxy_to
 from tests.service import Service
 from tests.voices import speak
@@ -94,18 +97,27 @@ def test_search_with_the_microphone(page: Page, service: Service) -> None:
     expect(page.locator("h1")).to_contain_text("recording.webm")
 
 
-def test_a_recording_that_is_known_stops_by_itself(page: Page, service: Service) -> None:
-    """What looks it up meanwhile is played by the test; that it is sure sends the form."""
-    hit = {"probability": 0.98, "track": {"title": "Known"}}
-    answers = {"answers": {"same_recording": {"verdict": "match", "hits": [hit]}}}
-    page.route("**/looked-up", lambda route: route.fulfill(json=answers))
-    page.goto(service.url)
-    recorder = page.locator("clip-recorder")
-    recorder.evaluate("(element) => { element.dataset.lookup = '/looked-up'; }")
-    recorder.locator("button").click()
-    page.wait_for_url("**/searches/**")
-    expect(page.locator("h1")).to_contain_text("recording.webm")
-    page.unroute("**/looked-up")
+def test_a_recording_that_is_known_stops_by_itself(
+    page: Page, service: Service, sounds: Path
+) -> None:
+    """A song of the catalogue is played to the microphone; that it is sure sends the form."""
+    song = sounds / "Song of the catalogue.wav"
+    soundfile.write(song, made_song(5, seconds=20), SAMPLE_RATE)
+    status, track = service.call("POST", "/api/v1/tracks/", {}, song)
+    assert status == 201, track
+    address = f"/api/v1/tracks/{track['id']}/"
+    service.wait_for(lambda: service.call("GET", address)[1]["state"] == "ready")
+    assert page.context.browser is not None
+    hearing = [*FLAGS, f"--use-file-for-fake-audio-capture={song}"]
+    browser = page.context.browser.browser_type.launch(executable_path=CHROMIUM, args=hearing)
+    listener = browser.new_context(storage_state=page.context.storage_state()).new_page()
+    listener.goto(service.url)
+    listener.locator("clip-recorder button").click()
+    listener.wait_for_url("**/searches/**", timeout=60_000)
+    told = listener.locator("#answer-same_recording h2")
+    expect(told).to_contain_text("This is Song of the catalogue")
+    browser.close()
+    assert service.call("DELETE", address)[0] == 204
 
 
 def test_a_recording_is_edited_and_deleted(page: Page, service: Service) -> None:
