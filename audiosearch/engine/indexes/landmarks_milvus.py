@@ -29,8 +29,8 @@ from audiosearch.engine.indexes.payloads import Layout
 Load = Callable[[Sequence[int]], Mapping[int, Landmarks]]
 """Given items, the kept landmarks of those that are still there."""
 WINDOWS = 1_000
-"""How many windows a query is compared with more closely; they hold what all postings would find,
-measured over 100 h."""
+"""How many windows a query is compared with more closely; the prototype found in them what all
+postings would find in 100 h."""
 ROWS_PER_REQUEST = 1_000
 ROW_BYTES = 1_000
 """About what the 99 hashes of a window take, with its payload."""
