@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from apps.search import result_views, views
+from apps.search import excerpt, result_views, views
 
 urlpatterns = [
     path("", views.search, name="search"),
+    path("excerpt/", excerpt.excerpt, name="search-excerpt"),
     path("searches/<uuid:pk>/", result_views.result, name="search-result"),
     path("searches/<uuid:pk>/answers/<slug:name>/", result_views.answer, name="search-answer"),
     path("searches/<uuid:pk>/add/", result_views.add, name="search-add"),

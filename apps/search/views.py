@@ -21,6 +21,7 @@ from apps.catalog.names import shown_name
 from apps.catalog.selectors import visible_tags, visible_tracks
 from apps.search.answerers import answerer_of, askable_by
 from apps.search.asking import Answered, ask_by_clip
+from apps.search.excerpt import EXCERPT
 from apps.search.forms import SettingsForm
 from apps.search.recent import keep_search, recent_searches
 from apps.search.services import similar_to_track
@@ -90,6 +91,7 @@ def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpRe
         "searches": recent_searches(request.user),
         "progress": progress_of(active_space(), by=request.user),
         "has_tracks": visible_tracks(request.user).filter(for_enrolment=False).exists(),
+        "has_excerpt": EXCERPT.exists(),
         "lookup": next((name for name in askable if answerer_of(name).light), ""),
         **choices(request.user),
     }

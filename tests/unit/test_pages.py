@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.test import Client, override_settings
 from apps.analysis.worker import work
 from apps.catalog.models import Track
 from apps.catalog.services.adding import add_track
+from apps.search.excerpt import EXCERPT
 from apps.search.models import Search
 from apps.search.recent import sweep_clips
 from tests.audio_files import tone, write_audio
@@ -33,6 +35,19 @@ def test_anonymous_visitors_are_sent_to_log_in(client: Client) -> None:
         assert answer["Location"].startswith("/login/?next=")
     with override_settings(WHO_MAY_SEARCH="anyone"):
         assert client.get("/").status_code == 200
+
+
+def test_a_demo_brings_an_excerpt_to_try(member: Client) -> None:
+    assert "noisy excerpt" not in member.get("/").content.decode()
+    assert member.get("/excerpt/").status_code == 404
+    EXCERPT.parent.mkdir()
+    try:
+        EXCERPT.write_bytes(b"a sound")
+        assert 'data-excerpt="/excerpt/"' in member.get("/").content.decode()
+        assert b"".join(member.get("/excerpt/")) == b"a sound"  # type: ignore[arg-type]
+        assert Client().get("/excerpt/").status_code == 302
+    finally:
+        shutil.rmtree(EXCERPT.parent)
 
 
 def policy(answer: Any) -> set[str]:

@@ -7,10 +7,18 @@ from itertools import islice
 import av
 import numpy as np
 import pytest
+import soxr
 
 from apps.ops.demo.catalogue import demo_sounds
-from apps.ops.demo.flac import write_flac
+from apps.ops.demo.flac import write_flac, write_noisy_excerpt
 from apps.ops.demo.shaping import RATE, finish
+from apps.ops.management.commands.demo import EXCERPT_OF
+from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
+from audiosearch.engine.indexes.landmarks_base import LandmarkEntry
+from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
+from audiosearch.engine.indexes.payloads import TrackPayload
+from audiosearch.engine.matchers.same_recording import identify
+from tests.landmark_sounds import analysed
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +102,21 @@ def test_files_carry_their_tags_and_samples(catalogue, tmp_path):
         assert tags["album"] == sound.family
         assert b"Lavf" not in path.read_bytes()[:4096]
         assert np.max(np.abs(pcm / 32767 - sound.samples)) <= 0.6 / 32767
+
+
+def test_the_noisy_excerpt_is_recognised_among_the_tunes(catalogue, tmp_path):
+    index = ExactLandmarkIndex()
+    index.create_space("s", TrackPayload.layout)
+    tunes = [sound for sound in catalogue if sound.kind == "music"]
+    for number, tune in enumerate(tunes):
+        landmarks = analysed(soxr.resample(tune.samples, RATE, SAMPLE_RATE))
+        index.upsert("s", [LandmarkEntry(TrackPayload(track_id=number), landmarks)])
+    (number,) = (number for number, tune in enumerate(tunes) if tune.title == EXCERPT_OF)
+    write_noisy_excerpt(tmp_path / "excerpt.flac", tunes[number])
+    with av.open(str(tmp_path / "excerpt.flac")) as container:
+        heard = np.concatenate([f.to_ndarray().ravel() for f in container.decode(audio=0)])
+    answer = identify(heard.astype(np.float32) / 32767, RATE, index, "s")
+    assert (answer.verdict, answer.hits[0].item_id) == ("match", number)
 
 
 def test_finish_takes_away_dc_and_sets_the_peak():

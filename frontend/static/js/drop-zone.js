@@ -19,6 +19,8 @@ export class DropZone extends HTMLElement {
       event.preventDefault();
       if (event.dataTransfer.files.length) this.take(event.dataTransfer.files[0]);
     });
+    const excerpt = this.querySelector("[data-excerpt]");
+    excerpt?.addEventListener("click", () => this.fetch(excerpt.dataset.excerpt));
     this.addEventListener("recorded", (event) => this.take(event.detail));
     this.input.addEventListener("change", () => this.show());
     for (const name of ["start_s", "end_s"]) {
@@ -29,6 +31,13 @@ export class DropZone extends HTMLElement {
 
   stretchInput(name) {
     return this.closest("form").elements[name];
+  }
+
+  async fetch(address) {
+    const answer = await fetch(address);
+    if (!answer.ok) return;
+    this.take(new File([await answer.blob()], "Noisy excerpt.flac", { type: "audio/flac" }));
+    this.preview.querySelector("audio").play();
   }
 
   take(file) {

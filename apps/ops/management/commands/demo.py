@@ -10,10 +10,12 @@ from django.core.management.base import BaseCommand
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import get_or_create_collection
 from apps.ops.demo.catalogue import demo_sounds
-from apps.ops.demo.flac import write_flac
+from apps.ops.demo.flac import write_flac, write_noisy_excerpt
+from apps.search.excerpt import EXCERPT
 from audiosearch.engine.errors import OverQuota
 
 COLLECTIONS = {"sound": "Demo sounds", "music": "Demo tunes"}
+EXCERPT_OF = "Orchard Path"
 
 
 class Command(BaseCommand):
@@ -28,6 +30,9 @@ class Command(BaseCommand):
             for number, sound in enumerate(demo_sounds()):
                 path = Path(folder) / f"{sound.title}.flac"
                 write_flac(path, sound)
+                if sound.title == EXCERPT_OF:
+                    EXCERPT.parent.mkdir(exist_ok=True)
+                    write_noisy_excerpt(EXCERPT, sound)
                 try:
                     outcome = add_track(
                         source=path,
