@@ -26,10 +26,9 @@ def write_random_cnn14(path: Path, seed: int = 0) -> Path:
         norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = None  # the plain mean over all passes
-        sounds = _sounds(48, RATE)
+        sounds = _sounds(16, RATE)
         model.train()
-        for batch in sounds.split(16):
-            model(batch)
+        model(sounds)
         model.eval()
         _spread(model, model.fc1, sounds, gain=4.0)
         _spread(model, model.fc_audioset, sounds, gain=2.0)
@@ -46,10 +45,9 @@ def _spread(
 
     heard: list[torch.Tensor] = []
     hook = layer.register_forward_hook(lambda _layer, _given, output: heard.append(output.clone()))
-    for batch in sounds.split(16):
-        model(batch)
+    model(sounds)
     hook.remove()
-    outputs = torch.cat(heard)
+    (outputs,) = heard
     scale = gain / outputs.std(dim=0).mean()
     layer.weight *= scale
     layer.bias.copy_(-outputs.mean(dim=0) * scale)

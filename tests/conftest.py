@@ -8,9 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
@@ -22,6 +20,7 @@ from django.test import TransactionTestCase
 from apps.analysis.index import get_index, get_landmark_index
 from audiosearch.engine.analyzers.registry import ANALYZERS
 from tests import servers
+from tests.databases import copy_migrated, new_postgres_database
 from tests.reporting import PartReport
 from tests.scheduling import ByModule
 from tests.turns import Turns, shared_folder
@@ -89,20 +88,24 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres_url: str) -> Callable[[], str]:
-    """Make a new database on the PostgreSQL server, which no other test sees; its URL."""
-
-    def make() -> str:
-        name = f"own_{uuid4().hex}"
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"{postgres_url.rpartition('/')[0]}/{name}"
-
-    return make
+    """Make a migrated database on the PostgreSQL server, which no other test sees; its URL."""
+    return partial(new_postgres_database, postgres_url)
 
 
 @pytest.fixture
 def own_database(new_database: Callable[[], str]) -> str:
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """A worker's test database begins as a copy."""
+    copy_migrated(Path(connection.settings_dict["TEST"]["NAME"]))
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    return True
 
 
 def _delete_rows(case: TransactionTestCase) -> None:

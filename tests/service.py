@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.databases import copy_migrated
 from tests.servers import Guard, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -205,7 +206,10 @@ def _multipart(file: Path, fields: dict[str, Any], name: str = "file") -> tuple[
 
 @contextmanager
 def running(data_dir: Path, **environment: str) -> Iterator[Service]:
-    """A service that is up; stopped at the end."""
+    """A service that is up; stopped at the end. A new one on SQLite need not migrate."""
+    data_dir.mkdir(exist_ok=True)
+    if "DATABASE_URL" not in environment and not any(data_dir.iterdir()):
+        copy_migrated(data_dir / "audiosearch.sqlite3")
     service = Service(data_dir, free_port(), environment)
     try:
         service.start()

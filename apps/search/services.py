@@ -33,7 +33,6 @@ from audiosearch.engine.errors import EngineError, IndexUnavailable, SpaceMissin
 from audiosearch.engine.indexes.base import Match
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.registry import load_matcher
-from audiosearch.engine.matchers.same_recording import warm_up as warm_up_recognition
 from audiosearch.web.metrics import search_seconds
 
 log = logging.getLogger(__name__)
@@ -153,7 +152,9 @@ def _seen_hits(hits: list[Hit], by: Any) -> list[Hit]:
 
 def warm_up() -> None:
     """Run the active encoder and ask the index once, before the first search needs them."""
-    warm_up_recognition()
+    from audiosearch.engine.matchers import same_recording  # compiles, and loads SciPy
+
+    same_recording.warm_up()
     try:
         space, encoder = active_encoder()
         rate = encoder.spec.sample_rate

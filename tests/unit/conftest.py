@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -75,6 +74,8 @@ def synthesised_threshold(transactional_db: None) -> OperatingPoint:
 @pytest.fixture(scope="module")
 def tiny_wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as it is published, of a network as deep and far thinner."""
+    import torch
+
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("models") / "wavlm"
     torch.manual_seed(0)

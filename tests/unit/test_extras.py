@@ -26,7 +26,7 @@ sys.meta_path.insert(0, Absent())
 """
 OPTIONAL = ["torch", "torchlibrosa", "librosa", "panns_inference", "transformers", "tensorboardX"]
 OPTIONAL += ["matplotlib"]
-HEAVY = [*OPTIONAL, "numba"]
+HEAVY = [*OPTIONAL, "numba", "scipy"]
 """What no process needs as it starts."""
 
 

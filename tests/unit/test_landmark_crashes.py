@@ -5,6 +5,7 @@ The process is a fork, and the signal SIGKILL: nothing of it runs on.
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -101,15 +102,18 @@ OLD = {1, 2, 10, 11}
 def test_a_crash_at_any_step_leaves_one_generation_whole(
     tmp_path: Path, work: Work, new: set[int] | None
 ) -> None:
+    whole = SegmentIndex(tmp_path / "whole")
+    whole.create_space(SPACE, TRACKS)
+    whole.upsert(SPACE, [made(1), made(2)])
+    whole.upsert(SPACE, [made(10), made(11), made(12)])
+    whole.delete_items(SPACE, [12])
     step, outcomes = 0, []
     while True:
         step += 1
-        root = tmp_path / str(step)
+        root = shutil.copytree(tmp_path / "whole", tmp_path / str(step))
         before = SegmentIndex(root)
-        before.create_space(SPACE, TRACKS)
-        before.upsert(SPACE, [made(1), made(2)])
-        before.upsert(SPACE, [made(10), made(11), made(12)])
-        before.delete_items(SPACE, [12])
+        if step % 4 == 1:
+            assert there(before) == OLD  # so that it has files open
         if not killed_at(step, lambda root=root: work(SegmentIndex(root))):  # type: ignore[misc]
             break
         outcomes.append(there(SegmentIndex(root)))

@@ -196,30 +196,38 @@ def test_json_is_one_object_a_line() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", found["time"])
 
 
-def test_a_process_logs_as_it_is_told_to(tmp_path: Path) -> None:
+def said(**environment: str) -> list[str]:
+    """What a process logs that is asked for an address that is not there."""
     code = (
         "import django; django.setup()\n"
         "from django.test import Client\n"
         "Client(headers={'X-Request-ID': 'r1', 'host': 'localhost'}).get('/no%0Awhere/?q=secret')\n"
     )
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stderr.splitlines()
 
-    def said(**environment: str) -> list[str]:
-        process = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **environment},
-            capture_output=True,
-            text=True,
-        )
-        assert process.returncode == 0, process.stderr
-        return process.stderr.splitlines()
 
+def test_a_process_logs_objects_when_told_to() -> None:
     lines = [json.loads(line) for line in said(LOG_FORMAT="json")]
     assert {line["request_id"] for line in lines} == {"r1"}
     (access,) = [line for line in lines if line["logger"] == "audiosearch.requests"]
     assert (access["path"], access["status"]) == ("/no\nwhere/", 404)
     assert not any("secret" in json.dumps(line) for line in lines)
+
+
+def test_a_process_logs_lines() -> None:
     (quiet,) = said()
     assert quiet.endswith("Not Found: /no\\nwhere/ [r1]")
+
+
+@pytest.mark.exhaustive
+def test_whether_requests_are_logged_can_be_told() -> None:
     assert len(said(LOG_REQUESTS="1")) == 2
     assert len(said(LOG_FORMAT="json", LOG_REQUESTS="0")) == 1

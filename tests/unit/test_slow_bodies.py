@@ -16,6 +16,7 @@ import pytest
 
 from apps.ops.management.commands.serve import web_server
 from tests import servers
+from tests.databases import copy_migrated
 from tests.service import ROOT
 
 MANAGE = [sys.executable, "manage.py"]
@@ -84,7 +85,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         command = [*MANAGE, *words]
         return subprocess.check_output(command, cwd=ROOT, env=environment, text=True)
 
-    manage("migrate", "--verbosity", "0")
+    copy_migrated(data / "audiosearch.sqlite3")
     token = manage("shell", "--no-imports", "-c", MADE).strip()
     port = servers.free_port()
     server = servers.Server(
