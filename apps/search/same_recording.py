@@ -10,9 +10,10 @@ from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.recording.query import RecordingQuery
-from audiosearch.engine.matchers.registry import load_matcher
 from audiosearch.engine.matchers.same_recording import RecordingAnswer, RecordingHit
+from audiosearch.engine.matchers.same_recording import SameRecording as RecordingMatcher
 
+MATCHER = RecordingMatcher()
 NOTHING_YET = RecordingAnswer("none", "No recording has been analysed for this yet.", [])
 
 
@@ -48,9 +49,8 @@ def recognise(
     """
     space = active_name(SpaceKind.LANDMARKS)
     query = RecordingQuery.from_samples(samples)
-    matcher = load_matcher("same_recording")
     try:
-        found: RecordingAnswer = matcher.match(
+        found = MATCHER.match(
             query,
             get_landmark_index(),
             space,
