@@ -42,8 +42,8 @@ from benchmarks.recognition_fit import Outcome, fit, summary, told
 from benchmarks.recognition_sounds import (
     CONDITIONS,
     LADDER_CONDITIONS,
-    Condition,
-    Worsening,
+    BenchmarkCondition,
+    BenchmarkWorsening,
     real_music,
     rendered_song,
     strange_sounds,
@@ -77,7 +77,7 @@ class Excerpt:
     kind: str
     begin_ms: int
     seconds: int
-    condition: Condition
+    condition: BenchmarkCondition
     samples: FloatArray
 
 
@@ -155,7 +155,7 @@ def index_of(catalogue: list[FloatArray]) -> ExactLandmarkIndex:
 
 
 def excerpts_of(
-    sources: list[Source], conditions: Sequence[Condition], each: int, seed: int
+    sources: list[Source], conditions: Sequence[BenchmarkCondition], each: int, seed: int
 ) -> Iterator[Excerpt]:
     """Of each condition and length `each` of real and of rendered songs; a third of the strangers.
 
@@ -163,7 +163,9 @@ def excerpts_of(
     """
     rng = np.random.default_rng(seed)
     strangers = [one for one in sources if not one.item_id]
-    worsen = Worsening([one.samples for one in strangers if one.whose.startswith("reader")], seed)
+    worsen = BenchmarkWorsening(
+        [one.samples for one in strangers if one.whose.startswith("reader")], seed
+    )
     real = [one for one in sources if one.kind == "real" and len(one.samples) > 20 * SAMPLE_RATE]
     rendered = [one for one in sources if one.kind == "rendered"]
     for condition in conditions:

@@ -9,7 +9,6 @@ from pathlib import Path
 import av
 import numpy as np
 import soxr
-from scipy.signal import butter, fftconvolve, sosfilt
 
 from apps.ops.demo import instruments, tunes
 from apps.ops.demo.melody import SCALES, Song
@@ -18,6 +17,7 @@ from apps.ops.demo.things import play_pattern
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.audio.sandbox import decode
+from audiosearch.engine.scoring.worsening import Condition, Worsening
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 DRUMS = (("KkLl", 0.3), ("SsMTt", 0.2), ("HhhBp", 0.5))
@@ -106,55 +106,39 @@ def _read(paths: Iterable[Path]) -> dict[str, FloatArray]:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """What happens to an excerpt; snr in dB against babble and pink noise, None without.
+class BenchmarkCondition(Condition):
+    """And Opus at 16 kbit/s; changed: what is not as it was recorded, by up to RATES[changed]."""
 
-    changed: what is not as it was recorded, by a rate of up to RATES[changed] either way.
-    """
-
-    name: str
-    snr: float | None = None
-    phone: bool = False
     opus: bool = False
     changed: str = ""
 
 
 CONDITIONS = (
-    Condition("clean"),
-    Condition("SNR 10", 10),
-    Condition("SNR 5", 5),
-    Condition("SNR 0", 0),
-    Condition("SNR -5", -5),
-    Condition("phone 10", 10, phone=True),
-    Condition("phone 5", 5, phone=True),
-    Condition("phone 0", 0, phone=True),
-    Condition("Opus 16k, 10", 10, opus=True),
+    BenchmarkCondition("clean"),
+    BenchmarkCondition("SNR 10", 10),
+    BenchmarkCondition("SNR 5", 5),
+    BenchmarkCondition("SNR 0", 0),
+    BenchmarkCondition("SNR -5", -5),
+    BenchmarkCondition("phone 10", 10, phone=True),
+    BenchmarkCondition("phone 5", 5, phone=True),
+    BenchmarkCondition("phone 0", 0, phone=True),
+    BenchmarkCondition("Opus 16k, 10", 10, opus=True),
 )
 RATES = {"speed": 0.07, "stretch": 0.06, "pitch": 0.07}
 LADDER_CONDITIONS = (
-    *(Condition(f"{name}, clean", changed=name) for name in RATES),
-    *(Condition(f"{name}, SNR 10", 10, changed=name) for name in RATES),
+    *(BenchmarkCondition(f"{name}, clean", changed=name) for name in RATES),
+    *(BenchmarkCondition(f"{name}, SNR 10", 10, changed=name) for name in RATES),
 )
 
 
-class Worsening:
-    """Does to excerpts what rooms, microphones, people talking and codecs do; from one seed."""
-
-    def __init__(self, voices: list[FloatArray], seed: int) -> None:
-        self._voices, self._rng = voices, np.random.default_rng(seed)
+class BenchmarkWorsening(Worsening):
+    """Changes speed and pitch before, and codes by Opus after what else is done to an excerpt."""
 
     def __call__(self, excerpt: FloatArray, condition: Condition) -> FloatArray:
-        made = self._changed(excerpt, condition.changed) if condition.changed else excerpt
-        if condition.phone:
-            made = fftconvolve(made, self._room())[: len(made)]
-        if condition.snr is not None:
-            noise = self._noise(len(made))
-            made = made + noise * made.std() * 10 ** (-condition.snr / 20)
-        if condition.phone:
-            band = self._rng.uniform(150, 350), self._rng.uniform(3300, 4800)
-            made = sosfilt(butter(4, band, "band", fs=SAMPLE_RATE, output="sos"), made)
-            made = np.tanh(made / made.std() * 0.5)
-        made = np.asarray(made / np.abs(made).max() * 0.7, np.float32)
+        assert isinstance(condition, BenchmarkCondition)
+        if condition.changed:
+            excerpt = self._changed(excerpt, condition.changed)
+        made = super().__call__(excerpt, condition)
         return opus(made, 16_000) if condition.opus else made
 
     def _changed(self, samples: FloatArray, what: str) -> FloatArray:
@@ -168,28 +152,6 @@ class Worsening:
             return np.asarray(time_stretch(samples, rate=rate), np.float32)
         longer = np.asarray(time_stretch(samples, rate=1 / rate), np.float32)
         return faster(longer, rate)
-
-    def _room(self) -> FloatArray:
-        """An impulse response with 0.25 to 0.6 s of reverberation."""
-        length = int(self._rng.uniform(0.25, 0.6) * SAMPLE_RATE)
-        response = self._rng.normal(size=length) * np.exp(-6.9 * np.arange(length) / length)
-        response[: int(self._rng.uniform(0.002, 0.012) * SAMPLE_RATE)] = 0
-        response /= np.sqrt(np.square(response).sum())
-        response[0] = 10 ** (self._rng.uniform(-2, 6) / 20)
-        return response.astype(np.float32)
-
-    def _noise(self, length: int) -> FloatArray:
-        """Babble of six voices and as much pink noise, with a standard deviation of 1."""
-        babble = np.zeros(length, np.float32)
-        for _ in range(6 if self._voices else 0):
-            voice = self._voices[self._rng.integers(len(self._voices))]
-            voice = np.roll(voice, self._rng.integers(len(voice)))
-            babble += np.resize(voice, length) / (voice.std() + 1e-9)
-        spectrum = np.fft.rfft(self._rng.normal(size=length))
-        spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
-        pink = np.fft.irfft(spectrum, length)
-        noise = babble / (babble.std() + 1e-9) + pink / pink.std()
-        return np.asarray(noise / noise.std(), np.float32)
 
 
 def opus(samples: FloatArray, bit_rate: int) -> FloatArray:

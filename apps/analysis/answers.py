@@ -21,13 +21,15 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 class Question:
     """by: who asks. where: the asker's filters and what is hidden from them, for the index query.
 
-    sound: what is asked with; it is decoded at the sample rates of all who answer.
+    sound: what is asked with; it is decoded at the sample rates of all who answer. as_recorded: it
+    is played as it was recorded, so that no other speed or pitch need be tried.
     """
 
     sound: Sound
     by: Any
     top_k: int
     where: TrackFilter
+    as_recorded: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,8 @@ def clip_question(
     """What is asked with an audio file, known to its owner as `name`."""
     where = asked.as_filter(hidden=hidden_collections(by))
     sound = _sound(clip, rates, asked)
-    return SearchQuestion(sound, by, asked.top_k, where, asked, {"clip": name})
+    told = {"clip": name}
+    return SearchQuestion(sound, by, asked.top_k, where, asked.as_recorded, asked, told)
 
 
 def track_question(
@@ -100,6 +101,7 @@ def track_question(
         by,
         asked.top_k,
         asked.as_filter((track_id,), hidden),
+        asked.as_recorded,
         asked,
         {"track": track_id},
         track_id,

@@ -18,7 +18,8 @@ class SearchSettings:
     """top_k 1 to 100; start_ms and end_ms choose a stretch of the query; the rest filters tracks.
 
     Tags must all be there, any of the kinds and collections will do, ranges include both ends.
-    include_enrolments: find recordings, too, that were brought to enrol a speaker.
+    include_enrolments: find recordings, too, that were brought to enrol a speaker. as_recorded: the
+    query is neither faster nor slower than what it was taken from, nor at another pitch.
     """
 
     top_k: int = 10
@@ -32,6 +33,7 @@ class SearchSettings:
     added_from: datetime | None = None
     added_to: datetime | None = None
     include_enrolments: bool = False
+    as_recorded: bool = False
 
     @property
     def is_whole(self) -> bool:

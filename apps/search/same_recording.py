@@ -10,9 +10,10 @@ from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.recording.query import RecordingQuery
-from audiosearch.engine.matchers.registry import load_matcher
 from audiosearch.engine.matchers.same_recording import RecordingAnswer, RecordingHit
+from audiosearch.engine.matchers.same_recording import SameRecording as RecordingMatcher
 
+MATCHER = RecordingMatcher()
 NOTHING_YET = RecordingAnswer("none", "No recording has been analysed for this yet.", [])
 
 
@@ -27,7 +28,9 @@ class SameRecording(Answerer):
 
     def answer(self, asked: Question) -> Answer:
         samples = asked.sound.samples(SAMPLE_RATE)
-        found = recognise(samples, top_k=asked.top_k, where=asked.where)
+        found = recognise(
+            samples, top_k=asked.top_k, where=asked.where, as_recorded=asked.as_recorded
+        )
         reason = found.reason
         if found.verdict == "none":
             progress = progress_of(active_space(SpaceKind.LANDMARKS), by=asked.by)
@@ -37,17 +40,23 @@ class SameRecording(Answerer):
         return Answer(found.verdict, reason, hits)
 
 
-def recognise(samples: FloatArray, *, top_k: int, where: TrackFilter) -> RecordingAnswer:
+def recognise(
+    samples: FloatArray, *, top_k: int, where: TrackFilter, as_recorded: bool = False
+) -> RecordingAnswer:
     """Which of the tracks that `where` allows these samples, (n,) at SAMPLE_RATE, were taken from.
 
-    Raises IndexUnavailable.
+    as_recorded: no other speed or pitch is tried. Raises IndexUnavailable.
     """
     space = active_name(SpaceKind.LANDMARKS)
     query = RecordingQuery.from_samples(samples)
-    matcher = load_matcher("same_recording")
     try:
-        found: RecordingAnswer = matcher.match(
-            query, get_landmark_index(), space, top_k=top_k, where=where
+        found = MATCHER.match(
+            query,
+            get_landmark_index(),
+            space,
+            top_k=top_k,
+            where=where,
+            ladder=not as_recorded,
         )
     except SpaceMissing as error:
         if TrackAnalysis.objects.filter(space__name=space, state=State.READY).exists():

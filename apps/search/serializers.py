@@ -39,6 +39,11 @@ class AnswerList(serializers.ListField):
         return answer_names() if ALL in names else names or [DEFAULT]
 
 
+def _as_recorded() -> serializers.BooleanField:
+    told = "Recognise a recording only at its own speed and pitch, which takes a tenth of the time"
+    return serializers.BooleanField(default=False, help_text=told)
+
+
 class SearchSettingsSerializer(serializers.Serializer):
     """top_k, a stretch of the query, and filters that are combined with "and"."""
 
@@ -82,6 +87,7 @@ class SearchRequestSerializer(SearchSettingsSerializer):
     track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
     stream = serializers.CharField(max_length=40, required=False)
     answers = AnswerList(default=lambda: [DEFAULT])
+    as_recorded = _as_recorded()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("file" in attrs) == ("track" in attrs):
@@ -94,6 +100,7 @@ class SearchRequestSerializer(SearchSettingsSerializer):
 class SearchByTrackSerializer(SearchSettingsSerializer):
     track = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER)
     answers = AnswerList(required=False, help_text=ANSWERS_HELP)
+    as_recorded = _as_recorded()
 
 
 class SearchByClipSerializer(SearchSettingsSerializer):
@@ -102,6 +109,7 @@ class SearchByClipSerializer(SearchSettingsSerializer):
         max_length=40, required=False, help_text="Which sound track of the file, as when adding one"
     )
     answers = AnswerList(required=False, help_text=ANSWERS_HELP)
+    as_recorded = _as_recorded()
 
 
 class HitTrackSerializer(serializers.Serializer):

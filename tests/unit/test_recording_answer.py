@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -68,6 +69,17 @@ def test_what_is_not_there_is_none(member: Client, song: Track, tmp_path: Path) 
     assert found["reason"]
     short = ask(member, write_audio(tmp_path / "short.wav", made_song(9, seconds=1), SAMPLE_RATE))
     assert "too short" in short["reason"]
+
+
+def test_another_speed_is_tried_unless_it_is_as_recorded(
+    member: Client, song: Track, tmp_path: Path
+) -> None:
+    faster = soxr.resample(made_song(3, seconds=20), 1.04 * SAMPLE_RATE, SAMPLE_RATE)
+    path = write_audio(tmp_path / "faster.wav", faster[: 12 * SAMPLE_RATE], SAMPLE_RATE)
+    found = ask(member, path)
+    assert (found["verdict"], found["hits"][0]["track"]["id"]) == ("match", song.pk)
+    assert found["hits"][0]["speed"] == pytest.approx(1.04)
+    assert ask(member, path, as_recorded="true")["verdict"] == "none"
 
 
 def test_filters_and_privacy_leave_it_out(member: Client, song: Track, excerpt: Path) -> None:

@@ -1,13 +1,13 @@
 """Segments of postings, and how a query votes in one: what all landmark indexes share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.analyzers.landmarks.hashes import HASHES, hashes_of
+from audiosearch.engine.analyzers.landmarks.hashes import hashes_of
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.indexes.landmarks_base import (
     LONGEST_QUERY,
@@ -30,6 +30,9 @@ LIKE_CATALOGUE = 1_000_000
 """Postings of 5.5 h: in smaller catalogues hashes are as rare as they would be in this one."""
 WEIGHT_UNIT = 16
 TOLERANCE_FRAMES, APART_FRAMES = 2, 6
+SPARE = 10, 100
+"""Times as many offsets are looked at as are asked for, as many lie beside another one. Those with
+a vote or two are a hundred times as many again, and seldom needed."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,9 @@ def lay_out(tracks: Iterable[tuple[int, Landmarks]]) -> Segment:
 
 def posting_bounds(hashes: NDArray[np.uint32], wanted: NDArray[np.int64]) -> Bounds:
     """Where the postings of each wanted hash begin and end among ascending `hashes`."""
-    keys = np.clip(wanted, 0, HASHES).astype(np.uint32)
-    order = np.argsort(keys)  # ascending keys are found in half the time
-    bounds = np.empty((2, len(keys)), np.int64)
-    bounds[0, order] = np.searchsorted(hashes, keys[order])
-    bounds[1, order] = np.searchsorted(hashes, keys[order], side="right")
-    return bounds[0], bounds[1]
+    from audiosearch.engine.indexes.landmarks_kernels import find_postings
+
+    return find_postings(hashes, wanted)
 
 
 def count_postings(
@@ -139,8 +139,11 @@ def vote(
     keys = kernels.gather_votes(*hits, segment.posts, segment.blocks, allowed)
     keys.sort()
     sums = kernels.sum_votes(keys, TOLERANCE_FRAMES)
-    offsets, votes = kernels.separate_offsets(keys, sums, APART_FRAMES)
-    kept, tracks = kernels.cap_tracks(offsets, votes, segment.starts, query.length, PER_ITEM)
+    for least in _floors(sums, top):
+        offsets, votes = kernels.separate_offsets(keys, sums, APART_FRAMES, least)
+        kept, tracks = kernels.cap_tracks(offsets, votes, segment.starts, query.length, PER_ITEM)
+        if len(kept) >= top:
+            break
     best = _best(votes[kept], top)
     chosen = kept[best]
     counted = (votes[chosen] / WEIGHT_UNIT).astype(np.float32)
@@ -199,6 +202,15 @@ def _candidates(
         frames.astype(np.int32),
         segment.peak_bins[chosen].astype(np.int32),
     )
+
+
+def _floors(sums: NDArray[np.int64], top: int) -> Iterator[int]:
+    """Votes that so many times `top` offsets reach, then more of them, and at last all."""
+    reached = np.cumsum(np.bincount(sums)[::-1])[::-1]  # by how many, each number of votes
+    for times in SPARE:
+        if times * top < len(sums):
+            yield int(np.searchsorted(-reached, -times * top, side="right")) - 1
+    yield 0
 
 
 def _best(votes: NDArray[np.generic], top: int) -> NDArray[np.int64]:

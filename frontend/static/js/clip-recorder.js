@@ -99,6 +99,7 @@ export class ClipRecorder extends HTMLElement {
     const form = new FormData(this.closest("form"));
     const body = new FormData();
     body.append("file", this.fileOf(chunks));
+    body.append("as_recorded", true); // other speeds are dear; they are tried once, with all of it
     for (const [name, field] of [["collections", "collection"], ["kinds", "kind"], ["tags", "tags"]]) {
       for (const value of form.getAll(name)) body.append(field, value);
     }

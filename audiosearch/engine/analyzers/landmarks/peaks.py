@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, maximum_filter1d
+from scipy.ndimage import maximum_filter1d
 
 from audiosearch.engine.analyzers.landmarks.spectrum import (
     COLOUR_FRAMES,
@@ -13,6 +13,7 @@ from audiosearch.engine.analyzers.landmarks.spectrum import (
     LOW_BIN,
     SAMPLE_RATE,
     contrast,
+    highest_around,
 )
 from audiosearch.engine.arrays import FloatArray
 
@@ -38,14 +39,22 @@ class Peaks:
     ranks: NDArray[np.int32]
 
 
-def find_peaks(spectrum: FloatArray, own: slice, per_second: int, *, first_frame: int = 0) -> Peaks:
+def find_peaks(
+    spectrum: FloatArray,
+    own: slice,
+    per_second: int,
+    *,
+    first_frame: int = 0,
+    contrasts: FloatArray | None = None,
+) -> Peaks:
     """The `per_second` highest peaks of each second of a recording.
 
     spectrum: (frames, BINS) natural logarithms, from frame `first_frame` of the recording on; of
-    these, `own` are looked at, and the others are what is around.
+    these, `own` are looked at, and the others are what is around. contrasts: of the spectrum, where
+    they are known.
     """
-    contrasts = contrast(spectrum)
-    highest = maximum_filter(contrasts, (2 * REACH_FRAMES + 1, 2 * REACH_BINS + 1), mode="nearest")
+    contrasts = contrast(spectrum) if contrasts is None else contrasts
+    highest = highest_around(contrasts, REACH_FRAMES, REACH_BINS)
     loudest = maximum_filter1d(spectrum.max(axis=1), COLOUR_FRAMES, mode="nearest")
     faintest = np.maximum(loudest + FAINTEST, ROUNDING)
     is_peak = (contrasts >= highest) & (spectrum > faintest[:, None])

@@ -21,26 +21,35 @@ def verify_places(
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """How far the evidence at each candidate's peaks lies above chance, and at which shift.
 
-    evidence: (frames, bins) of the query, -0.5 to 0.5 and uniform by chance; rung: the query's
+    evidence: (bins, frames) of the query, -0.5 to 0.5 and uniform by chance; rung: the query's
     pitch and speed, and the most frames by which a candidate's offset may be wrong. The first
     figure is in standard deviations, UNVERIFIED of candidates with too few peaks.
     """
     pitch, speed, most = rung
-    frames, bins = evidence.shape
+    bins, frames = evidence.shape
     count = len(peak_starts) - 1
     scores = np.full(count, UNVERIFIED, np.float32)
     shifts = np.zeros(count, np.int32)
+    totals = np.empty(2 * most + 1, np.float64)
+    seen = np.empty(2 * most + 1, np.int64)
     for number in range(count):
-        for shift in range(-most, most + 1):
-            total, seen = 0.0, 0
-            for peak in range(peak_starts[number], peak_starts[number + 1]):
-                frame = int(np.rint((peak_frames[peak] - shift) / speed))
-                at = int(np.rint(peak_bins[peak] * pitch)) - low_bin
-                if 0 <= frame < frames and 0 <= at < bins:
-                    total += evidence[frame, at]
-                    seen += 1
-            if seen >= FEWEST_PEAKS:
-                score = total / np.sqrt(seen / 12.0)
+        totals[:] = 0
+        seen[:] = 0
+        for peak in range(peak_starts[number], peak_starts[number + 1]):
+            at = int(np.rint(peak_bins[peak] * pitch)) - low_bin
+            if at < 0 or at >= bins:
+                continue
+            there = evidence[at]
+            for turn in range(2 * most + 1):
+                frame = peak_frames[peak] - turn + most
+                if speed != 1.0:
+                    frame = int(np.rint(frame / speed))
+                if 0 <= frame < frames:
+                    totals[turn] += there[frame]
+                    seen[turn] += 1
+        for turn in range(2 * most + 1):
+            if seen[turn] >= FEWEST_PEAKS:
+                score = totals[turn] / np.sqrt(seen[turn] / 12.0)
                 if score > scores[number]:
-                    scores[number], shifts[number] = score, shift
+                    scores[number], shifts[number] = score, turn - most
     return scores, shifts

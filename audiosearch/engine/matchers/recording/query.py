@@ -1,7 +1,6 @@
 """A sound to be recognised: its spectrogram, its peaks, and the hashes that are looked up."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +42,14 @@ AS_IT_IS = Rung()
 class RecordingQuery(Representation):
     """What verification and the ladder of speeds need of a sound.
 
-    spectrum: (frames, BINS) natural logarithms; peak_frames: (n,) int32; peak_bins: (n,) float32,
-    between the FFT's bins; begin_ms: where in the sound this begins, of one that is longer than
-    LONGEST_S; level: its root mean square in dBFS; seconds: its length.
+    spectrum, contrasts: (frames, BINS), natural logarithms and their local contrast; peak_frames:
+    (n,) int32; peak_bins: (n,) float32, between the FFT's bins; begin_ms: where in the sound this
+    begins, of one that is longer than LONGEST_S; level: its root mean square in dBFS; seconds: its
+    length.
     """
 
     spectrum: FloatArray
+    contrasts: FloatArray
     peak_frames: NDArray[np.int32]
     peak_bins: FloatArray
     begin_ms: int
@@ -62,9 +63,11 @@ class RecordingQuery(Representation):
         own = samples[begin : begin + LONGEST_S * SAMPLE_RATE]
         loudness = float(np.sqrt(np.mean(np.square(own, dtype=np.float64)))) if len(own) else 0.0
         spectrum = log_spectrum(own * np.float32(LOUDNESS / max(loudness, 1e-6)))
-        frames, bins = _fine_peaks(spectrum)
+        contrasts = contrast(spectrum)
+        frames, bins = _fine_peaks(spectrum, contrasts)
         return cls(
             spectrum,
+            contrasts,
             frames,
             bins,
             begin * 1000 // SAMPLE_RATE,
@@ -76,11 +79,6 @@ class RecordingQuery(Representation):
     def length(self) -> int:
         """In frames."""
         return len(self.spectrum)
-
-    @cached_property
-    def contrasts(self) -> FloatArray:
-        """Local contrast of the spectrum."""
-        return contrast(self.spectrum)
 
     def hashed(self, rung: Rung = AS_IT_IS, *, neighbours: bool = True) -> LandmarkQuery:
         """What to look up for a recording from which this differs by a rung of the ladder."""
@@ -102,11 +100,14 @@ class RecordingQuery(Representation):
         return LandmarkQuery(hashes[valid], firsts[valid], weights[valid], length)
 
 
-def _fine_peaks(spectrum: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
+def _fine_peaks(
+    spectrum: FloatArray, contrasts: FloatArray
+) -> tuple[NDArray[np.int32], FloatArray]:
     """Frames of the peaks, and bins by a parabola through each and its neighbours."""
     if not len(spectrum):
         return np.zeros(0, np.int32), np.zeros(0, np.float32)
-    peaks = find_peaks(spectrum, slice(0, len(spectrum)), PEAKS_PER_SECOND)
+    whole = slice(0, len(spectrum))
+    peaks = find_peaks(spectrum, whole, PEAKS_PER_SECOND, contrasts=contrasts)
     at = np.clip(peaks.bins - LOW_BIN, 1, BINS - 2)
     below, here, above = (spectrum[peaks.frames, at + step] for step in (-1, 0, 1))
     bend = below - 2 * here + above

@@ -73,11 +73,14 @@ def rank_as_it_is(query: RecordingQuery, evidence: FloatArray, find: Find) -> Ra
 def rank_by_rungs(
     query: RecordingQuery, evidence: FloatArray, find: Find, rungs: Iterable[Rung]
 ) -> Ranking:
-    """The ladder: every rung is tried, and the best places of all of them are ranked together."""
+    """The ladder: every rung is tried, and the best places of all of them are ranked together.
+
+    Without near pairs, which take most of the time of a first pass: of the many rungs, one fits.
+    """
     places: list[Place] = []
     strangers: list[Place] = []
     for rung in rungs:
-        asked = query.hashed(rung)
+        asked = query.hashed(rung, neighbours=False)
         places += _places(evidence, find(asked, LADDER_TOP), rung)
         strangers += _places(evidence, stranger_candidates(asked, LADDER_TOP), rung)
     return _ranking(places, strangers)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 from scipy.special import ndtr
 
-from audiosearch.engine.analyzers.landmarks.spectrum import LOW_BIN
+from audiosearch.engine.analyzers.landmarks.spectrum import LOW_BIN, highest_around
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.indexes.landmarks_base import Candidates
 from audiosearch.engine.matchers.recording.query import AS_IT_IS, RecordingQuery, Rung
@@ -40,11 +39,11 @@ class Stretch:
 
 def evidence_of(query: RecordingQuery) -> FloatArray:
     """(frames, BINS) float32, -0.5 to 0.5: how far each point stands out of its bin's time."""
-    contrasts = maximum_filter(query.contrasts, size=(3, 3), mode="nearest")
+    contrasts = highest_around(query.contrasts, 1, 1)
     contrasts -= contrasts.mean(axis=0)
     contrasts *= 1 / (contrasts.std(axis=0) + STEADY)
     steps = np.clip((contrasts + 4) * 256, 0, 2048).astype(np.int16)
-    return np.asarray(SCALE[steps], np.float32)
+    return np.asarray(SCALE[steps.T], np.float32).T  # what is read together lies together
 
 
 def verify(
@@ -56,7 +55,7 @@ def verify(
     most = SHIFTS if rung == AS_IT_IS else LADDER_SHIFTS
     peaks = (candidates.peak_starts, candidates.peak_frames, candidates.peak_bins)
     deviations, shifts = verify_places(
-        evidence, LOW_BIN, *peaks, (float(rung.pitch), float(rung.speed), most)
+        evidence.T, LOW_BIN, *peaks, (float(rung.pitch), float(rung.speed), most)
     )
     scores = deviations + VOTE_WEIGHT * np.minimum(candidates.votes, MOST_VOTES)
     return scores.astype(np.float32), candidates.offsets.astype(np.int64) + shifts
