@@ -38,13 +38,21 @@ class Peaks:
     ranks: NDArray[np.int32]
 
 
-def find_peaks(spectrum: FloatArray, own: slice, per_second: int, *, first_frame: int = 0) -> Peaks:
+def find_peaks(
+    spectrum: FloatArray,
+    own: slice,
+    per_second: int,
+    *,
+    first_frame: int = 0,
+    contrasts: FloatArray | None = None,
+) -> Peaks:
     """The `per_second` highest peaks of each second of a recording.
 
     spectrum: (frames, BINS) natural logarithms, from frame `first_frame` of the recording on; of
-    these, `own` are looked at, and the others are what is around.
+    these, `own` are looked at, and the others are what is around. contrasts: of the spectrum, where
+    the caller has them.
     """
-    contrasts = contrast(spectrum)
+    contrasts = contrast(spectrum) if contrasts is None else contrasts
     highest = maximum_filter(contrasts, (2 * REACH_FRAMES + 1, 2 * REACH_BINS + 1), mode="nearest")
     loudest = maximum_filter1d(spectrum.max(axis=1), COLOUR_FRAMES, mode="nearest")
     faintest = np.maximum(loudest + FAINTEST, ROUNDING)
