@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from audiosearch.engine.matchers.recording.lines import HALF_WINDOW_MS, Drawn
 
 SAME_FRAMES, SAME_BINS = 2, 1
 COPY_SHARE = 0.3
-"""Of the peaks of two tracks that fall on each other: of other recordings it is a few hundredths."""
+"""Of the peaks of two tracks that fall on each other; of other recordings a few hundredths do."""
 COVERED_SHARE = 0.5
 SHORTEST_GAP_MS = 1000
 
@@ -79,7 +80,7 @@ def overlaps_of(spans: Sequence[tuple[int, int]]) -> list[Stretch]:
     """The stretches that several spans, (start, end) in ms, have in common."""
     edges = sorted({edge for span in spans for edge in span})
     found = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         inside = tuple(n for n, span in enumerate(spans) if span[0] <= start and span[1] >= end)
         if len(inside) > 1:
             found.append(Stretch(start, end, inside))
@@ -121,8 +122,7 @@ def _coincide(one: Drawn, other: Drawn) -> bool:
     begin, end = max(one.begin, other.begin), min(one.end, other.end)
     own, its = one.peaks.between(begin, end), other.peaks.between(begin, end)
     lows, highs = (
-        np.searchsorted(its.frames, own.frames + step)
-        for step in (-SAME_FRAMES, SAME_FRAMES + 1)
+        np.searchsorted(its.frames, own.frames + step) for step in (-SAME_FRAMES, SAME_FRAMES + 1)
     )
     same = sum(
         bool((abs(its.bins[low:high] - at) <= SAME_BINS).any())

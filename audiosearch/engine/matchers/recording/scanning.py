@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.landmarks.spectrum import HOP, LOW_BIN, SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
@@ -18,11 +19,10 @@ from audiosearch.engine.matchers.recording.strangers import stranger_candidates
 from audiosearch.engine.matchers.recording.verifying import (
     LEAST_DRIFT,
     MOST_VOTES,
-    SHIFTS,
     VOTE_WEIGHT,
 )
 
-TOP, STRANGERS_TOP = 150, 64
+TOP, STRANGERS_TOP, SHIFTS = 100, 64, 2
 WORTH_A_LOOK = 8.0
 """Score from which on a place may be a part of a play; chance reaches it now and then."""
 QUIETEST_DBFS, STEADIEST, FEWEST_PEAKS_A_SECOND = -70.0, 0.1, 3
@@ -157,12 +157,14 @@ def _is_fit(blocks: list[Block]) -> bool:
     return heard and peaks >= FEWEST_PEAKS_A_SECOND * seconds
 
 
-def _scores(evidence: FloatArray, found: Candidates) -> tuple[FloatArray, FloatArray]:
+def _scores(evidence: FloatArray, found: Candidates) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Of each candidate's best stretch, and by how much its offset is to be put right."""
     from audiosearch.engine.matchers.recording.kernels import find_stretches
 
     peaks = (found.peak_starts, found.peak_frames, found.peak_bins)
     deviations, shifts = find_stretches(evidence, LOW_BIN, *peaks, SHIFTS, LEAST_DRIFT)
-    return deviations + VOTE_WEIGHT * np.minimum(found.votes, MOST_VOTES), shifts
+    scores = deviations + VOTE_WEIGHT * np.minimum(found.votes, MOST_VOTES)
+    return scores.astype(np.float32), shifts
 
 
 def _best_scores(found: Candidates, scores: FloatArray) -> list[float]:
