@@ -40,7 +40,7 @@ LISTED = 100
 @throttled
 def scans(request: HttpRequest) -> HttpResponse:
     """Choose a long recording, and all that one has had scanned."""
-    form = ScanForm(request.POST or None, by=request.user)
+    form = ScanForm(request.POST if request.method == "POST" else None, by=request.user)
     if request.method != "POST":
         return _page(request, form)
     upload = request.FILES.get("file")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.landmarks.spectrum import FFT, HOP, SAMPLE_RATE, frames_to_ms
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.matchers.recording.probability import FIRST_PASS, Chance
+from audiosearch.engine.matchers.recording.probability import SCAN, Chance
 from audiosearch.engine.matchers.recording.verifying import (
     LEAST_DRIFT,
     MOST_VOTES,
@@ -19,7 +19,8 @@ SAME_LINE_FRAMES = 5
 """From one look at a line to the next, 5 s later, as its speed may be a little off."""
 BRIDGE_S = 10
 """Moments of one line that are farther apart are two plays."""
-FEWEST_FRAMES = 2 * SAMPLE_RATE // HOP
+FEWEST_FRAMES = 3 * SAMPLE_RATE // HOP
+"""What agrees with a stranger by chance are some notes in a row, which last 2 s at most."""
 HALF_WINDOW_MS = FFT * 500 // SAMPLE_RATE
 ENOUGH_TO_TELL_SPEED = 5
 DRIFT_SHARE = 0.5
@@ -47,20 +48,26 @@ class Peaks:
 
 @dataclass(frozen=True)
 class Sighting:
-    """One look at the frames `begin` to `end` of a sound, of which those from `core` on are new.
+    """One look at some frames of a sound, up to `seen_to`, of which those from `core` on are new.
 
     diagonal: the track's frame minus the sound's; chance: what other tracks scored there.
     """
 
     item_id: int
     diagonal: int
-    begin: int
     core: int
-    end: int
+    seen_to: int
     peaks: Peaks
     score: float
     votes: float
     chance: Chance
+
+    def agreeing(self) -> tuple[int, int]:
+        """The frames of the stretch that agrees best, from and before which."""
+        begin, end = _best_stretch(self.peaks.evidence, LEAST_DRIFT)
+        if begin == end:
+            return self.core, self.core
+        return int(self.peaks.frames[begin]), int(self.peaks.frames[end - 1]) + 1
 
 
 class Line:
@@ -70,27 +77,30 @@ class Line:
         self.item_id = first.item_id
         self.peaks = first.peaks
         self.diagonals = [(first.core, first.diagonal)]
-        self.end = first.end
+        self.seen_to = first.seen_to
+        self.end = first.agreeing()[1]
         self.best = first
-
-    @property
-    def begin(self) -> int:
-        return int(self.peaks.frames[0])
 
     def continues(self, seen: Sighting) -> bool:
         """Whether this is where the line goes on."""
         apart = abs(self.diagonals[-1][1] - seen.diagonal)
-        late = seen.begin - self.end > BRIDGE_S * SAMPLE_RATE // HOP
-        return self.item_id == seen.item_id and apart <= SAME_LINE_FRAMES and not late
+        if self.item_id != seen.item_id or apart > SAME_LINE_FRAMES:
+            return False
+        return not self.is_over(seen.agreeing()[0])
+
+    def is_over(self, frame: int) -> bool:
+        """Whether what agrees from this frame on is another play."""
+        return frame - self.end > BRIDGE_S * SAMPLE_RATE // HOP
 
     def add(self, seen: Sighting) -> None:
         """Go on with this."""
-        cut = min(seen.core, self.end)
+        cut = min(seen.core, self.seen_to)
         old, new = self.peaks.between(0, cut), seen.peaks.between(cut, np.inf)
         pairs = zip(vars(old).values(), vars(new).values(), strict=True)
         self.peaks = Peaks(*(np.concatenate(pair) for pair in pairs))
         self.diagonals.append((seen.core, seen.diagonal))
-        self.end = seen.end
+        self.seen_to = seen.seen_to
+        self.end = max(self.end, seen.agreeing()[1])
         if seen.score > self.best.score:
             self.best = seen
 
@@ -111,7 +121,7 @@ class Line:
         deviations = float(peaks.evidence.sum() / np.sqrt(len(peaks) / 12))
         score = deviations + VOTE_WEIGHT * min(self.best.votes, MOST_VOTES)
         standing = self.best.chance.standing(score)
-        probability = FIRST_PASS.probability(standing, score, seconds)
+        probability = SCAN.probability(standing, score, seconds)
         offset, speed = self._course()
         return Drawn(self.item_id, peaks, offset, speed, score, probability)
 

@@ -9,7 +9,7 @@ import numpy as np
 from audiosearch.engine.analyzers.landmarks.spectrum import frames_to_ms
 from audiosearch.engine.matchers.recording.lines import HALF_WINDOW_MS, Drawn
 
-SAME_FRAMES, SAME_BINS = 2, 1
+SAME_FRAMES, SAME_BINS = 2, 3
 COPY_SHARE = 0.3
 """Of the peaks of two tracks that fall on each other; of other recordings a few hundredths do."""
 COVERED_SHARE = 0.5

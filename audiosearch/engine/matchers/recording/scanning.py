@@ -11,7 +11,7 @@ from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkIndex, LandmarkQuery
 from audiosearch.engine.matchers.recording.blocks import Block, BlockStream, evidence_of_blocks
-from audiosearch.engine.matchers.recording.lines import BRIDGE_S, Drawn, Line, Peaks, Sighting
+from audiosearch.engine.matchers.recording.lines import Drawn, Line, Peaks, Sighting
 from audiosearch.engine.matchers.recording.play_log import PlayLog, plays_of
 from audiosearch.engine.matchers.recording.probability import MATCH, chance_of
 from audiosearch.engine.matchers.recording.query import hash_query
@@ -86,15 +86,14 @@ class Scanner:
                     self._open.append(Line(seen))
                 else:
                     line.add(seen)
-        over = core[-1].end - BRIDGE_S * SAMPLE_RATE // HOP
-        self._close([line for line in self._open if line.end < over])
+        self._close([line for line in self._open if line.is_over(core[0].first)])
 
     def _sightings(self, around: list[Block], core: list[Block]) -> list[Sighting]:
         """Places in tracks that agree with these blocks, the best first."""
         first, end = around[0].first, around[-1].end
         frames = np.concatenate([block.peak_frames for block in core]) - first
         bins = np.concatenate([block.peak_bins for block in core])
-        asked = hash_query(frames, bins, end - first)
+        asked = hash_query(frames, bins, end - first, neighbours=False)
         found, evidence = self._find(asked, TOP), evidence_of_blocks(around)
         scores, shifts = _scores(evidence, found)
         worthy = [n for n in np.argsort(-scores).tolist() if scores[n] >= WORTH_A_LOOK]
@@ -108,9 +107,8 @@ class Scanner:
             Sighting(
                 item_id=int(found.item_ids[n]),
                 diagonal=int(found.offsets[n]) + int(shifts[n]) - first,
-                begin=first,
                 core=core[0].first,
-                end=end,
+                seen_to=end,
                 peaks=_peaks(evidence, found, n, int(shifts[n]), first),
                 score=float(scores[n]),
                 votes=float(found.votes[n]),
