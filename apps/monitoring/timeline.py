@@ -10,6 +10,8 @@ NARROWEST = 0.4
 """A play of 5 s in a day would be thinner than a hair."""
 STEPS_S = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 MOST_TICKS = 6
+LAST_TICK = 0.85
+"""Beyond this share of the width its label has no room on a phone."""
 
 
 AXIS, LANE, BETWEEN = 18, 22, 4
@@ -74,4 +76,5 @@ def timeline_of(log: ShownLog) -> Timeline:
 def _ticks(length_ms: int) -> list[Tick]:
     fitting = (step for step in STEPS_S if length_ms <= MOST_TICKS * step * 1000)
     step_ms = 1000 * next(fitting, STEPS_S[-1])
-    return [Tick(round(WIDTH * ms / length_ms, 2), ms) for ms in range(0, length_ms, step_ms)]
+    last_ms = int(length_ms * LAST_TICK)
+    return [Tick(round(WIDTH * ms / length_ms, 2), ms) for ms in range(0, last_ms, step_ms)]

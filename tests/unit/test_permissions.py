@@ -102,7 +102,13 @@ class House:
         }
         found = [pk for kind, pk in kinds.items() if name.startswith(kind)]
         pk = found[0] if found else self.track.pk
-        others = {"kind": "csv", "name": "det", "enrolment": 1, "enrolment_id": "1", "number": uuid4()}
+        others = {
+            "kind": "csv",
+            "name": "det",
+            "enrolment": 1,
+            "enrolment_id": "1",
+            "number": uuid4(),
+        }
         return reverse(name, kwargs={key: others.get(key, pk) for key in taken})
 
     def client(self, role: str) -> Client:

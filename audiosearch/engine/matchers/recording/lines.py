@@ -22,7 +22,8 @@ BRIDGE_S = 10
 FEWEST_FRAMES = 3 * SAMPLE_RATE // HOP
 """What agrees with a stranger by chance are some notes in a row, which last 2 s at most."""
 HALF_WINDOW_MS = FFT * 500 // SAMPLE_RATE
-ENOUGH_TO_TELL_SPEED = 5
+ENOUGH_TO_TELL_SPEED, SURE_OF_SPEED = 5, 2.0
+"""Sightings, and standard errors of their slope, as each may be wrong by a frame."""
 DRIFT_SHARE = 0.5
 """Of the evidence of a play's peaks: what is below it is more likely to be outside."""
 
@@ -128,10 +129,12 @@ class Line:
     def _course(self) -> tuple[float, float]:
         """The track's frame at the sound's first, and how fast the sound plays it."""
         at, diagonals = np.array(self.diagonals, float).T
-        if len(at) < ENOUGH_TO_TELL_SPEED:
-            return float(np.median(diagonals)), 1.0
-        slope, offset = np.polyfit(at, diagonals, 1)
-        return float(offset), 1 + float(slope)
+        spread = float(np.sqrt(np.square(at - at.mean()).sum()))
+        if len(at) >= ENOUGH_TO_TELL_SPEED:
+            slope, offset = np.polyfit(at, diagonals, 1)
+            if abs(slope) * spread > SURE_OF_SPEED:
+                return float(offset), 1 + float(slope)
+        return float(np.median(diagonals)), 1.0
 
 
 @dataclass(frozen=True)
