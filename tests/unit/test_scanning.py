@@ -232,3 +232,27 @@ def test_gaps_overlaps_and_repeats() -> None:
         Stretch(20, 30, (0, 2)),
     ]
     assert repeats_of([7, 8, 7, 7]) == [1, 1, 2, 3]
+
+
+@pytest.mark.exhaustive
+def test_an_hour_with_ten_excerpts() -> None:
+    """Of 5 s to two minutes; between them what is in no catalogue, and noise. Nothing else."""
+    from benchmarks.scanning import make_mix
+
+    songs = [made_song(seed, seconds=125) for seed in range(1000, 1010)]
+    songs += [made_song(seed, seconds=24) for seed in range(1010, 1030)]
+    strange = [made_song(seed, seconds=60) for seed in range(2000, 2030)]
+    strange += [0.1 * np.random.default_rng(7).normal(size=30 * SAMPLE_RATE).astype(np.float32)]
+    index = ExactLandmarkIndex()
+    index.create_space(SPACE, TrackPayload.layout)
+    entries = enumerate(map(analysed, songs), 1)
+    index.upsert(SPACE, [LandmarkEntry(TrackPayload(track_id=n), one) for n, one in entries])
+    mix, truths = make_mix(3, songs, strange, minutes=60)
+    log = scan(np.array_split(mix, 3600), index, SPACE)
+    assert len(mix) == 3600 * SAMPLE_RATE
+    assert len(log.plays) == len(truths) == 10
+    for play, truth in zip(log.plays, truths, strict=True):
+        seconds = truth.start_ms / 1000, truth.end_ms / 1000, truth.track_start_ms / 1000
+        assert play.item_id == truth.item_id
+        assert abs(play.start_ms - truth.start_ms) < 1000, seconds
+        assert abs(play.end_ms - truth.end_ms) < 1000, seconds
