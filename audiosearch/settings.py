@@ -124,6 +124,12 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
     "rewrite": {"task": "analysis.rewrite", "schedule": 15.0, "options": {"expires": 15}},
     "reconcile voices": {"task": "voices.reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    "reconcile scans": {
+        "task": "monitoring.reconcile",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "old scans": {"task": "monitoring.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
     "old log-ins": {"task": "access.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
 }
@@ -202,6 +208,9 @@ for _folder in (
 MAX_FILE_BYTES = env.integer("MAX_FILE_MB", 1024, least=1) * 1024 * 1024
 MAX_DURATION_S = env.integer("MAX_DURATION_S", 4 * 3600, least=1)
 MAX_QUERY_DURATION_S = env.integer("MAX_QUERY_DURATION_S", 600, least=1)
+MAX_SCAN_DURATION_S = env.integer("MAX_SCAN_DURATION_S", 24 * 3600, least=1)
+MAX_SCANS_EACH = env.integer("MAX_SCANS_EACH", 4, least=1)
+SCANS_KEPT_DAYS = env.integer("SCANS_KEPT_DAYS", 90)
 SEARCHES_PER_MINUTE = env.integer("SEARCHES_PER_MINUTE", 120)
 MAX_CONCURRENT_QUERIES = env.integer("MAX_CONCURRENT_QUERIES", 8, least=1)
 MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 16, least=2)
@@ -312,6 +321,7 @@ INSTALLED_APPS = [
     "apps.analysis",
     "apps.search",
     "apps.voices",
+    "apps.monitoring",
 ]
 MIDDLEWARE = [
     "audiosearch.web.prefix.keep_cookies_below",

@@ -37,7 +37,8 @@ from benchmarks.report import folder_mb, show
 SPACE, EVERYTHING = "landmarks-v1", TrackFilter()
 TOP = 300
 PIECE_FRAMES = 150
-FARTHEST_BINS = 60
+NEAREST_BINS, FARTHEST_BINS = 4, 60
+"""Moved by less, a variant would be pieces of the song itself."""
 ADDED = 1_000
 
 
@@ -72,7 +73,8 @@ def variant(landmarks: Landmarks, rng: np.random.Generator) -> Landmarks:
     order = rng.permutation(length // PIECE_FRAMES + 1)
     pieces = landmarks.frames // PIECE_FRAMES
     frames = order[pieces] * PIECE_FRAMES + landmarks.frames % PIECE_FRAMES
-    bins = landmarks.bins + rng.integers(-FARTHEST_BINS, FARTHEST_BINS + 1)
+    moved = rng.choice([-1, 1]) * rng.integers(NEAREST_BINS, FARTHEST_BINS + 1)
+    bins = landmarks.bins + moved
     bins = (bins - LOW_BIN) % (HIGH_BIN - LOW_BIN) + LOW_BIN
     ascending = np.lexsort((bins, frames))
     return Landmarks(

@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--keep-strangers", action="store_true", help="write strangers.npz anew")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    song = partial(_song, options.cache)
+    song = partial(kept_song, options.cache)
     if options.keep_strangers:
         songs = (song(KEPT_SEEDS + n)[: 30 * SAMPLE_RATE] for n in range(KEPT))
         keep_strangers([landmarks_of(one) for one in songs])
@@ -228,7 +228,8 @@ def _moment(rng: np.random.Generator, samples: FloatArray, length: int) -> int:
     return begin
 
 
-def _song(cache: Path | None, seed: int) -> FloatArray:
+def kept_song(cache: Path | None, seed: int) -> FloatArray:
+    """A rendered song; from the folder `cache`, where there is one."""
     if cache is None:
         return rendered_song(seed)
     cache.mkdir(exist_ok=True)

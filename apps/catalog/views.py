@@ -215,7 +215,10 @@ def _add_one(request: HttpRequest, form: AddForm, upload: Any) -> dict[str, Any]
 @require_page
 @allowed(may_search)
 def track(request: HttpRequest, pk: int) -> HttpResponse:
-    """One track: player, metadata, states; a form for those who may edit it."""
+    """One track: player, metadata, states; a form for those who may edit it.
+
+    `from_ms` and `to_ms` in the address mark a moment, at which playing begins.
+    """
     found = get_object_or_404(listed_tracks(request.user), pk=pk)
     editable = may_edit(request.user, found)
     posted = request.POST if request.method == "POST" else None
@@ -236,6 +239,8 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
     known = visible_speakers(request.user).in_bulk({found.speaker_id, enrolled} - {None})
     context = {
         "track": found,
+        "start_ms": _moment(request, "from_ms"),
+        "end_ms": _moment(request, "to_ms"),
         "speaker": known.get(found.speaker_id),
         "enrolment_of": known.get(enrolled),
         "analysis": _serving(found),
@@ -245,6 +250,11 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
         "tag_names": visible_tags(request.user).values_list("name", flat=True)[:500],
     }
     return render(request, "catalog/track.html", context)
+
+
+def _moment(request: HttpRequest, name: str) -> int | None:
+    told = request.GET.get(name, "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else None
 
 
 @require_page

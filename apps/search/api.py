@@ -34,7 +34,7 @@ from audiosearch.web.parsers import JSONParser
 LISTS = ("collection", "kind", "answers")
 
 
-def _flat(data: Any) -> Any:
+def flat(data: Any) -> Any:
     """Form data with the lists that repeated or comma-separated fields stand for."""
     if not hasattr(data, "getlist"):
         return data
@@ -84,7 +84,7 @@ class SearchView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        data = _flat(request.data)
+        data = flat(request.data)
         if "answers" in request.query_params and isinstance(data, dict):
             data = {**data, "answers": request.query_params.getlist("answers")}
         form = SearchRequestSerializer(data=data)
@@ -129,7 +129,7 @@ class SimilarView(APIView):
         responses=SearchResultSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:
-        form = SearchSettingsSerializer(data=_flat(request.query_params))
+        form = SearchSettingsSerializer(data=flat(request.query_params))
         form.is_valid(raise_exception=True)
         try:
             result = similar_to_track(track_id=pk, asked=form.settings(), by=request.user)

@@ -39,7 +39,7 @@ ANY = ("400", "404", "406", "413")
 WITH_BODY = ("408", "409", "411", "415")
 GUARDED = ("401", "403", "503")
 BY_METHOD = {"POST": (*WITH_BODY, "422"), "PATCH": WITH_BODY, "DELETE": ("409",)}
-BY_ENDING = {"/similar": ("409", "415", "422"), "/audio": ("416",)}
+BY_ENDING = {"/similar": ("409", "415", "422"), "/audio": ("416",), "/play-log/": ("409",)}
 
 
 def name_server(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

@@ -117,7 +117,26 @@ def test_a_recording_that_is_known_stops_by_itself(
     told = listener.locator("#answer-same_recording h2")
     expect(told).to_contain_text("This is Song of the catalogue")
     browser.close()
+    _scan_a_long_recording(page, service, song.with_name("mix.flac"))
     assert service.call("DELETE", address)[0] == 204
+
+
+def _scan_a_long_recording(page: Page, service: Service, mix: Path) -> None:
+    """With the song in it; what cannot be read is refused on the same page."""
+    unknown = made_song(77, seconds=6)
+    soundfile.write(mix, np.concatenate([unknown, made_song(5, seconds=20)]), SAMPLE_RATE)
+    page.goto(service.url + "/scans/")
+    page.set_input_files("#id_file", mix.with_name("broken.wav"))
+    page.click("scan-upload button.primary")
+    expect(page.locator("scan-upload .error")).to_contain_text("not audio we can read")
+    page.set_input_files("#id_file", mix)
+    page.click("scan-upload button.primary")
+    expect(page.locator(".timeline .play")).to_have_count(1, timeout=60_000)
+    page.locator(".timeline a").click()
+    page.wait_for_url("**/tracks/*/?from_ms=*")
+    expect(page.locator("audio-player").first).to_have_attribute(
+        "data-start-ms", re.compile(r"\d+")
+    )
 
 
 def test_a_recording_is_edited_and_deleted(page: Page, service: Service) -> None:
@@ -213,7 +232,8 @@ def _hear(page: Page, after: float = 0) -> None:
 
 def test_pages_fit_a_phone(page: Page, service: Service) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    for path in ("/", "/library/", "/add/", "/voices/", "/tracks/1/", "/tracks/1/similar/"):
+    paths = ("/", "/library/", "/add/", "/voices/", "/scans/", "/tracks/1/", "/tracks/1/similar/")
+    for path in paths:
         page.goto(service.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 

@@ -9,6 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.catalog.models import Collection, Track
+from apps.jobs.models import State
+from apps.monitoring.models import Scan
 from apps.search.models import Search
 from apps.voices.models import Measurement, Speaker
 from tests.unit.addresses import routes
@@ -52,6 +54,9 @@ NEEDED = {
     **dict.fromkeys(["speaker-list", "speaker-detail", "speaker-enrolments"], (MEMBER, CURATOR)),
     "speaker-enrolment": (CURATOR, CURATOR),
     **dict.fromkeys(["speaker-verify", "speaker-identify", "speaker-diarize"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["scans", "scan-list"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["scan", "scan-detail", "scan-play-log"], (OWNER, OWNER)),
+    **dict.fromkeys(["scan-download", "scan-forget"], (OWNER, OWNER)),
     "metrics": (CURATOR, CURATOR),
 }
 """The least role that may read, and the least that may write, while nothing is open to anyone."""
@@ -82,9 +87,14 @@ class House:
             user=self.users["owner"], clip="queries/gone.wav", clip_name="clip", result=result
         )
 
+        self.scan = Scan.objects.create(
+            user=self.users["owner"], name="mix", size_bytes=1, duration_ms=1, state=State.READY
+        )
+
     def address(self, name: str, taken: set[str]) -> str:
         kinds = {
             "search-": self.search.pk,
+            "scan": self.scan.pk,
             "measurement": self.measurement.pk,
             "speaker": self.speaker.pk,
             "enrolment": self.speaker.pk,
@@ -92,7 +102,13 @@ class House:
         }
         found = [pk for kind, pk in kinds.items() if name.startswith(kind)]
         pk = found[0] if found else self.track.pk
-        others = {"name": "det", "enrolment": 1, "enrolment_id": "1", "number": uuid4()}
+        others = {
+            "kind": "csv",
+            "name": "det",
+            "enrolment": 1,
+            "enrolment_id": "1",
+            "number": uuid4(),
+        }
         return reverse(name, kwargs={key: others.get(key, pk) for key in taken})
 
     def client(self, role: str) -> Client:
@@ -139,6 +155,7 @@ def test_nobody_does_more_than_their_role_allows(house: House, role: str) -> Non
     assert Track.objects.get(pk=house.track.pk).tags.count() == 0
     assert Speaker.objects.filter(pk=house.speaker.pk, name="Ada").exists()
     assert Search.objects.filter(pk=house.search.pk).exists()
+    assert Scan.objects.filter(pk=house.scan.pk).exists()
 
 
 def _fits(answer: Any, allowed: bool) -> bool:

@@ -2,11 +2,13 @@
 import { AudioPlayer } from "./audio-player.js";
 import { ClipRecorder } from "./clip-recorder.js";
 import { DropZone } from "./drop-zone.js";
+import { ScanUpload } from "./scan-upload.js";
 import { UploadList } from "./upload-list.js";
 
 customElements.define("audio-player", AudioPlayer);
 customElements.define("clip-recorder", ClipRecorder);
 customElements.define("drop-zone", DropZone);
+customElements.define("scan-upload", ScanUpload);
 customElements.define("upload-list", UploadList);
 
 document.documentElement.classList.add("scripted");

@@ -53,3 +53,43 @@ def verify_places(
                 if score > scores[number]:
                     scores[number], shifts[number] = score, turn - most
     return scores, shifts
+
+
+@compiled
+def find_stretches(
+    evidence: FloatArray,
+    low_bin: int,
+    peak_starts: NDArray[np.int64],
+    peak_frames: NDArray[np.int32],
+    peak_bins: NDArray[np.int32],
+    most: int,
+    drift: float,
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """How far each candidate's best stretch lies above chance, and at which shift of its offset.
+
+    As `verify_places`, but of the stretch alone whose evidence lies the most above `drift` a peak:
+    where a recording begins or ends within the query, the rest says nothing of it. Every other
+    shift is tried, as the evidence holds for the frames beside, too.
+    """
+    frames, bins = evidence.shape
+    count = len(peak_starts) - 1
+    scores = np.full(count, UNVERIFIED, np.float32)
+    shifts = np.zeros(count, np.int32)
+    for number in range(count):
+        for shift in range(-most, most + 1, 2):
+            above, total, seen = 0.0, 0.0, 0
+            for peak in range(peak_starts[number], peak_starts[number + 1]):
+                frame, at = peak_frames[peak] - shift, peak_bins[peak] - low_bin
+                if frame < 0 or frame >= frames or at < 0 or at >= bins:
+                    continue
+                found = evidence[frame, at]
+                if above <= 0:
+                    above, total, seen = 0.0, 0.0, 0
+                above += found - drift
+                total += found
+                seen += 1
+                if seen >= FEWEST_PEAKS and above > 0:
+                    score = total / np.sqrt(seen / 12.0)
+                    if score > scores[number]:
+                        scores[number], shifts[number] = score, shift
+    return scores, shifts

@@ -64,7 +64,7 @@ class RecordingQuery(Representation):
         loudness = float(np.sqrt(np.mean(np.square(own, dtype=np.float64)))) if len(own) else 0.0
         spectrum = log_spectrum(own * np.float32(LOUDNESS / max(loudness, 1e-6)))
         contrasts = contrast(spectrum)
-        frames, bins = _fine_peaks(spectrum, contrasts)
+        frames, bins = fine_peaks(spectrum, slice(0, len(spectrum)), contrasts=contrasts)
         return cls(
             spectrum,
             contrasts,
@@ -82,34 +82,51 @@ class RecordingQuery(Representation):
 
     def hashed(self, rung: Rung = AS_IT_IS, *, neighbours: bool = True) -> LandmarkQuery:
         """What to look up for a recording from which this differs by a rung of the ladder."""
-        frames = np.rint(self.peak_frames * rung.speed).astype(np.int32)
-        bins = np.rint(self.peak_bins / rung.pitch).astype(np.int32)
-        inside = (bins >= LOW_BIN) & (bins < HIGH_BIN)
-        frames, bins = frames[inside], bins[inside]
-        order = np.lexsort((bins, frames))
-        exact, firsts = hash_pairs(frames[order], bins[order], FAN)
-        hashes, weights = exact.astype(np.int64), np.ones(len(exact), np.float32)
-        if neighbours:
-            near = [hashes + step for step in NEIGHBOURS]
-            hashes = np.concatenate([hashes, *near])
-            weights = np.full(len(hashes), NEIGHBOUR_WEIGHT, np.float32)
-            weights[: len(exact)] = 1
-            firsts = np.tile(firsts, 1 + len(NEIGHBOURS))
-        valid = (hashes >= 0) & (hashes < HASHES)
-        length = round(self.length * rung.speed)
-        return LandmarkQuery(hashes[valid], firsts[valid], weights[valid], length)
+        peaks = self.peak_frames, self.peak_bins
+        return hash_query(*peaks, self.length, rung, neighbours=neighbours)
 
 
-def _fine_peaks(
-    spectrum: FloatArray, contrasts: FloatArray
+def hash_query(
+    peak_frames: NDArray[np.int32],
+    peak_bins: FloatArray,
+    length: int,
+    rung: Rung = AS_IT_IS,
+    *,
+    neighbours: bool = True,
+) -> LandmarkQuery:
+    """What to look up for these peaks of a query of `length` frames, with those of near pairs."""
+    frames = np.rint(peak_frames * rung.speed).astype(np.int32)
+    bins = np.rint(peak_bins / rung.pitch).astype(np.int32)
+    inside = (bins >= LOW_BIN) & (bins < HIGH_BIN)
+    frames, bins = frames[inside], bins[inside]
+    order = np.lexsort((bins, frames))
+    exact, firsts = hash_pairs(frames[order], bins[order], FAN)
+    hashes, weights = exact.astype(np.int64), np.ones(len(exact), np.float32)
+    if neighbours:
+        near = [hashes + step for step in NEIGHBOURS]
+        hashes = np.concatenate([hashes, *near])
+        weights = np.full(len(hashes), NEIGHBOUR_WEIGHT, np.float32)
+        weights[: len(exact)] = 1
+        firsts = np.tile(firsts, 1 + len(NEIGHBOURS))
+    valid = (hashes >= 0) & (hashes < HASHES)
+    return LandmarkQuery(hashes[valid], firsts[valid], weights[valid], round(length * rung.speed))
+
+
+def fine_peaks(
+    spectrum: FloatArray, own: slice, *, first_frame: int = 0, contrasts: FloatArray | None = None
 ) -> tuple[NDArray[np.int32], FloatArray]:
-    """Frames of the peaks, and bins by a parabola through each and its neighbours."""
+    """Frames of the peaks, and bins by a parabola through each and its neighbours.
+
+    What is taken is as in `find_peaks`.
+    """
     if not len(spectrum):
         return np.zeros(0, np.int32), np.zeros(0, np.float32)
-    whole = slice(0, len(spectrum))
-    peaks = find_peaks(spectrum, whole, PEAKS_PER_SECOND, contrasts=contrasts)
+    peaks = find_peaks(
+        spectrum, own, PEAKS_PER_SECOND, first_frame=first_frame, contrasts=contrasts
+    )
     at = np.clip(peaks.bins - LOW_BIN, 1, BINS - 2)
-    below, here, above = (spectrum[peaks.frames, at + step] for step in (-1, 0, 1))
+    rows = peaks.frames - first_frame
+    below, here, above = (spectrum[rows, at + step] for step in (-1, 0, 1))
     bend = below - 2 * here + above
     bend = np.where(np.abs(bend) > 1e-6, bend, -1.0)
     aside = np.clip(0.5 * (below - above) / bend, -0.5, 0.5)

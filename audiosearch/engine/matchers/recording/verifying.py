@@ -39,7 +39,11 @@ class Stretch:
 
 def evidence_of(query: RecordingQuery) -> FloatArray:
     """(frames, BINS) float32, -0.5 to 0.5: how far each point stands out of its bin's time."""
-    contrasts = highest_around(query.contrasts, 1, 1)
+    return uniform(highest_around(query.contrasts, 1, 1))
+
+
+def uniform(contrasts: FloatArray) -> FloatArray:
+    """Contrasts, (frames, bins), brought to -0.5 to 0.5 at each bin; they are overwritten."""
     contrasts -= contrasts.mean(axis=0)
     contrasts *= 1 / (contrasts.std(axis=0) + STEADY)
     steps = np.clip((contrasts + 4) * 256, 0, 2048).astype(np.int16)
