@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from apps.analysis import api as analysis
 from apps.catalog import api as catalog
+from apps.discovery import api as discovery
 from apps.ops import api as ops
 from apps.search import api as search
 from apps.voices import api as voices
@@ -16,6 +17,7 @@ router.register("collections", catalog.CollectionViewSet)
 router.register("tags", catalog.TagViewSet)
 router.register("speakers", voices.SpeakerViewSet)
 router.register("spaces", analysis.SpaceViewSet)
+router.register("duplicates", discovery.DuplicateViewSet, basename="duplicate")
 router.register("tracks", catalog.TrackViewSet, basename="track")
 
 track_audio = catalog.TrackViewSet.as_view({"get": "audio"})

@@ -11,8 +11,9 @@ ANALYSE = "analysis.work"
 SYNC = "analysis.sync"
 VOICES = "voices.work"
 VERIFY = "analysis.verify"
+DUPLICATES = "discovery.duplicates"
 """What workers are woken for: to analyse, to bring changes to the index, to work on voices, to look
-for damage."""
+for damage, to find duplicates."""
 
 
 def enqueue(task: str) -> None:

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("apps.catalog",),
     ("apps.analysis",),
     ("apps.search", "apps.voices"),
+    ("apps.discovery",),
     ("apps.ops",),
     ("audiosearch.settings", "audiosearch.api_urls", "audiosearch.urls"),
     ("audiosearch.wsgi",),

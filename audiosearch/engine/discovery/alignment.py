@@ -27,7 +27,7 @@ BACKGROUND = 0.05
 class Hashed:
     """Hashes of a recording at a speed.
 
-    hashes: (n,) int64; firsts: (n,) int64, the frame at which each begins, at that speed, ascending.
+    hashes: (n,) int64; firsts: (n,) int64, ascending, the frame at that speed at which each begins.
     """
 
     hashes: NDArray[np.int64]
@@ -129,13 +129,14 @@ def _pairs(
 
     found = []
     leaning = hashed.firsts + np.rint(slope * hashed.firsts).astype(np.int64)
+    order = np.argsort(hashed.hashes)  # ascending keys are found in half the time
+    ascending, leaning = hashed.hashes[order], leaning[order]
     for change in (0, *NEIGHBOURS) if near else (0,):
-        wanted = np.clip(hashed.hashes + change, 0, HASHES - 1).astype(np.uint32)
-        order = np.argsort(wanted)
-        lows, highs = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
-        lows[order] = np.searchsorted(other.hashes, wanted[order])
-        highs[order] = np.searchsorted(other.hashes, wanted[order], side="right")
-        found.append(near_pairs(lows, highs, leaning, other.firsts, offset, reach))
+        wanted = np.clip(ascending + change, 0, HASHES - 1).astype(np.uint32)
+        lows = np.searchsorted(other.hashes, wanted)
+        highs = np.searchsorted(other.hashes, wanted, side="right")
+        which, off = near_pairs(lows, highs, leaning, other.firsts, offset, reach)
+        found.append((order[which], off))
     return np.concatenate([one for one, _ in found]), np.concatenate([off for _, off in found])
 
 

@@ -1,4 +1,4 @@
-"""Compiled loops over hashes that two recordings share; see `engine.compiled` for who imports it."""
+"""Compiled loops over hashes that two recordings share; see `engine.compiled`."""
 
 import numpy as np
 from numpy.typing import NDArray

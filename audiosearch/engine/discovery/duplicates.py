@@ -1,7 +1,7 @@
 """Which tracks of an index are the same master as a recording: re-encoded, trimmed, part of it,
 louder, equalised or sped up. By the share of aligned landmarks, never by a mere likeness."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,9 @@ import numpy as np
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.analyzers.landmarks.spectrum import HOP, SAMPLE_RATE, frames_to_ms
 from audiosearch.engine.discovery.alignment import (
+    AS_RECORDED,
     Alignment,
     Hashed,
-    Sorted,
     align,
     at_speed,
     to_look_up,
@@ -29,16 +29,19 @@ FEWEST_ALIGNED = 16
 SHORTEST_STRETCH_S = 5.0
 WHOLE = 0.8
 """A stretch may be shorter where it is so much of a recording that is short itself."""
-CHUNK_FRAMES = 2048
-"""So much is looked up at once: 48 s."""
+LEAST_SHARE_AT_SPEED = 0.14
+"""Where near hashes count as well, strangers have more in common."""
+CHUNK_FRAMES = 1024
+"""So much is looked up at once: 24 s."""
 TRACKS = 4
 TOP = PER_ITEM + 4 * TRACKS
 """Places that are asked for: some are the recording's own."""
-FEWEST_VOTES, LEAST_VOTES = 8.0, 0.012
+FEWEST_VOTES, LEAST_VOTES = 8.0, 0.03
 """What makes a candidate: so many votes, and such a share of the hashes that are looked up."""
-LADDER = tuple(1 + sign * 0.01 * step for step in range(1, 8) for sign in (1, -1))
-LADDER_FRAMES = 431
-"""10 s: between two rungs that is 2 frames off at the ends."""
+FASTER = tuple(1 + 0.01 * step for step in range(1, 8))
+SLOWER = tuple(1 - 0.01 * step for step in range(1, 8))
+LADDER_FRAMES = 345
+"""8 s: between two rungs that is 2 frames off at the ends."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +79,18 @@ def find_duplicates(
     *,
     where: TrackFilter = TrackFilter(),  # noqa: B008  frozen
     own_id: int = 0,
-    ladder: bool = True,
+    ladder: Sequence[float] = (*FASTER, *SLOWER),
 ) -> list[Duplicate]:
     """The tracks that are the same master as this recording, or part of it, by share.
 
     load: the kept landmarks of a track, None where there are none; own_id: the recording's own
-    track. Silence, steady tones and what is shorter than SHORTEST_S has no duplicates.
-    Raises IndexUnavailable and SpaceMissing.
+    track; ladder: speeds that are tried besides. Silence, steady tones and what is shorter than
+    SHORTEST_S have no duplicates. Raises IndexUnavailable and SpaceMissing.
     """
     if is_unfit(landmarks):
         return []
     found: dict[int, Duplicate] = {}
-    for candidate in _candidates(landmarks, index, space, where, own_id, ladder=ladder):
+    for candidate in _candidates(landmarks, index, space, where, own_id, ladder):
         other = load(candidate.item_id)
         if other is None:
             continue
@@ -112,7 +115,8 @@ def _is_evidence(found: Alignment, one: Landmarks, other: Landmarks) -> bool:
     seconds = (found.end - found.begin) / FRAMES_PER_S
     shorter = min(int(one.length[0]), int(other.length[0])) / FRAMES_PER_S
     long_enough = seconds >= min(SHORTEST_STRETCH_S, WHOLE * shorter)
-    return long_enough and found.share >= LEAST_SHARE and found.aligned >= FEWEST_ALIGNED
+    least = LEAST_SHARE if abs(found.speed - 1) < AS_RECORDED else LEAST_SHARE_AT_SPEED
+    return long_enough and found.share >= least and found.aligned >= FEWEST_ALIGNED
 
 
 def _duplicate(item_id: int, found: Alignment) -> Duplicate:
@@ -135,10 +139,9 @@ def _candidates(
     space: str,
     where: TrackFilter,
     own_id: int,
-    *,
-    ladder: bool,
+    ladder: Sequence[float],
 ) -> list[_Candidate]:
-    """The likeliest places by track, as recorded, and where there are none at other speeds."""
+    """The likeliest place of each of the likeliest tracks, as recorded and at other speeds."""
     best: dict[int, _Candidate] = {}
 
     def ask(query: LandmarkQuery, begin: int, speed: float) -> None:
@@ -158,11 +161,12 @@ def _candidates(
 
     for begin, query in _chunks(at_speed(landmarks, 1.0), CHUNK_FRAMES):
         ask(query, begin, 1.0)
-    if ladder:
-        for speed in LADDER:
-            hashed = at_speed(landmarks, speed)
-            for begin, query in _middle(hashed, LADDER_FRAMES):
-                ask(query, begin, speed)
+    middle = _middle(landmarks)
+    for speed in ladder:
+        hashed = at_speed(middle, speed)
+        if len(hashed.firsts):
+            begin = int(hashed.firsts[0])
+            ask(_query(hashed, begin, LADDER_FRAMES), begin, speed)
     return list(best.values())
 
 
@@ -173,10 +177,14 @@ def _chunks(hashed: Hashed, frames: int) -> Iterator[tuple[int, LandmarkQuery]]:
         yield begin, _query(hashed, begin, frames)
 
 
-def _middle(hashed: Hashed, frames: int) -> Iterator[tuple[int, LandmarkQuery]]:
-    if len(hashed.firsts):
-        begin = max(0, (int(hashed.firsts[-1]) - frames) // 2)
-        yield begin, _query(hashed, begin, frames)
+def _middle(landmarks: Landmarks) -> Landmarks:
+    """What the ladder is asked with."""
+    begin = max(0, (int(landmarks.length[0]) - LADDER_FRAMES) // 2)
+    low, high = np.searchsorted(landmarks.frames, [begin, begin + LADDER_FRAMES])
+    own = slice(int(low), int(high))
+    return Landmarks(
+        landmarks.frames[own], landmarks.bins[own], landmarks.ranks[own], landmarks.length
+    )
 
 
 def _query(hashed: Hashed, begin: int, frames: int) -> LandmarkQuery:
