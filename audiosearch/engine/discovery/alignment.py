@@ -118,7 +118,20 @@ def _line(
     steps = max(1, int(np.ceil(spread * length / TOLERANCE_FRAMES)))
     slopes = np.linspace(-spread, spread, 2 * steps + 1)
     slopes = slopes[np.argsort(np.abs(slopes), kind="stable")]  # of equal ones the least
-    return best_line(hashed.firsts[which], off, slopes, TOLERANCE_FRAMES)
+    frames = hashed.firsts[which]
+    slope, offset = best_line(frames, off, slopes, TOLERANCE_FRAMES)
+    return _fitted(frames, off, slope, offset)
+
+
+def _fitted(
+    frames: NDArray[np.int64], off: NDArray[np.int64], slope: float, offset: float
+) -> tuple[float, float]:
+    """The line by least squares, of the pairs that lie near it: between two slopes it is neither."""
+    near = np.abs(off - slope * frames - offset) <= TOLERANCE_FRAMES + 1
+    if np.ptp(frames[near]) == 0:
+        return slope, offset
+    fitted, at_zero = np.polyfit(frames[near], off[near], 1)
+    return float(fitted), float(at_zero)
 
 
 def _pairs(
