@@ -52,6 +52,10 @@ NEEDED = {
     **dict.fromkeys(["speaker-list", "speaker-detail", "speaker-enrolments"], (MEMBER, CURATOR)),
     "speaker-enrolment": (CURATOR, CURATOR),
     **dict.fromkeys(["speaker-verify", "speaker-identify", "speaker-diarize"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["duplicates", "duplicate-list", "duplicate-detail"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["duplicate-keep", "duplicate-dismiss"], (MEMBER, OWNER)),
+    **dict.fromkeys(["duplicate-kept", "duplicate-undo"], (MEMBER, OWNER)),
+    **dict.fromkeys(["duplicates-keep", "duplicates-dismiss", "duplicates-undo"], (OWNER, OWNER)),
     "metrics": (CURATOR, CURATOR),
 }
 """The least role that may read, and the least that may write, while nothing is open to anyone."""

@@ -115,6 +115,8 @@ def world(add_tone: AddTone) -> Iterator[World]:
 TRACKS = {
     *("track", "track-relisten", "track-delete", "track-similar", "track-voices"),
     *("track-detail", "api-track-audio", "api-track-peaks", "api-track-similar"),
+    *("duplicate-detail", "duplicate-keep", "duplicate-dismiss"),
+    *("duplicates-keep", "duplicates-dismiss", "duplicates-undo"),
 }
 COLLECTIONS = {"collection-detail"}
 SPEAKERS = {
