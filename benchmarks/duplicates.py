@@ -214,7 +214,7 @@ def _find(kept: dict[int, Landmarks], index: LandmarkIndex, number: int) -> list
 def _made(
     rng: np.random.Generator, songs: list[Landmarks], count: int, seconds: int
 ) -> Iterator[Landmarks]:
-    """Tracks of short pieces of songs in any order, each moved in frequency, lest two be one.
+    """Tracks of short pieces of songs in any order, moved and shaken, lest two share one.
 
     Their hashes are as common as those of songs.
     """
@@ -226,9 +226,10 @@ def _made(
         for start in range(0, length, BLOCK):
             begin = int(rng.integers(int(one.length[0]) - BLOCK))
             own = slice(*np.searchsorted(one.frames, [begin, begin + min(BLOCK, length - start)]))
-            frames.append(one.frames[own] - begin + start)
-            moved = one.bins[own].astype(np.int64) - LOW_BIN + rng.integers(-60, 61)
-            bins.append((moved % BINS + LOW_BIN).astype(np.uint16))
+            here = one.frames[own] - begin + start
+            frames.append(np.clip(here + rng.integers(-1, 2, len(here)), 0, length - 1))
+            moved = one.bins[own] - LOW_BIN + rng.integers(-60, 61) + rng.integers(-3, 4, len(here))
+            bins.append((moved.astype(np.int64) % BINS + LOW_BIN).astype(np.uint16))
             ranks.append(one.ranks[own])
         joined = np.concatenate(frames).astype(np.int32), np.concatenate(bins)
         order = np.lexsort(joined[::-1])

@@ -129,11 +129,12 @@ class TrackSerializer(serializers.ModelSerializer):
 
     @extend_schema_field(NoticeSerializer(many=True))
     def get_notices(self, track: Track) -> Any:
-        if "notices" not in self.context:  # for all of a page at once
+        context: Any = self.context
+        if "notices" not in context:  # for all of a page at once
             shown: Any = self.parent.instance if self.parent else [self.instance]
-            user = self.context["request"].user
-            self.context["notices"] = notices_of([one.pk for one in shown], user)
-        return NoticeSerializer(self.context["notices"].get(track.pk, []), many=True).data
+            user = context["request"].user
+            context["notices"] = notices_of([one.pk for one in shown], user)
+        return NoticeSerializer(context["notices"].get(track.pk, []), many=True).data
 
 
 class TagList(serializers.ListField):

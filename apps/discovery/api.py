@@ -43,7 +43,7 @@ class DuplicateViewSet(viewsets.GenericViewSet):
         responses=faces.ClusterSerializer(many=True),
     )
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(cluster_ids(request.user))  # type: ignore[arg-type]
+        page = self.paginate_queryset(cluster_ids(request.user))
         shown = self.get_serializer(clusters_of(request.user, list(page or [])), many=True)
         return self.get_paginated_response(shown.data)
 

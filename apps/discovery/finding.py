@@ -117,7 +117,7 @@ def _landmarks(space: str, track_id: int) -> Landmarks | None:
 
 def _keep(row: TrackAnalysis, found: Found) -> None:
     """Write what was found of a track, unless it was analysed anew meanwhile."""
-    if found is None:
+    if found is None or row.finished_at is None:
         reanalyze([row.track_id], space=row.space)
         return
     with transaction.atomic():

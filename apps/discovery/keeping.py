@@ -37,9 +37,11 @@ def keep_copy(*, kept: Track, others: Sequence[Track], by: Any) -> KeptCopy:
             )
     # What is of fewer people stays with the copy that is retired.
     alike = [track for track in others if track.audience_id == kept.audience_id]
-    moved = {"tags": _move_tags(kept, alike), "fields": _fill_fields(kept, alike, by), "links": {}}
-    for track in alike:
-        moved["links"][str(track.pk)] = lifecycle.move_links(track.pk, kept.pk)
+    moved = {
+        "tags": _move_tags(kept, alike),
+        "fields": _fill_fields(kept, alike, by),
+        "links": {str(track.pk): lifecycle.move_links(track.pk, kept.pk) for track in alike},
+    }
     ids = [track.pk for track in others]
     retire_tracks(track_ids=ids, replaced_by=kept)
     kept_by = by if by is not None and by.is_authenticated else None

@@ -54,7 +54,7 @@ NEEDED = {
     **dict.fromkeys(["speaker-verify", "speaker-identify", "speaker-diarize"], (MEMBER, MEMBER)),
     **dict.fromkeys(["duplicates", "duplicate-list", "duplicate-detail"], (MEMBER, MEMBER)),
     **dict.fromkeys(["duplicate-keep", "duplicate-dismiss"], (MEMBER, OWNER)),
-    **dict.fromkeys(["duplicate-kept", "duplicate-undo"], (MEMBER, OWNER)),
+    **dict.fromkeys(["duplicate-kept", "duplicate-undo"], (MEMBER, MEMBER)),
     **dict.fromkeys(["duplicates-keep", "duplicates-dismiss", "duplicates-undo"], (OWNER, OWNER)),
     "metrics": (CURATOR, CURATOR),
 }

@@ -126,7 +126,7 @@ def _line(
 def _fitted(
     frames: NDArray[np.int64], off: NDArray[np.int64], slope: float, offset: float
 ) -> tuple[float, float]:
-    """The line by least squares, of the pairs that lie near it: between two slopes it is neither."""
+    """By least squares, of the pairs that lie near a line: the truth may be between two slopes."""
     near = np.abs(off - slope * frames - offset) <= TOLERANCE_FRAMES + 1
     if np.ptp(frames[near]) == 0:
         return slope, offset

@@ -33,6 +33,8 @@ LEAST_SHARE_AT_SPEED = 0.14
 """Where near hashes count as well, strangers have more in common."""
 CHUNK_FRAMES = 1024
 """So much is looked up at once: 24 s."""
+EVERY = 3
+"""Of a chunk one hash in so many is looked up: copies agree in more than are needed."""
 TRACKS = 4
 TOP = PER_ITEM + 4 * TRACKS
 """Places that are asked for: some are the recording's own."""
@@ -174,7 +176,7 @@ def _chunks(hashed: Hashed, frames: int) -> Iterator[tuple[int, LandmarkQuery]]:
     """The frame at which each begins, and its hashes."""
     last = int(hashed.firsts[-1]) + 1 if len(hashed.firsts) else 0
     for begin in range(0, last, frames):
-        yield begin, _query(hashed, begin, frames)
+        yield begin, _query(hashed, begin, frames, EVERY)
 
 
 def _middle(landmarks: Landmarks) -> Landmarks:
@@ -187,12 +189,9 @@ def _middle(landmarks: Landmarks) -> Landmarks:
     )
 
 
-def _query(hashed: Hashed, begin: int, frames: int) -> LandmarkQuery:
+def _query(hashed: Hashed, begin: int, frames: int, every: int = 1) -> LandmarkQuery:
     low, high = np.searchsorted(hashed.firsts, [begin, begin + frames])
-    own = slice(int(low), int(high))
-    return LandmarkQuery(
-        hashed.hashes[own],
-        (hashed.firsts[own] - begin).astype(np.int32),
-        np.ones(int(high - low), np.float32),
-        frames,
-    )
+    own = slice(int(low), int(high), every)
+    hashes = hashed.hashes[own]
+    firsts = (hashed.firsts[own] - begin).astype(np.int32)
+    return LandmarkQuery(hashes, firsts, np.ones(len(hashes), np.float32), frames)
