@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from apps.analysis import api as analysis
 from apps.catalog import api as catalog
+from apps.discovery import api as discovery
 from apps.monitoring import api as monitoring
 from apps.ops import api as ops
 from apps.search import api as search
@@ -17,6 +18,7 @@ router.register("collections", catalog.CollectionViewSet)
 router.register("tags", catalog.TagViewSet)
 router.register("speakers", voices.SpeakerViewSet)
 router.register("spaces", analysis.SpaceViewSet)
+router.register("duplicates", discovery.DuplicateViewSet, basename="duplicate")
 router.register("scans", monitoring.ScanViewSet, basename="scan")
 router.register("tracks", catalog.TrackViewSet, basename="track")
 

@@ -130,6 +130,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "old scans": {"task": "monitoring.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
+    "duplicates": {"task": "discovery.duplicates", "schedule": 60.0, "options": {"expires": 60}},
+    "old copies": {"task": "discovery.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
     "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
     "old log-ins": {"task": "access.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
 }
@@ -288,6 +290,9 @@ AUTH_PASSWORD_VALIDATORS = [  # of new passwords; those there are go on
 TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow"]
 """What follows when tracks come, change and go; see apps/catalog/lifecycle.py."""
 
+TRACK_NOTICES = ["apps.discovery.notices.duplicate_notices"]
+"""What is said of a track on its page and in the API; see apps/catalog/notices.py."""
+
 ANSWERS = {
     "same_recording": "apps.search.same_recording.SameRecording",
     "sounds_alike": "apps.search.sounds_alike.SoundsAlike",
@@ -322,6 +327,7 @@ INSTALLED_APPS = [
     "apps.search",
     "apps.voices",
     "apps.monitoring",
+    "apps.discovery",
 ]
 MIDDLEWARE = [
     "audiosearch.web.prefix.keep_cookies_below",

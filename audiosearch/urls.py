@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("apps.analysis.urls")),
     path("", include("apps.voices.urls")),
     path("", include("apps.monitoring.urls")),
+    path("", include("apps.discovery.urls")),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("admin/", admin.site.urls),
     path("api/", include("audiosearch.api_urls")),

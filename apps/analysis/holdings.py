@@ -47,6 +47,10 @@ class Holdings(ABC):
     def rows(self, space: Space) -> QuerySet[Any]:
         """The rows (of an Indexed model) that the index should hold now."""
 
+    def retired(self, space: Space) -> QuerySet[Any] | None:
+        """Rows that the index should hold no longer, as another copy stands for their track."""
+        return None
+
     @abstractmethod
     def entries(self, space: Space, rows: Iterable[Any]) -> Iterator[Any]:
         """What the index holds of these rows; those whose vectors are gone are left out."""
@@ -97,7 +101,10 @@ class TrackHoldings(Holdings):
     representation: ClassVar[type[Representation]] = Embeddings
 
     def rows(self, space: Space) -> QuerySet[TrackAnalysis]:
-        return space.analyses.filter(state=State.READY)
+        return space.analyses.filter(state=State.READY, track__retired_at=None)
+
+    def retired(self, space: Space) -> QuerySet[TrackAnalysis]:
+        return space.analyses.filter(state=State.READY, track__retired_at__isnull=False)
 
     def prefetched(self, rows: QuerySet[TrackAnalysis]) -> QuerySet[TrackAnalysis]:
         return rows.select_related("track").prefetch_related("track__tags")
@@ -119,7 +126,8 @@ class TrackHoldings(Holdings):
         return set(pending.values_list("track_id", flat=True))
 
     def known(self, space: Space, item_ids: Collection[int]) -> set[int]:
-        return set(Track.objects.filter(pk__in=item_ids).values_list("pk", flat=True))
+        there = Track.objects.filter(pk__in=item_ids, retired_at=None)
+        return set(there.values_list("pk", flat=True))
 
     def make_again(self, space: Space, item_ids: Collection[int]) -> None:
         reanalyze(item_ids, space=space)

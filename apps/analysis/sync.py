@@ -1,6 +1,7 @@
 """Bringing changed payloads to the vector index, for every kind of space the same way."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from django.db.models import QuerySet
@@ -36,11 +37,25 @@ def sync_space(space: Space, **only: Any) -> int:
     holdings = holdings_of(space)
     if holdings is None:
         return 0
+    _take_out_retired(space, holdings, only)
     stale = holdings.rows(space).filter(index_stale=True, **only)
     pks = list(stale.values_list("pk", flat=True))
     for piece in in_pieces(pks):
         _sync_rows(space, holdings, stale.filter(pk__in=piece))
     return len(pks)
+
+
+def _take_out_retired(space: Space, holdings: Holdings, only: dict[str, Any]) -> None:
+    retired = holdings.retired(space)
+    if retired is None:
+        return
+    stale = retired.filter(index_stale=True, **only)
+    seen = dict(stale.values_list("pk", "payload_version"))
+    for piece in in_pieces(seen):
+        there = dict(stale.filter(pk__in=piece).values_list("pk", holdings.item))
+        with suppress(SpaceMissing):
+            index_of(space).delete(there.values())
+        mark_synced(holdings.model(space), {pk: seen[pk] for pk in there})
 
 
 def _sync_rows(space: Space, holdings: Holdings, rows: QuerySet[Any]) -> None:

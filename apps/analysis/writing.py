@@ -11,7 +11,7 @@ from django.db import transaction
 from apps.analysis.holdings import HOLDINGS
 from apps.analysis.index import index_entry, indexed_size
 from apps.analysis.leasing import tell_end
-from apps.analysis.models import Space, TrackAnalysis
+from apps.analysis.models import Space, SpaceKind, TrackAnalysis
 from apps.analysis.removing import take_out
 from apps.analysis.representations import forget_kept, keep
 from apps.analysis.space_indexes import index_of
@@ -19,6 +19,7 @@ from apps.catalog import id_map
 from apps.catalog.models import Track
 from apps.jobs.leases import mine, settle
 from apps.jobs.models import State
+from apps.jobs.queue import DUPLICATES, enqueue
 from audiosearch.engine.analyzers.base import Embeddings, FloatArray, Representation, Waveform
 from audiosearch.engine.digests import with_digest
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
@@ -91,7 +92,7 @@ def _bulk(space: Space, group: list[Finished]) -> Bulk:
             continue
         if not each.kept:
             bulk.unkept.append((track.pk, each.found))
-        if (entry := index_entry(track, each.found)) is not None:
+        if track.retired_at is None and (entry := index_entry(track, each.found)) is not None:
             bulk.entries.append(entry)
             if each.row.windows > indexed_size(each.found):
                 bulk.shrunk.append(track.pk)
@@ -130,6 +131,8 @@ def finish(finished: Sequence[Finished]) -> None:
         ]
     for row in done:
         tell_end(row, State.READY)
+    if any(row.space.kind == SpaceKind.LANDMARKS for row in done):
+        enqueue(DUPLICATES)
     ids = {each.row.track_id for each in finished}
     id_map.forget(ids)
     alive = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))

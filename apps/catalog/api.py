@@ -149,7 +149,8 @@ class CollectionViewSet(viewsets.ModelViewSet):
     http_method_names = ["get", "post", "patch", "delete"]
 
     def get_queryset(self) -> QuerySet[Collection]:
-        counted = visible_collections(self.request.user).annotate(track_count=Count("tracks"))
+        known = Count("tracks", filter=seen_by(self.request.user, "tracks__"))
+        counted = visible_collections(self.request.user).annotate(track_count=known)
         return counted.order_by("sort_key", "pk")
 
     def perform_destroy(self, collection: Collection) -> None:

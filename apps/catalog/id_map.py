@@ -44,7 +44,7 @@ _FIELDS = {field.name for field in fields(TrackCard)}
 
 
 def cards_of(track_ids: Iterable[int]) -> dict[int, TrackCard]:
-    """The cards of those tracks that exist, by id."""
+    """The cards of those tracks that exist and are not retired, by id."""
     wanted = list(dict.fromkeys(track_ids))
     if not wanted:
         return {}
@@ -111,7 +111,8 @@ def _parse(track_id: int, value: bytes | str | None) -> TrackCard | None:
 
 
 def _from_database(track_ids: list[int]) -> dict[int, TrackCard]:
-    tracks = Track.objects.select_related("collection").prefetch_related("tags")
+    tracks = Track.objects.filter(retired_at=None)
+    tracks = tracks.select_related("collection").prefetch_related("tags")
     possible = [track_id for track_id in track_ids if track_id < 2**63]
     return {track.pk: _card(track) for track in tracks.filter(pk__in=possible)}
 

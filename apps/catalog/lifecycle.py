@@ -1,7 +1,8 @@
 """What follows when tracks are added, changed or removed.
 
 The apps above the catalogue do it; settings.TRACK_FOLLOWERS names a module of each, so that no
-service imports upwards. A follower has the three functions below.
+service imports upwards. A follower has the first three functions below, and `links_moved` where
+rows of its own hang on tracks.
 """
 
 from collections.abc import Collection
@@ -13,6 +14,8 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.catalog import id_map
+
+Links = dict[str, list[int]]
 
 
 def tracks_added(track_ids: Collection[int], *, wake: bool = True) -> None:
@@ -40,6 +43,20 @@ def tracks_removed(track_ids: Collection[int]) -> None:
     id_map.forget(track_ids)
     for follower in _followers():
         follower.tracks_removed(track_ids)
+
+
+def move_links(from_id: int, to_id: int, only: Links | None = None) -> Links:
+    """In a transaction: let what hangs on a track hang on another, as far as that has no such yet.
+
+    only: no more than these, which an earlier call moved. Returns what was moved: keys of rows by
+    the follower that knows them, as JSON keeps them.
+    """
+    moved = {}
+    for path, follower in zip(settings.TRACK_FOLLOWERS, _followers(), strict=True):
+        if hasattr(follower, "links_moved"):
+            keys = None if only is None else only.get(path, [])
+            moved[path] = follower.links_moved(from_id, to_id, only=keys)
+    return moved
 
 
 @lru_cache(maxsize=1)

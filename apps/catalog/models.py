@@ -115,6 +115,16 @@ class Track(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="tracks"
     )
     added_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    retired_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        db_index=True,
+        editable=False,
+        help_text="Since when another copy stands for it; nobody finds it, and in time it goes",
+    )
+    replaced_by = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="replaced"
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -128,9 +138,15 @@ class Track(models.Model):
         constraints = [
             # The same bytes once for each audience: being refused would tell of what is private.
             models.UniqueConstraint(
-                fields=["sha256"], condition=Q(audience=None), name="one_track_for_all"
+                fields=["sha256"],
+                condition=Q(audience=None, retired_at=None),
+                name="one_track_for_all",
             ),
-            models.UniqueConstraint(fields=["sha256", "audience"], name="one_track_per_audience"),
+            models.UniqueConstraint(
+                fields=["sha256", "audience"],
+                condition=Q(retired_at=None),
+                name="one_track_per_audience",
+            ),
         ]
 
     def __str__(self) -> str:

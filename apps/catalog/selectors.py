@@ -24,21 +24,38 @@ _CACHE_S = 5
 
 
 def seen_by(user: Any, to_track: str = "") -> Q:
-    """The condition that a user may know of a track, or of a collection.
+    """The condition that a user may know of a track that is not retired.
 
-    to_track: the lookup that leads there ("track__"). None is the service itself, which sees all.
+    to_track: the lookup that leads there ("track__"). None is the service itself, which knows of
+    those of every audience.
     """
+    return Q(**{f"{to_track}retired_at": None}) & _for(user, to_track)
+
+
+def _for(user: Any, to_row: str = "") -> Q:
+    """The condition that a track, or a collection, is for a user."""
     if user is None or may_curate(user):
         return Q()
-    for_all = Q(**{f"{to_track}audience": None})
+    for_all = Q(**{f"{to_row}audience": None})
     if not user.is_authenticated:
         return for_all
-    return for_all | Q(**{f"{to_track}audience__in": user.groups.values("pk")})
+    return for_all | Q(**{f"{to_row}audience__in": user.groups.values("pk")})
 
 
 def visible_tracks(user: Any) -> QuerySet[Track]:
     """The tracks that this user may know of."""
     return Track.objects.filter(seen_by(user))
+
+
+def retired_tracks(user: Any) -> QuerySet[Track]:
+    """The tracks that this user would know of if no other copy stood for them."""
+    return Track.objects.filter(_for(user), retired_at__isnull=False)
+
+
+def standing_for(user: Any, track_id: int) -> Track | None:
+    """The track that stands for a retired one, as far as this user may know of both."""
+    gone = retired_tracks(user).filter(pk=track_id).values("replaced_by")
+    return visible_tracks(user).filter(pk__in=gone).first()
 
 
 def listed_tracks(user: Any) -> QuerySet[Track]:
@@ -123,7 +140,7 @@ def visible_speakers(user: Any) -> QuerySet[Any]:
 
 def visible_collections(user: Any) -> QuerySet[Collection]:
     """The collections that this user may know of."""
-    return Collection.objects.select_related("audience").filter(seen_by(user))
+    return Collection.objects.select_related("audience").filter(_for(user))
 
 
 def visible_tags(user: Any) -> QuerySet[Tag]:

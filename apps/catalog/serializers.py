@@ -12,6 +12,7 @@ from rest_framework import serializers
 from apps.access.authentication import has_scope
 from apps.access.models import Scope
 from apps.catalog.models import MAX_NAME, Collection, Kind, Tag, Track
+from apps.catalog.notices import notices_of
 from apps.catalog.selectors import serving_analysis, visible_collections, visible_speakers
 from apps.catalog.services.collections import save_collection
 from apps.catalog.words import nfc
@@ -30,6 +31,14 @@ class TrackAnalysisSerializer(serializers.Serializer):
 class AutoTagSerializer(serializers.Serializer):
     name = serializers.CharField()
     probability = serializers.FloatField()
+
+
+class NoticeSerializer(serializers.Serializer):
+    """What is to be said of a track, such as that it is a duplicate."""
+
+    kind = serializers.CharField(help_text="duplicate")
+    text = serializers.CharField()
+    track = serializers.IntegerField(help_text="The other track that it tells of")
 
 
 class TrackSerializer(serializers.ModelSerializer):
@@ -59,6 +68,7 @@ class TrackSerializer(serializers.ModelSerializer):
     reason = serializers.SerializerMethodField()
     spaces = TrackAnalysisSerializer(source="analyses", many=True)
     audio = serializers.SerializerMethodField()
+    notices = serializers.SerializerMethodField(help_text="Of tracks that one may know of")
 
     class Meta:
         model = Track
@@ -88,6 +98,7 @@ class TrackSerializer(serializers.ModelSerializer):
             "sha256",
             "original_name",
             "audio",
+            "notices",
             "added_by",
             "added_at",
             "updated_at",
@@ -115,6 +126,15 @@ class TrackSerializer(serializers.ModelSerializer):
 
     def get_audio(self, track: Track) -> str:
         return reverse("api-track-audio", args=[track.pk])
+
+    @extend_schema_field(NoticeSerializer(many=True))
+    def get_notices(self, track: Track) -> Any:
+        context: Any = self.context
+        if "notices" not in context:  # for all of a page at once
+            shown: Any = self.parent.instance if self.parent else [self.instance]
+            user = context["request"].user
+            context["notices"] = notices_of([one.pk for one in shown], user)
+        return NoticeSerializer(context["notices"].get(track.pk, []), many=True).data
 
 
 class TagList(serializers.ListField):

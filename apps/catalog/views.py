@@ -18,11 +18,13 @@ from apps.access.uploads import takes_files
 from apps.catalog.filters import LibraryFilterSet
 from apps.catalog.forms import AddForm, BulkForm, TrackForm, split_tags
 from apps.catalog.models import Track
+from apps.catalog.notices import notices_of
 from apps.catalog.permissions import may_edit
 from apps.catalog.quotas import has_limits, refuse_upload, refused_quota, told_quota
 from apps.catalog.selectors import (
     listed_tracks,
     serving_analysis,
+    standing_for,
     visible_speakers,
     visible_tags,
     visible_tracks,
@@ -219,6 +221,8 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
 
     `from_ms` and `to_ms` in the address mark a moment, at which playing begins.
     """
+    if request.method != "POST" and (other := standing_for(request.user, pk)):
+        return redirect("track", pk=other.pk)
     found = get_object_or_404(listed_tracks(request.user), pk=pk)
     editable = may_edit(request.user, found)
     posted = request.POST if request.method == "POST" else None
@@ -244,6 +248,7 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
         "speaker": known.get(found.speaker_id),
         "enrolment_of": known.get(enrolled),
         "analysis": _serving(found),
+        "notices": notices_of([found.pk], request.user).get(found.pk, []),
         "may_edit": editable,
         "form": form,
         "pending": [found.pk] if _serving(found)["pending"] else [],

@@ -12,8 +12,9 @@ SYNC = "analysis.sync"
 VOICES = "voices.work"
 VERIFY = "analysis.verify"
 SCANS = "monitoring.work"
+DUPLICATES = "discovery.duplicates"
 """What workers are woken for: to analyse, to bring changes to the index, to work on voices, to look
-for damage, to scan long recordings."""
+for damage, to scan long recordings, to find duplicates."""
 
 
 def enqueue(task: str) -> None:

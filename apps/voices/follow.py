@@ -21,5 +21,17 @@ def tracks_changed(track_ids: Collection[int], *, at_once: bool) -> None:
         transaction.on_commit(sync_soon)
 
 
+def links_moved(from_id: int, to_id: int, *, only: list[int] | None) -> list[int]:
+    """Those who are known by a track are known by another copy of it from now on."""
+    taken = Enrolment.objects.filter(track_id=to_id).values("space")
+    rows = Enrolment.objects.filter(track_id=from_id).exclude(space__in=taken)
+    keys = list((rows if only is None else rows.filter(pk__in=only)).values_list("pk", flat=True))
+    moved = Enrolment.objects.filter(pk__in=keys)
+    moved.update(track_id=to_id)
+    if mark_stale(moved):
+        transaction.on_commit(sync_soon)
+    return keys
+
+
 def tracks_removed(track_ids: Collection[int]) -> None:
     """Vectors without a recording are dropped by the next reconciliation."""

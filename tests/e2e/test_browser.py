@@ -361,3 +361,29 @@ def test_the_account_by_keyboard(page: Page, service: Service) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(service.url + "/")
     expect(page.get_by_role("link", name="Your account")).to_be_visible()
+
+
+def test_one_of_two_copies_is_kept_and_it_is_undone(
+    page: Page, service: Service, sounds: Path
+) -> None:
+    song = made_song(8, seconds=24)
+    copy = write_audio(sounds / "copy.mp3", song[2 * SAMPLE_RATE :] / 2, SAMPLE_RATE)
+    page.goto(service.url + "/add/")
+    page.set_input_files("#id_files", [write_audio(sounds / "kept.flac", song, SAMPLE_RATE), copy])
+    expect(page.locator(".summary")).to_have_text("2 added")
+    cluster = page.locator(".cluster", has_text="kept")
+    service.wait_for(lambda: page.goto(service.url + "/duplicates/") and cluster.count())
+    expect(cluster).to_contain_text("Best copy: kept, FLAC (the longest, lossless)")
+    first, second = cluster.locator("audio-player").all()
+    first.locator("canvas").press("PageDown")
+    first.locator(".playing-button").click()
+    expect(first).to_have_class("sounding")
+    second.locator(".playing-button").press("Enter")
+    expect(second).to_have_class("sounding")
+    assert second.evaluate("player => player.audio.currentTime") > 7  # where the first one was
+    page.get_by_role("button", name="Keep one and move").first.press("Enter")
+    page.get_by_role("button", name="Keep one, take out 1").press("Enter")
+    expect(page.locator(".messages")).to_contain_text("“kept” is kept")
+    expect(cluster).to_have_count(0)
+    page.get_by_role("button", name="Undo: bring back copy").press("Enter")
+    expect(cluster).to_have_count(1)

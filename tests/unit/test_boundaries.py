@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("apps.catalog",),
     ("apps.analysis",),
     ("apps.search", "apps.voices"),
-    ("apps.monitoring",),
+    ("apps.discovery", "apps.monitoring"),
     ("apps.ops",),
     ("audiosearch.settings", "audiosearch.api_urls", "audiosearch.urls"),
     ("audiosearch.wsgi",),

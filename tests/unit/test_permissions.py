@@ -57,6 +57,10 @@ NEEDED = {
     **dict.fromkeys(["scans", "scan-list"], (MEMBER, MEMBER)),
     **dict.fromkeys(["scan", "scan-detail", "scan-play-log"], (OWNER, OWNER)),
     **dict.fromkeys(["scan-download", "scan-forget"], (OWNER, OWNER)),
+    **dict.fromkeys(["duplicates", "duplicate-list", "duplicate-detail"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["duplicate-keep", "duplicate-dismiss"], (MEMBER, OWNER)),
+    **dict.fromkeys(["duplicate-kept", "duplicate-undo"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["duplicates-keep", "duplicates-dismiss", "duplicates-undo"], (OWNER, OWNER)),
     "metrics": (CURATOR, CURATOR),
 }
 """The least role that may read, and the least that may write, while nothing is open to anyone."""

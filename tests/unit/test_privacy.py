@@ -23,6 +23,7 @@ from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.collections import get_or_create_collection, save_collection
 from apps.catalog.services.editing import delete_collection, edit_track, edit_tracks
+from apps.discovery.models import DuplicatePair
 from apps.jobs.models import State
 from apps.search.asking import ask_by_clip
 from apps.search.models import Search
@@ -60,6 +61,12 @@ class World:
         )
         Diarization.objects.create(track=self.track, state=State.READY)
         self.speaker = enrolled_speaker(self.track)
+        told = dict.fromkeys(["first_start_ms", "second_start_ms"], 0)
+        told |= dict.fromkeys(["first_end_ms", "second_end_ms", "aligned", "of"], 2000)
+        self.cluster = self.public[0].pk
+        DuplicatePair.objects.create(
+            first=self.public[0], second=self.track, share=1, speed=1, **told
+        )
         Track.objects.filter(pk__in=[self.track.pk, self.public[0].pk]).update(speaker=self.speaker)
         insider = User.objects.create_user("insider")
         insider.groups.add(self.group)
@@ -116,6 +123,11 @@ TRACKS = {
     *("track", "track-relisten", "track-delete", "track-similar", "track-voices"),
     *("track-detail", "api-track-audio", "api-track-peaks", "api-track-similar"),
 }
+CLUSTERS = {
+    *("duplicate-detail", "duplicate-keep", "duplicate-dismiss"),
+    *("duplicates-keep", "duplicates-dismiss", "duplicates-undo"),
+}
+"""Of a public track that is a duplicate of the private one alone."""
 COLLECTIONS = {"collection-detail"}
 SPEAKERS = {
     *("speaker", "speaker-enrol", "speaker-erase", "enrolment-remove"),
@@ -133,19 +145,21 @@ OPEN = {
 def test_every_address_with_a_parameter_is_accounted_for() -> None:
     taking = {name for name, taken in routes().items() if taken}
     ours = {name for name in taking if not name.startswith("admin:")}
-    forgotten = ours - TRACKS - COLLECTIONS - SPEAKERS - OPEN
+    forgotten = ours - TRACKS - CLUSTERS - COLLECTIONS - SPEAKERS - OPEN
     assert not forgotten, f"Say in this file who may see what is at {forgotten}."
-    assert ours >= TRACKS | COLLECTIONS | SPEAKERS | OPEN
+    assert ours >= TRACKS | CLUSTERS | COLLECTIONS | SPEAKERS | OPEN
 
 
 @pytest.mark.parametrize("role", ["anonymous", "outsider"])
-@pytest.mark.parametrize("name", sorted(TRACKS | COLLECTIONS | SPEAKERS))
+@pytest.mark.parametrize("name", sorted(TRACKS | CLUSTERS | COLLECTIONS | SPEAKERS))
 def test_a_private_thing_answers_like_one_that_never_was(
     world: World, name: str, role: str
 ) -> None:
     pk = world.private.pk if name in COLLECTIONS else world.track.pk
     if name in SPEAKERS:
         pk = world.speaker.pk
+    if name in CLUSTERS:
+        pk = world.cluster
     further = [1] if "enrolment_id" in routes()[name] or name == "enrolment-remove" else []
     client = world.client(role)
     for method in METHODS:
@@ -176,6 +190,8 @@ def _argument(world: World, shared: Search, name: str, key: str) -> Any:
         return {"pk": uuid4(), "kind": "csv"}[key]  # another's is no other: see test_scans.py
     if name.startswith("search-"):
         return shared.pk
+    if name in CLUSTERS:
+        return world.cluster
     if "speaker" in name and key == "pk":
         return world.speaker.pk
     texts = {"app_label": "catalog", "url": "nowhere/", "name": "det", "number": uuid4()}
@@ -283,6 +299,8 @@ def test_insiders_and_curators_find_it(world: World, clip: Callable[..., Path]) 
         assert "xsecrettitle" in [hit["track"]["title"] for hit in found["hits"]]
         for name in TRACKS - {"track-delete", "track-relisten"}:
             assert client.get(reverse(name, args=[world.track.pk])).status_code == 200, name
+        cluster = client.get(reverse("duplicate-detail", args=[world.cluster]))
+        assert "xsecrettitle" in cluster.content.decode()
         assert client.get("/api/v1/tracks/").json()["count"] == 3
         assert "xsecretplace (private to insiders)" in client.get("/library/").content.decode()
         assert client.get("/api/v1/collections/").json()["results"][0]["audience"] == "insiders"

@@ -215,7 +215,11 @@ def _floors(sums: NDArray[np.int64], top: int) -> Iterator[int]:
 
 def _best(votes: NDArray[np.generic], top: int) -> NDArray[np.int64]:
     """Indices of the `top` highest, the highest first; of equal ones the earlier."""
-    return np.argsort(-votes.astype(np.float64), kind="stable")[:top]
+    lowered = -votes.astype(np.float64)
+    if top >= len(lowered):
+        return np.argsort(lowered, kind="stable")
+    reached = np.flatnonzero(lowered <= np.partition(lowered, top - 1)[top - 1])
+    return reached[np.argsort(lowered[reached], kind="stable")][:top]
 
 
 def _ranges(

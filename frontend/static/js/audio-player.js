@@ -2,7 +2,8 @@ import { clock, drawWaveform, peaksOfFile } from "./waveform.js";
 
 // A play button and a waveform to seek in; one player sounds at a time on a page.
 // data-src, data-peaks (address of JSON, or empty), data-label, data-duration-ms,
-// data-start-ms and data-end-ms (the moment that matched; playing begins there).
+// data-start-ms and data-end-ms (the moment that matched; playing begins there), data-volume (0 to 1),
+// data-group (players of one recording: the next one goes on where the last one is).
 export class AudioPlayer extends HTMLElement {
   static sounding = null;
 
@@ -10,6 +11,7 @@ export class AudioPlayer extends HTMLElement {
     if (this.audio) return;
     this.audio = this.querySelector("audio");
     this.audio.controls = false;
+    if (this.dataset.volume) this.audio.volume = Number(this.dataset.volume);
     this.peaks = [];
     this.from = this.dataset.startMs === undefined ? null : Number(this.dataset.startMs) / 1000;
     this.to = this.dataset.endMs === undefined ? null : Number(this.dataset.endMs) / 1000;
@@ -98,7 +100,12 @@ export class AudioPlayer extends HTMLElement {
       this.audio.pause();
       return;
     }
-    if (AudioPlayer.sounding && AudioPlayer.sounding !== this) AudioPlayer.sounding.audio.pause();
+    const last = AudioPlayer.sounding;
+    if (last && last !== this) {
+      const goesOn = !last.audio.paused && this.dataset.group && this.dataset.group === last.dataset.group;
+      last.audio.pause();
+      if (goesOn) this.seek(this.from + last.audio.currentTime - last.from);
+    }
     AudioPlayer.sounding = this;
     if (this.fresh && this.from !== null) this.audio.currentTime = this.from;
     this.fresh = false;

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from audiosearch.engine.analyzers.landmarks.peaks import CONTEXT
 from audiosearch.engine.analyzers.landmarks.spectrum import (
@@ -17,6 +16,7 @@ from audiosearch.engine.analyzers.landmarks.spectrum import (
     SAMPLE_RATE,
     contrast,
     frame_count,
+    highest_around,
     log_spectrum,
 )
 from audiosearch.engine.arrays import FloatArray
@@ -94,7 +94,7 @@ def _block(samples: FloatArray, first: int, own: slice) -> Block:
     spectrum = log_spectrum(samples)
     contrasts = contrast(spectrum)
     frames, bins = fine_peaks(spectrum, own, first_frame=first, contrasts=contrasts)
-    widened = maximum_filter(contrasts, size=(3, 3), mode="nearest")[own]
+    widened = highest_around(contrasts, 1, 1)[own]
     widened -= widened.mean(axis=1, keepdims=True)
     heard = samples[own.start * HOP : (own.stop - 1) * HOP + FFT]
     loudness = float(np.sqrt(np.mean(np.square(heard, dtype=np.float64))))
