@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from celery.schedules import crontab
 from whitenoise.compress import Compressor
 
 from audiosearch import environment as env
 from audiosearch.engine.audio.messages import Budget
+from audiosearch.schedule import beat_schedule
 
 # Of every process that runs us: what it writes is nobody else's to read, or its group's alone.
 UMASK = 0o007 if env.boolean("DATA_DIR_GROUP", False) else 0o077
@@ -120,47 +120,18 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULE = {
-    "reconcile": {"task": "analysis.reconcile", "schedule": 15.0, "options": {"expires": 15}},
-    "rewrite": {"task": "analysis.rewrite", "schedule": 15.0, "options": {"expires": 15}},
-    "reconcile voices": {"task": "voices.reconcile", "schedule": 60.0, "options": {"expires": 60}},
-    "reconcile scans": {
-        "task": "monitoring.reconcile",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "old scans": {"task": "monitoring.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
-    "duplicates": {"task": "discovery.duplicates", "schedule": 60.0, "options": {"expires": 60}},
-    "old copies": {"task": "discovery.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
-    "sweep": {"task": "search.sweep_clips", "schedule": 3600.0, "options": {"expires": 3600}},
-    "old log-ins": {"task": "access.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
-}
 CHECK_EVERY_HOURS = env.integer("CHECK_EVERY_HOURS", 24)
-if CHECK_EVERY_HOURS:
-    _every_s = CHECK_EVERY_HOURS * 3600.0
-    CELERY_BEAT_SCHEDULE["check"] = {
-        "task": "analysis.check",
-        "schedule": _every_s,
-        "options": {"expires": _every_s},
-    }
 VERIFY_EVERY_DAYS = env.integer("VERIFY_EVERY_DAYS", 30)
-if VERIFY_EVERY_DAYS:
-    CELERY_BEAT_SCHEDULE["verify"] = {  # does nothing when the slice of today is done
-        "task": "analysis.verify",
-        "schedule": 3600.0,
-        "options": {"expires": 3600},
-    }
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
-CELERY_TIMEZONE = TIME_ZONE
 BACKUP_TO = env.folder("BACKUP_TO", DATA_DIR) if env.text("BACKUP_TO") else None
 BACKUP_AT = env.clock("BACKUP_AT", "03:00")
 BACKUP_KEEP = env.integer("BACKUP_KEEP", 7, least=1)
-if BACKUP_TO:
-    CELERY_BEAT_SCHEDULE["backup"] = {
-        "task": "ops.backup",
-        "schedule": crontab(hour=BACKUP_AT.hour, minute=BACKUP_AT.minute),
-        "options": {"expires": 6 * 3600.0},
-    }
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE = beat_schedule(
+    check_every_hours=CHECK_EVERY_HOURS,
+    verify_every_days=VERIFY_EVERY_DAYS,
+    backup_at=BACKUP_AT if BACKUP_TO else None,
+)
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {

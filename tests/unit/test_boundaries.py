@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("audiosearch.engine",),
-    ("audiosearch.database_damage", "audiosearch.environment"),
+    ("audiosearch.database_damage", "audiosearch.environment", "audiosearch.schedule"),
     ("audiosearch.database_version", "audiosearch.web"),
     ("audiosearch.celery",),
     ("apps.access", "apps.jobs"),

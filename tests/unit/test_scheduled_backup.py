@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PLANNED = """
 import json
 from audiosearch import settings
-planned = settings.CELERY_BEAT_SCHEDULE.get("backup")
+planned = settings.CELERY_BEAT_SCHEDULE.get("ops.backup")
 print(json.dumps(planned and [planned["task"], str(planned["schedule"]), settings.BACKUP_KEEP]))
 """
 

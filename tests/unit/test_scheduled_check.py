@@ -115,7 +115,7 @@ def test_it_waits_for_an_index_that_is_away(
 
 
 def test_it_is_on_the_schedule() -> None:
-    planned = shipped.CELERY_BEAT_SCHEDULE["check"]
+    planned = shipped.CELERY_BEAT_SCHEDULE["analysis.check"]
     assert planned["schedule"] == 24 * 3600
     app.loader.import_default_modules()
     for one in shipped.CELERY_BEAT_SCHEDULE.values():

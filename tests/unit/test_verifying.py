@@ -507,7 +507,7 @@ def test_the_command_tells_and_fails(add_tone: AddTone, capsys: pytest.CaptureFi
 
 def test_it_is_on_the_schedule() -> None:
     assert shipped.VERIFY_EVERY_DAYS == 30
-    assert shipped.CELERY_BEAT_SCHEDULE["verify"]["task"] == "analysis.verify"
+    assert shipped.CELERY_BEAT_SCHEDULE["analysis.verify"]["schedule"] == 3600
 
 
 def test_every_kind_of_damage_is_told() -> None:
