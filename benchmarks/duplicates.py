@@ -33,7 +33,7 @@ from audiosearch.engine.discovery.duplicates import Duplicate, find_duplicates
 from audiosearch.engine.indexes.landmarks_base import LandmarkEntry, LandmarkIndex
 from audiosearch.engine.indexes.landmarks_segments import SegmentIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
-from benchmarks.recognition import SPACE, STRANGER_SEEDS, index_of, kept_song, landmarks_of
+from benchmarks.recognition import SPACE, STRANGER_SEEDS, index_of, landmarks_of, song_of
 from benchmarks.recognition_sounds import faster, opus, real_music, strange_sounds
 from benchmarks.report import show
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="where rendered songs are kept for next time")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    song = partial(kept_song, options.cache)
+    song = partial(song_of, options.cache)
     music = real_music()
     catalogue = [*music.values(), *(song(seed) for seed in range(options.songs))]
     index = index_of(catalogue)

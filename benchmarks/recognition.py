@@ -81,8 +81,9 @@ class Excerpt:
     samples: FloatArray
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments(summary: str) -> argparse.ArgumentParser:
+    """What chooses the excerpts."""
+    parser = argparse.ArgumentParser(description=summary)
     parser.add_argument("--songs", type=int, default=60, help="rendered, in the catalogue")
     parser.add_argument(
         "--strangers", type=int, default=100, help="rendered, and twice as many sounds"
@@ -92,11 +93,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of moments, noises and rooms")
     parser.add_argument("--ladder", action="store_true", help="other speeds and pitches")
     parser.add_argument("--cache", type=Path, help="where rendered songs are kept for next time")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main() -> None:
+    parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--fit", action="store_true", help="print constants of the calibration")
     parser.add_argument("--keep-strangers", action="store_true", help="write strangers.npz anew")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    song = partial(kept_song, options.cache)
+    song = partial(song_of, options.cache)
     if options.keep_strangers:
         songs = (song(KEPT_SEEDS + n)[: 30 * SAMPLE_RATE] for n in range(KEPT))
         keep_strangers([landmarks_of(one) for one in songs])
@@ -108,9 +114,17 @@ def main() -> None:
 
 def outcomes_of(song: Callable[[int], FloatArray], options: argparse.Namespace) -> list[Outcome]:
     """What comes of all excerpts that these options ask for."""
+    catalogue, excerpts = asked_for(song, options)
+    index = index_of(catalogue)
+    return [measure(index, excerpt, ladder=options.ladder) for excerpt in excerpts]
+
+
+def asked_for(
+    song: Callable[[int], FloatArray], options: argparse.Namespace
+) -> tuple[list[FloatArray], Iterator[Excerpt]]:
+    """The catalogue, of tracks numbered from 1, and the excerpts that are asked with."""
     music = real_music()
     rendered = [song(seed) for seed in range(options.songs)]
-    index = index_of([*music.values(), *rendered])
     sounds = strange_sounds(2 * options.strangers)
     strangers = {
         **{f"stranger {n}": [song(STRANGER_SEEDS + n)] for n in range(options.strangers)},
@@ -129,8 +143,9 @@ def outcomes_of(song: Callable[[int], FloatArray], options: argparse.Namespace) 
         for one in some
     ]
     conditions = LADDER_CONDITIONS if options.ladder else CONDITIONS
-    excerpts = excerpts_of(sources, conditions, options.each, options.seed)
-    return [measure(index, excerpt, ladder=options.ladder) for excerpt in excerpts]
+    return [*music.values(), *rendered], excerpts_of(
+        sources, conditions, options.each, options.seed
+    )
 
 
 def landmarks_of(samples: FloatArray) -> Landmarks:
@@ -228,8 +243,8 @@ def _moment(rng: np.random.Generator, samples: FloatArray, length: int) -> int:
     return begin
 
 
-def kept_song(cache: Path | None, seed: int) -> FloatArray:
-    """A rendered song; from the folder `cache`, where there is one."""
+def song_of(cache: Path | None, seed: int) -> FloatArray:
+    """A rendered song, kept where `cache` says."""
     if cache is None:
         return rendered_song(seed)
     cache.mkdir(exist_ok=True)

@@ -30,7 +30,7 @@ from audiosearch.engine.indexes.payloads import TrackPayload
 from audiosearch.engine.matchers.recording.play_log import Play, PlayLog
 from audiosearch.engine.matchers.recording.scanning import Scanner
 from benchmarks.landmark_index import SPACE, catalogue, landmarks_of
-from benchmarks.recognition import STRANGER_SEEDS, kept_song
+from benchmarks.recognition import STRANGER_SEEDS, song_of
 from benchmarks.recognition_sounds import real_music, strange_sounds
 from benchmarks.report import show
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="where rendered songs are kept for next time")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    song = partial(kept_song, options.cache)
+    song = partial(song_of, options.cache)
     songs = [*real_music().values(), *(song(seed) for seed in range(options.songs))]
     others = [song(STRANGER_SEEDS + seed) for seed in range(options.songs)]
     between = [one for _, one in strange_sounds(200)]

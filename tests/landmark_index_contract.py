@@ -382,3 +382,4 @@ def assert_peaks(found: object, number: int, landmarks: Landmarks, length: int) 
     inside = (frames >= -MARGIN) & (frames < reach)
     assert found.peak_frames[low:high].tolist() == frames[inside].tolist()  # type: ignore[attr-defined]
     assert found.peak_bins[low:high].tolist() == landmarks.bins[inside].tolist()  # type: ignore[attr-defined]
+    assert found.peak_ranks[low:high].tolist() == landmarks.ranks[inside].tolist()  # type: ignore[attr-defined]

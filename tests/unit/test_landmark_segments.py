@@ -23,6 +23,7 @@ from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
 from audiosearch.engine.indexes.landmarks_ledger import SegmentRow
 from audiosearch.engine.indexes.landmarks_merging import DEAD_SHARE, GROWTH, due
 from audiosearch.engine.indexes.landmarks_segments import SegmentIndex
+from audiosearch.engine.indexes.landmarks_voting import bins_and_ranks
 from audiosearch.engine.indexes.payloads import TrackPayload
 from tests.landmark_index_contract import (
     EVERYTHING,
@@ -242,7 +243,7 @@ def test_what_was_erased_is_in_no_byte(index: SegmentIndex, root: Path) -> None:
     secret = entry(1, random_landmarks(1), tags=("whispered-in-confidence",))
     index.upsert(SPACE, [secret, made(2), made(3)])
     index.upsert(SPACE, [made(4)])
-    bins = secret.landmarks.bins[100:140].tobytes()
+    bins = bins_and_ranks(secret.landmarks)[100:140].tobytes()
 
     def traces() -> list[str]:
         files = [path for path in root.rglob("*") if path.is_file()]

@@ -42,9 +42,8 @@ def test_a_catalogue_is_measured_by_its_own_tracks(tmp_path: Path) -> None:
     assert (clean["top_1"], clean["accepted"], clean["in_time"]) == (1, 1, 1)
     assert sum(row["strangers_accepted"] for row in rows.values()) == 0
     assert sum(row["answers"] for row in told["reliability"]) == 3 * 2 * 12
-    text = evaluated("--as-recorded", "--tracks", "2")
-    assert text == evaluated("--as-recorded", "--tracks", "2"), "the same seed, the same figures"
-    assert text != evaluated("--as-recorded", "--tracks", "2", "--seed", "2")
+    text = evaluated("--as-recorded", "--tracks", "1")
+    assert text == evaluated("--as-recorded", "--tracks", "1"), "the same seed, the same figures"
     assert "left out, yet a match" in text
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import soxr
+from scipy.signal import butter, sosfilt
 
-from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
+from audiosearch.engine.analyzers.landmarks.spectrum import BINS, LOW_BIN, SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import SpaceMissing
 from audiosearch.engine.indexes.filters import TrackFilter
-from audiosearch.engine.indexes.landmarks_base import LandmarkEntry
+from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkEntry
 from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
 from audiosearch.engine.matchers.recording.probability import (
@@ -19,6 +20,7 @@ from audiosearch.engine.matchers.recording.probability import (
     chance_of,
 )
 from audiosearch.engine.matchers.recording.query import LONGEST_S, RecordingQuery
+from audiosearch.engine.matchers.recording.verifying import Evidence, evidence_of, verify
 from audiosearch.engine.matchers.same_recording import RecordingAnswer, SameRecording, identify
 from tests.landmark_sounds import analysed, made_song
 
@@ -207,6 +209,42 @@ def test_chance_is_measured_by_strangers_where_tracks_are_few() -> None:
     assert many.standing(30) < alone.standing(30)
     copies = chance_of([30.0] * 12, strangers)
     assert copies.mean == pytest.approx(alone.mean)
+
+
+def test_high_peaks_and_loud_bins_count_more_and_chance_stays_chance() -> None:
+    """By chance a score is the highest of a standard normal's seven, whatever the weights."""
+    rng = np.random.default_rng(0)
+    places, each = 400, 60
+    bins = np.tile(np.arange(LOW_BIN, LOW_BIN + each, dtype=np.int32), places)
+    peaks = {
+        "peak_starts": np.arange(0, places * each + 1, each, dtype=np.int64),
+        "peak_frames": rng.integers(8, 92, places * each).astype(np.int32),
+        "peak_bins": bins,
+        "peak_ranks": np.tile(np.repeat([0, 24], each // 2), places).astype(np.uint8),
+    }
+    none = np.zeros(places, np.int64)
+    found = Candidates(none, none.astype(np.int32), none.astype(np.float32), **peaks)
+    points = rng.uniform(-0.5, 0.5, (100, BINS)).astype(np.float32)
+    even = Evidence(points, np.ones(BINS, np.float32))
+    uneven = Evidence(points, np.linspace(1, 0.25, BINS, dtype=np.float32))
+    for evidence in (even, uneven):
+        scores, _ = verify(evidence, found)
+        assert (scores.mean(), scores.std()) == pytest.approx((1.35, 0.62), abs=0.15)
+    high, low = points.copy(), points.copy()
+    high[:, : each // 2] = low[:, each // 2 : each] = 0.4
+    ranked = [verify(Evidence(one, even.weights), found)[0].mean() for one in (high, low)]
+    assert ranked[0] > 1.2 * ranked[1]
+    loud, faint = np.ones(BINS, np.float32), np.ones(BINS, np.float32)
+    faint[: each // 2] = loud[each // 2 :] = 0.25
+    by_level = [verify(Evidence(high, weights), found)[0].mean() for weights in (loud, faint)]
+    assert by_level[0] > 1.2 * by_level[1]
+
+
+def test_a_telephone_lets_nothing_through_above_its_band(songs: dict[int, FloatArray]) -> None:
+    heard = sosfilt(butter(8, 3000, fs=SAMPLE_RATE, output="sos"), noisy(songs[1], 0))
+    weights = evidence_of(RecordingQuery.from_samples(np.asarray(heard, np.float32))).weights
+    assert weights[: 2000 * BINS // 5000].min() > 0.9
+    assert weights[-20:].max() == 0.25
 
 
 def test_a_calibration_rises_with_evidence() -> None:

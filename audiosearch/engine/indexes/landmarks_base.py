@@ -58,7 +58,7 @@ class Candidates:
 
     item_ids: (n,) int64; offsets: (n,) int32, frame of the track at which the query begins, may be
     negative; votes: (n,) float32; peak_starts: (n + 1,) int64, where each one's peaks begin in
-    peak_frames, int32, relative to the offset, and peak_bins, int32.
+    peak_frames, int32, relative to the offset, peak_bins, int32, and peak_ranks, uint8.
     """
 
     item_ids: NDArray[np.int64]
@@ -67,6 +67,7 @@ class Candidates:
     peak_starts: NDArray[np.int64]
     peak_frames: NDArray[np.int32]
     peak_bins: NDArray[np.int32]
+    peak_ranks: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.item_ids)

@@ -43,7 +43,7 @@ class SegmentFiles:
     postings: (p,) uint32, frames on the segment's line, ordered by hash, then frame.
     hashes: (u,) uint32 ascending; empty where `pointers` has one entry for every hash there may be.
     pointers: (u + 1,) or (HASHES + 1,) uint32, where the postings of each hash begin.
-    peak_frames: (n,) uint32 on the line, ascending; peak_bins: (n,) uint16.
+    peak_frames: (n,) uint32 on the line, ascending; peak_bins: (n,) uint16, with ranks.
     blocks: int32, the local number of the track that each BLOCK frames of the line belong to.
     tracks: (t, 4) int64: start on the line, length in frames, postings, peaks.
     """

@@ -20,6 +20,7 @@ from audiosearch.engine.indexes.landmarks_files import (
 )
 from audiosearch.engine.indexes.landmarks_ledger import SegmentRow, Slot
 from audiosearch.engine.indexes.landmarks_merging import Source, merge_segments
+from audiosearch.engine.indexes.landmarks_voting import bins_and_ranks
 
 PIECE = 4_000_000
 """Postings that are sorted in memory at once, 22 h; larger segments are merged of such pieces."""
@@ -102,7 +103,8 @@ def digest_of(landmarks: Landmarks) -> bytes:
 
 def _postings_of(landmarks: Landmarks) -> TrackPostings:
     hashes, frames = hashes_of(landmarks)
-    return TrackPostings(hashes, frames, landmarks.frames, landmarks.bins, int(landmarks.length[0]))
+    bins, length = bins_and_ranks(landmarks), int(landmarks.length[0])
+    return TrackPostings(hashes, frames, landmarks.frames, bins, length)
 
 
 def _slot_of(entry: LandmarkEntry, local: int, postings: int) -> Slot:

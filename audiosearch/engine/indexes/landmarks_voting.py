@@ -29,6 +29,8 @@ MOST_POSTINGS = 50_000
 LIKE_CATALOGUE = 1_000_000
 """Postings of 5.5 h: in smaller catalogues hashes are as rare as they would be in this one."""
 WEIGHT_UNIT = 16
+BIN_BITS = 9
+BIN_MASK = (1 << BIN_BITS) - 1
 TOLERANCE_FRAMES, APART_FRAMES = 2, 6
 SPARE = 10, 100
 """Times as many offsets are looked at as are asked for, as many lie beside another one. Those with
@@ -41,7 +43,8 @@ class Segment:
 
     item_ids: (tracks,) int64; starts: (tracks,) int64, frame at which each begins; blocks: (n,)
     int32, the track of each BLOCK frames; hashes: (postings,) uint32, ascending, with posts,
-    uint32, the frame of each; peak_frames: (peaks,) uint32, ascending, with peak_bins, uint16.
+    uint32, the frame of each; peak_frames: (peaks,) uint32, ascending, with peak_bins, uint16, as
+    of `bins_and_ranks`.
     """
 
     item_ids: NDArray[np.int64]
@@ -71,7 +74,7 @@ def lay_out(tracks: Iterable[tuple[int, Landmarks]]) -> Segment:
         hashes.append(own_hashes)
         posts.append((own_frames + np.int64(end)).astype(np.uint32))
         frames.append((landmarks.frames + np.int64(end)).astype(np.uint32))
-        bins.append(landmarks.bins)
+        bins.append(bins_and_ranks(landmarks))
         end += taken * BLOCK
     unsorted = _joined(hashes, np.uint32)
     order = np.argsort(unsorted, kind="stable")
@@ -87,6 +90,15 @@ def lay_out(tracks: Iterable[tuple[int, Landmarks]]) -> Segment:
     for array in vars(segment).values():
         array.flags.writeable = False  # as mapped ones: what is compiled for them fits these too
     return segment
+
+
+def bins_and_ranks(landmarks: Landmarks) -> NDArray[np.uint16]:
+    """Of each peak the bin, and above its BIN_BITS the rank.
+
+    Segments written before had no ranks there: all peaks of those count the same until a rebuild.
+    """
+    ranks = landmarks.ranks.astype(np.uint16)
+    return np.asarray(landmarks.bins | (ranks << BIN_BITS), np.uint16)
 
 
 def posting_bounds(hashes: NDArray[np.uint32], wanted: NDArray[np.int64]) -> Bounds:
@@ -168,15 +180,15 @@ def merge(parts: list[Candidates], top: int) -> Candidates:
         peak_starts,
         np.concatenate([part.peak_frames for part in parts])[chosen],
         np.concatenate([part.peak_bins for part in parts])[chosen],
+        np.concatenate([part.peak_ranks for part in parts])[chosen],
     )
 
 
 def no_candidates() -> Candidates:
     """What an empty space answers."""
-    none = np.zeros(0, np.int32)
-    return Candidates(
-        np.zeros(0, np.int64), none, np.zeros(0, np.float32), np.zeros(1, np.int64), none, none
-    )
+    none, ranks = np.zeros(0, np.int32), np.zeros(0, np.uint8)
+    votes, peak_starts = np.zeros(0, np.float32), np.zeros(1, np.int64)
+    return Candidates(np.zeros(0, np.int64), none, votes, peak_starts, none, none, ranks)
 
 
 def _candidates(
@@ -194,13 +206,15 @@ def _candidates(
     begin, end = find_spans(segment.peak_frames, lows, np.maximum(places + reach, lows))
     chosen, peak_starts = _ranges(begin, end)
     frames = segment.peak_frames[chosen].astype(np.int64) - np.repeat(places, end - begin)
+    bins = segment.peak_bins[chosen]
     return Candidates(
         segment.item_ids[tracks],
         (places - begins).astype(np.int32),
         votes,
         peak_starts,
         frames.astype(np.int32),
-        segment.peak_bins[chosen].astype(np.int32),
+        (bins & BIN_MASK).astype(np.int32),
+        (bins >> BIN_BITS).astype(np.uint8),
     )
 
 

@@ -138,6 +138,7 @@ def _first_of_each(found: Candidates, top: int) -> Candidates:
         np.cumsum(sizes).astype(np.int64),
         _joined([found.peak_frames[span] for span in spans]),
         _joined([found.peak_bins[span] for span in spans]),
+        np.concatenate([np.zeros(0, np.uint8), *(found.peak_ranks[span] for span in spans)]),
     )
 
 

@@ -29,7 +29,7 @@ from audiosearch.engine.matchers.recording.ranking import (
 )
 from audiosearch.engine.matchers.recording.strangers import SPACE as STRANGERS
 from audiosearch.engine.matchers.recording.strangers import made_songs
-from audiosearch.engine.matchers.recording.verifying import evidence_of
+from audiosearch.engine.matchers.recording.verifying import Evidence, evidence_of
 
 SHORTEST_S = 2.5
 QUIETEST_DBFS = -70.0
@@ -152,7 +152,7 @@ def _find(
 
 def _answer(
     query: RecordingQuery,
-    evidence: FloatArray,
+    evidence: Evidence,
     ranking: Ranking,
     calibration: Calibration,
     top_k: int,
@@ -184,7 +184,7 @@ def _repeats(ranking: Ranking, best: Place) -> list[Place]:
 
 
 def _hit(
-    query: RecordingQuery, evidence: FloatArray, place: Place, probability: float
+    query: RecordingQuery, evidence: Evidence, place: Place, probability: float
 ) -> RecordingHit:
     stretch = place.stretch(evidence)
     speed = place.rung.speed

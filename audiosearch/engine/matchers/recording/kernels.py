@@ -17,13 +17,16 @@ def verify_places(
     peak_starts: NDArray[np.int64],
     peak_frames: NDArray[np.int32],
     peak_bins: NDArray[np.int32],
+    peak_weights: FloatArray,
+    bin_weights: FloatArray,
     rung: tuple[float, float, int],
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """How far the evidence at each candidate's peaks lies above chance, and at which shift.
 
-    evidence: (bins, frames) of the query, -0.5 to 0.5 and uniform by chance; rung: the query's
-    pitch and speed, and the most frames by which a candidate's offset may be wrong. The first
-    figure is in standard deviations, UNVERIFIED of candidates with too few peaks.
+    evidence: (bins, frames) of the query, -0.5 to 0.5 and uniform by chance; peak_weights,
+    bin_weights: what a candidate's peak and a bin of the query count, as a product; rung: the
+    query's pitch and speed, and the most frames by which a candidate's offset may be wrong. The
+    first figure is in standard deviations, UNVERIFIED of candidates with too few peaks.
     """
     pitch, speed, most = rung
     bins, frames = evidence.shape
@@ -31,25 +34,28 @@ def verify_places(
     scores = np.full(count, UNVERIFIED, np.float32)
     shifts = np.zeros(count, np.int32)
     totals = np.empty(2 * most + 1, np.float64)
+    squares = np.empty(2 * most + 1, np.float64)
     seen = np.empty(2 * most + 1, np.int64)
     for number in range(count):
         totals[:] = 0
+        squares[:] = 0
         seen[:] = 0
         for peak in range(peak_starts[number], peak_starts[number + 1]):
             at = int(np.rint(peak_bins[peak] * pitch)) - low_bin
             if at < 0 or at >= bins:
                 continue
-            there = evidence[at]
+            there, weight = evidence[at], peak_weights[peak] * bin_weights[at]
             for turn in range(2 * most + 1):
                 frame = peak_frames[peak] - turn + most
                 if speed != 1.0:
                     frame = int(np.rint(frame / speed))
                 if 0 <= frame < frames:
-                    totals[turn] += there[frame]
+                    totals[turn] += weight * there[frame]
+                    squares[turn] += weight * weight
                     seen[turn] += 1
         for turn in range(2 * most + 1):
             if seen[turn] >= FEWEST_PEAKS:
-                score = totals[turn] / np.sqrt(seen[turn] / 12.0)
+                score = totals[turn] / np.sqrt(squares[turn] / 12.0)
                 if score > scores[number]:
                     scores[number], shifts[number] = score, turn - most
     return scores, shifts

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from audiosearch.engine.analyzers.landmarks.spectrum import LOW_BIN
-from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkQuery
 from audiosearch.engine.matchers.recording.probability import Chance, chance_of
 from audiosearch.engine.matchers.recording.query import AS_IT_IS, RecordingQuery, Rung
 from audiosearch.engine.matchers.recording.strangers import stranger_candidates
 from audiosearch.engine.matchers.recording.verifying import (
+    Evidence,
     Stretch,
     stretch_of,
     verify,
@@ -32,13 +32,13 @@ class Place:
     found: Candidates
     number: int
 
-    def stretch(self, evidence: FloatArray) -> Stretch:
+    def stretch(self, evidence: Evidence) -> Stretch:
         """What of the query agrees with the track here."""
         own = slice(self.found.peak_starts[self.number], self.found.peak_starts[self.number + 1])
         shift = self.offset - int(self.found.offsets[self.number])
         frames = np.rint((self.found.peak_frames[own] - shift) / self.rung.speed)
         bins = np.rint(self.found.peak_bins[own] * self.rung.pitch) - LOW_BIN
-        return stretch_of(evidence, frames.astype(np.int64), bins.astype(np.int64))
+        return stretch_of(evidence.points, frames.astype(np.int64), bins.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Ranking:
         return self.chance.standing(self.places[0].score)
 
 
-def rank_as_it_is(query: RecordingQuery, evidence: FloatArray, find: Find) -> Ranking:
+def rank_as_it_is(query: RecordingQuery, evidence: Evidence, find: Find) -> Ranking:
     """The first pass: the query is taken to be played as it was recorded."""
     asked = query.hashed()
     return _ranking(
@@ -71,7 +71,7 @@ def rank_as_it_is(query: RecordingQuery, evidence: FloatArray, find: Find) -> Ra
 
 
 def rank_by_rungs(
-    query: RecordingQuery, evidence: FloatArray, find: Find, rungs: Iterable[Rung]
+    query: RecordingQuery, evidence: Evidence, find: Find, rungs: Iterable[Rung]
 ) -> Ranking:
     """The ladder: every rung is tried, and the best places of all of them are ranked together.
 
@@ -92,7 +92,7 @@ def _ranking(places: list[Place], strangers: list[Place]) -> Ranking:
     return Ranking(places, chance)
 
 
-def _places(evidence: FloatArray, found: Candidates, rung: Rung) -> list[Place]:
+def _places(evidence: Evidence, found: Candidates, rung: Rung) -> list[Place]:
     scores, offsets = verify(evidence, found, rung)
     rows = zip(found.item_ids.tolist(), offsets.tolist(), scores.tolist(), strict=True)
     return [Place(*row, rung, found, number) for number, row in enumerate(rows)]

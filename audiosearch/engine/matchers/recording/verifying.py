@@ -2,7 +2,9 @@
 
 The statistic is that of ranks: at each bin the query's contrast is brought to a uniform scale over
 time, so that by chance it is as often above the middle as below, and the sum over n peaks of a
-recording has a variance of n / 12.
+recording has a variance of n / 12. Peaks that were higher in the recording count more, as noise
+hides them later, and bins of the query in which there is next to nothing count less, as a telephone
+lets nothing of the recording through there; the variance is that of the weighted sum.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,11 @@ from audiosearch.engine.matchers.recording.query import AS_IT_IS, RecordingQuery
 
 VOTE_WEIGHT, MOST_VOTES = 0.25, 40
 SHIFTS, LADDER_SHIFTS = 3, 4
+RANK_WEIGHTS = np.linspace(1.5, 0.5, 25, dtype=np.float32)
+"""Of a second's highest peak to its lowest that is kept."""
+DECIBELS = np.log(10) / 20
+LOUD_BIN, FAINTEST_BIN, LEAST_WEIGHT = -25 * DECIBELS, -45 * DECIBELS, 0.25
+"""Median levels of bins below the loudest, from which on they count less, and which count least."""
 STEADY = 0.05
 """Added to deviations, so that what does not change gives no evidence; noise has about 0.5."""
 STANDS_OUT = 0.3
@@ -25,6 +32,15 @@ STANDS_OUT = 0.3
 LEAST_DRIFT, DRIFT_SHARE = 0.1, 0.6
 """Evidence of a peak that a stretch must have on average to belong to a match; of the mean."""
 SCALE = ndtr(np.linspace(-4, 4, 2049)).astype(np.float32) - np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """points: (frames, BINS) float32, -0.5 to 0.5, uniform by chance; weights: (BINS,) float32,
+    what each bin counts, 1 at most."""
+
+    points: FloatArray
+    weights: FloatArray
 
 
 @dataclass(frozen=True)
@@ -37,9 +53,12 @@ class Stretch:
     of: int
 
 
-def evidence_of(query: RecordingQuery) -> FloatArray:
-    """(frames, BINS) float32, -0.5 to 0.5: how far each point stands out of its bin's time."""
-    return uniform(highest_around(query.contrasts, 1, 1))
+def evidence_of(query: RecordingQuery) -> Evidence:
+    """How far each point of a query stands out of its bin's time."""
+    points = uniform(highest_around(query.contrasts, 1, 1))
+    levels = np.median(query.spectrum, axis=0)
+    heard = (levels - levels.max() - FAINTEST_BIN) / (LOUD_BIN - FAINTEST_BIN)
+    return Evidence(points, np.clip(heard, LEAST_WEIGHT, 1).astype(np.float32))
 
 
 def uniform(contrasts: FloatArray) -> FloatArray:
@@ -51,7 +70,7 @@ def uniform(contrasts: FloatArray) -> FloatArray:
 
 
 def verify(
-    evidence: FloatArray, candidates: Candidates, rung: Rung = AS_IT_IS
+    evidence: Evidence, candidates: Candidates, rung: Rung = AS_IT_IS
 ) -> tuple[FloatArray, NDArray[np.int64]]:
     """Each candidate's score, and its offset put right by some frames."""
     from audiosearch.engine.matchers.recording.kernels import verify_places
@@ -59,7 +78,12 @@ def verify(
     most = SHIFTS if rung == AS_IT_IS else LADDER_SHIFTS
     peaks = (candidates.peak_starts, candidates.peak_frames, candidates.peak_bins)
     deviations, shifts = verify_places(
-        evidence.T, LOW_BIN, *peaks, (float(rung.pitch), float(rung.speed), most)
+        evidence.points.T,
+        LOW_BIN,
+        *peaks,
+        RANK_WEIGHTS[candidates.peak_ranks],
+        evidence.weights,
+        (float(rung.pitch), float(rung.speed), most),
     )
     scores = deviations + VOTE_WEIGHT * np.minimum(candidates.votes, MOST_VOTES)
     return scores.astype(np.float32), candidates.offsets.astype(np.int64) + shifts
