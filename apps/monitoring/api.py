@@ -53,6 +53,10 @@ class ScanViewSet(
     def get_queryset(self) -> QuerySet[Scan]:
         return scans_of(self.request.user)
 
+    def get_throttles(self) -> list[Any]:
+        """A scan is counted as a search; to cancel one, or to look how far it is, is free."""
+        return super().get_throttles() if self.action == "create" else []
+
     def perform_destroy(self, scan: Scan) -> None:
         delete_scan(scan=scan)
 

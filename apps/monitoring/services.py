@@ -121,25 +121,23 @@ def sweep_scans() -> int:
 
 def _work_on(scan: Scan) -> None:
     """From the beginning, also where another worker has begun: a scan takes minutes at most."""
+    path = with_stream(Path(default_storage.path(str(scan.file.name))), scan.stream)
+    asked = settings_of(scan.settings)
     try:
-        path = with_stream(Path(default_storage.path(str(scan.file.name))), scan.stream)
-        found = scan_file(
-            path=path, asked=settings_of(scan.settings), by=scan.user, heard=_Beating(scan)
-        )
+        found = scan_file(path=path, asked=asked, by=scan.user, heard=_Beating(scan))
     except FileNotFoundError:
-        found, problem = None, "Its file is gone; send it again."
+        _end(scan, State.FAILED, "Its file is gone; send it again.")
     except AudioError as error:
-        found, problem = None, str(error)
+        _end(scan, State.FAILED, str(error))
     else:
-        if found is None:
-            return  # cancelled, or another worker's by now
-        problem = ""
-    if found is None:
-        settled = settle(scan, State.FAILED, problem, file="")
-    else:
-        told: dict[str, Any] = {"duration_ms": found.duration_ms, "scanned_ms": found.duration_ms}
-        settled = settle(scan, State.READY, file="", plays=kept_plays(found), **told)
-    if settled:
+        if found:  # else it was cancelled, or is another worker's by now
+            length = found.duration_ms
+            plays = kept_plays(found)
+            _end(scan, State.READY, plays=plays, duration_ms=length, scanned_ms=length)
+
+
+def _end(scan: Scan, state: State, reason: str = "", **found: Any) -> None:
+    if settle(scan, state, reason, file="", **found):
         _delete_file(str(scan.file.name))
 
 

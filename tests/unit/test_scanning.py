@@ -1,5 +1,6 @@
 """Long recordings: what is played when in them, joined, bridged, told apart, and nothing else."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from audiosearch.engine.indexes.landmarks_base import LandmarkEntry
 from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
 from audiosearch.engine.matchers.recording.blocks import Block, BlockStream
-from audiosearch.engine.matchers.recording.lines import Line, Peaks, Sighting
+from audiosearch.engine.matchers.recording.lines import Drawn, Line, Peaks, Sighting
 from audiosearch.engine.matchers.recording.play_log import (
     Play,
     PlayLog,
@@ -20,6 +21,7 @@ from audiosearch.engine.matchers.recording.play_log import (
     gaps_of,
     overlaps_of,
     repeats_of,
+    settle,
 )
 from audiosearch.engine.matchers.recording.probability import Chance
 from audiosearch.engine.matchers.recording.scanning import Scanner, scan
@@ -178,13 +180,16 @@ def test_blocks_are_the_same_however_the_sound_comes(songs: dict[int, FloatArray
         np.testing.assert_array_equal(one.peak_frames, other.peak_frames)
 
 
-def test_a_scanner_holds_little(index: ExactLandmarkIndex) -> None:
+def test_a_scanner_holds_little(index: ExactLandmarkIndex, songs: dict[int, FloatArray]) -> None:
     scanner = Scanner(index, SPACE)
-    for seed in range(3):
-        scanner.feed(between(20, 910 + seed))
+    for part in (songs[1], between(30, 910), songs[2], between(30, 911)):
+        scanner.feed(part)
         assert len(scanner._blocks) <= 4
-        assert all(len(line.peaks) < 2000 for line in scanner._open)
-    assert scanner.seen_ms == 60_000
+        assert sum(len(line.peaks) for line in scanner._open) < 10_000
+    assert scanner.seen_ms == 108_000
+    assert [play.item_id for play in scanner._plays][:1] == [1], "what is long over keeps no peaks"
+    assert 1 not in [line.item_id for line in scanner._drawn]
+    assert [play.item_id for play in scanner.finish().plays] == [1, 2]
 
 
 def sighting(begin: int, diagonal: int, *, item_id: int = 1, good: bool = True) -> Sighting:
@@ -220,6 +225,21 @@ def test_what_does_not_agree_is_no_part_of_a_line() -> None:
     assert Line(sighting(0, 0, good=False)).drawn() is None
 
 
+def test_lines_are_settled_together_with_what_they_overlap() -> None:
+    def drawn(begin: int, item_id: int) -> Drawn:
+        found = Line(sighting(begin, 0, item_id=item_id)).drawn()
+        assert found
+        return found
+
+    one, beside, later = drawn(0, 1), drawn(300, 2), drawn(2000, 3)
+    assert settle([later, beside, one], 1000) == ([], [one, beside, later])
+    plays, left = settle([later, beside, one], 1500)
+    assert [play.item_id for play in plays] == [1], "the others rest on the same peaks"
+    assert left == [later]
+    plays, left = settle([later], math.inf)
+    assert ([play.item_id for play in plays], left) == ([3], [])
+
+
 def test_gaps_overlaps_and_repeats() -> None:
     assert gaps_of(10_000, []) == [Stretch(0, 10_000)]
     assert gaps_of(10_000, [(500, 4000), (3000, 6000)]) == [Stretch(6000, 10_000)]
@@ -249,7 +269,7 @@ def test_an_hour_with_ten_excerpts() -> None:
     index.upsert(SPACE, [LandmarkEntry(TrackPayload(track_id=n), one) for n, one in entries])
     mix, truths = make_mix(3, songs, strange, minutes=60)
     log = scan(np.array_split(mix, 3600), index, SPACE)
-    assert len(mix) == 3600 * SAMPLE_RATE
+    assert abs(log.duration_ms - 3_600_000) < 10
     assert len(log.plays) == len(truths) == 10
     for play, truth in zip(log.plays, truths, strict=True):
         seconds = truth.start_ms / 1000, truth.end_ms / 1000, truth.track_start_ms / 1000

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -60,10 +61,18 @@ def test_recognising_voices_counts_too(member: Client, what: str) -> None:
     assert member.get("/api/v1/speakers/diarize/?track=1").status_code == 404
 
 
+def test_a_scan_counts_and_cancelling_one_does_not(member: Client) -> None:
+    for _ in range(3):
+        assert member.post("/api/v1/scans/", {}).status_code == 400
+    assert member.post("/api/v1/scans/", {}).status_code == 429
+    assert member.delete(f"/api/v1/scans/{uuid4()}/").status_code == 404
+
+
 def test_pages_say_it_in_words(member: Client, add_tone: AddTone) -> None:
     track = add_tone(440)
     use_up(member)
-    for address in ("/", "/voices/identify/", "/voices/compare/", f"/voices/tracks/{track.pk}/"):
+    voices = ("/voices/identify/", "/voices/compare/", f"/voices/tracks/{track.pk}/")
+    for address in ("/", *voices, "/scans/"):
         answer = member.post(address, {})
         assert answer.status_code == 429, address
         assert 1 <= int(answer.headers["Retry-After"]) <= 60

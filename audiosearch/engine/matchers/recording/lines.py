@@ -82,6 +82,10 @@ class Line:
         self.end = first.agreeing()[1]
         self.best = first
 
+    @property
+    def begin(self) -> int:
+        return int(self.peaks.frames[0])
+
     def continues(self, seen: Sighting) -> bool:
         """Whether this is where the line goes on."""
         apart = abs(self.diagonals[-1][1] - seen.diagonal)

@@ -92,6 +92,25 @@ def repeats_of(item_ids: Sequence[int]) -> list[int]:
     return [list(item_ids[: n + 1]).count(item_id) for n, item_id in enumerate(item_ids)]
 
 
+def settle(drawn: Sequence[Drawn], before: float) -> tuple[list[Play], list[Drawn]]:
+    """The plays of lines that none beginning at the frame `before` or later goes on beside, nor
+    beside what goes on beside them; and the lines that are left."""
+    done: list[Drawn] = []
+    left: list[Drawn] = []
+    group: list[Drawn] = []
+    for line in sorted(drawn, key=lambda line: line.begin):
+        if line.begin >= _reach(group):
+            (done if _reach(group) <= before else left).extend(group)
+            group = []
+        group.append(line)
+    (done if _reach(group) <= before else left).extend(group)
+    return plays_of(done), left
+
+
+def _reach(lines: list[Drawn]) -> int:
+    return max((line.end for line in lines), default=0)
+
+
 def plays_of(drawn: Sequence[Drawn]) -> list[Play]:
     """Lines as plays: of a track that repeats the best of those at once, and copies as one."""
     kept: list[tuple[Drawn, list[Drawn]]] = []

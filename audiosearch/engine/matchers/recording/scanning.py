@@ -1,5 +1,6 @@
 """What of the catalogue was played when in a long recording; see docs/recognition.md."""
 
+import math
 from collections.abc import Iterable
 from functools import partial
 
@@ -12,7 +13,7 @@ from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import Candidates, LandmarkIndex, LandmarkQuery
 from audiosearch.engine.matchers.recording.blocks import Block, BlockStream, evidence_of_blocks
 from audiosearch.engine.matchers.recording.lines import Drawn, Line, Peaks, Sighting
-from audiosearch.engine.matchers.recording.play_log import PlayLog, plays_of
+from audiosearch.engine.matchers.recording.play_log import Play, PlayLog, settle
 from audiosearch.engine.matchers.recording.probability import MATCH, chance_of
 from audiosearch.engine.matchers.recording.query import hash_query
 from audiosearch.engine.matchers.recording.strangers import stranger_candidates
@@ -29,9 +30,10 @@ QUIETEST_DBFS, STEADIEST, FEWEST_PEAKS_A_SECOND = -70.0, 0.1, 3
 
 
 class Scanner:
-    """Takes a recording as it is decoded, of any length; memory holds some 20 s of it.
+    """Takes a recording as it is decoded, of any length.
 
-    Every 5 s ten seconds are looked up; what is found is verified in the twenty around.
+    Every 5 s ten seconds are looked up; what is found is verified in the twenty around. Memory
+    holds these, the peaks of what goes on, and the plays.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Scanner:
         self._blocks: list[Block] = []
         self._open: list[Line] = []
         self._drawn: list[Drawn] = []
+        self._plays: list[Play] = []
 
     @property
     def seen_ms(self) -> int:
@@ -69,7 +72,7 @@ class Scanner:
             self._look(self._blocks[-3:], self._blocks[-2:])
             self._look(self._blocks[-2:], self._blocks[-1:])
         self._close(self._open)
-        return PlayLog(self.seen_ms, plays_of(self._drawn))
+        return PlayLog(self.seen_ms, sorted(self._plays, key=lambda play: play.start_ms))
 
     def _take(self, block: Block) -> None:
         self._blocks = [*self._blocks[-3:], block]
@@ -123,6 +126,9 @@ class Scanner:
             if drawn and drawn.probability >= MATCH:
                 self._drawn.append(drawn)
         self._open = [line for line in self._open if line not in lines]
+        before = min((line.begin for line in self._open), default=math.inf)
+        plays, self._drawn = settle(self._drawn, before)
+        self._plays += plays
 
 
 def scan(
