@@ -33,7 +33,7 @@ LEAST_SHARE_AT_SPEED = 0.14
 """Where near hashes count as well, strangers have more in common."""
 CHUNK_FRAMES = 1024
 """So much is looked up at once: 24 s."""
-EVERY = 3
+EVERY, EVERY_AT_SPEED = 3, 2
 """Of a chunk one hash in so many is looked up: copies agree in more than are needed."""
 TRACKS = 4
 TOP = PER_ITEM + 4 * TRACKS
@@ -168,7 +168,7 @@ def _candidates(
         hashed = at_speed(middle, speed)
         if len(hashed.firsts):
             begin = int(hashed.firsts[0])
-            ask(_query(hashed, begin, LADDER_FRAMES), begin, speed)
+            ask(_query(hashed, begin, LADDER_FRAMES, EVERY_AT_SPEED), begin, speed)
     return list(best.values())
 
 
@@ -189,7 +189,7 @@ def _middle(landmarks: Landmarks) -> Landmarks:
     )
 
 
-def _query(hashed: Hashed, begin: int, frames: int, every: int = 1) -> LandmarkQuery:
+def _query(hashed: Hashed, begin: int, frames: int, every: int) -> LandmarkQuery:
     low, high = np.searchsorted(hashed.firsts, [begin, begin + frames])
     own = slice(int(low), int(high), every)
     hashes = hashed.hashes[own]
