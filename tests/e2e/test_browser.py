@@ -213,7 +213,8 @@ def _hear(page: Page, after: float = 0) -> None:
 
 def test_pages_fit_a_phone(page: Page, service: Service) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    for path in ("/", "/library/", "/add/", "/voices/", "/tracks/1/", "/tracks/1/similar/"):
+    paths = ["/", "/library/", "/add/", "/voices/", "/duplicates/", "/tracks/1/"]
+    for path in [*paths, "/tracks/1/similar/"]:
         page.goto(service.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
