@@ -33,11 +33,11 @@ LEAST_SHARE_AT_SPEED = 0.14
 """Where near hashes count as well, strangers have more in common."""
 CHUNK_FRAMES = 1024
 """So much is looked up at once: 24 s."""
-EVERY, EVERY_AT_SPEED = 3, 2
+EVERY = 3
 """Of a chunk one hash in so many is looked up: copies agree in more than are needed."""
 TRACKS = 4
-TOP = PER_ITEM + 4 * TRACKS
-"""Places that are asked for: some are the recording's own."""
+TOP = 2 * TRACKS
+"""Places that are asked for, besides those that are the recording's own, as recorded."""
 FEWEST_VOTES, LEAST_VOTES = 8.0, 0.03
 """What makes a candidate: so many votes, and such a share of the hashes that are looked up."""
 FASTER = tuple(1 + 0.01 * step for step in range(1, 8))
@@ -148,7 +148,8 @@ def _candidates(
 
     def ask(query: LandmarkQuery, begin: int, speed: float) -> None:
         least = max(FEWEST_VOTES, LEAST_VOTES * len(query.hashes))
-        places = index.candidates(space, query, TOP, where)
+        own = PER_ITEM if speed == 1 and own_id else 0
+        places = index.candidates(space, query, TOP + own, where)
         seen = set[int]()
         for item_id, offset, votes in zip(
             places.item_ids.tolist(), places.offsets.tolist(), places.votes.tolist(), strict=True
@@ -168,7 +169,7 @@ def _candidates(
         hashed = at_speed(middle, speed)
         if len(hashed.firsts):
             begin = int(hashed.firsts[0])
-            ask(_query(hashed, begin, LADDER_FRAMES, EVERY_AT_SPEED), begin, speed)
+            ask(_query(hashed, begin, LADDER_FRAMES), begin, speed)
     return list(best.values())
 
 
@@ -189,7 +190,7 @@ def _middle(landmarks: Landmarks) -> Landmarks:
     )
 
 
-def _query(hashed: Hashed, begin: int, frames: int, every: int) -> LandmarkQuery:
+def _query(hashed: Hashed, begin: int, frames: int, every: int = 1) -> LandmarkQuery:
     low, high = np.searchsorted(hashed.firsts, [begin, begin + frames])
     own = slice(int(low), int(high), every)
     hashes = hashed.hashes[own]
