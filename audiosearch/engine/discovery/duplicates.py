@@ -38,7 +38,7 @@ EVERY = 3
 TRACKS = 4
 TOP = 2 * TRACKS
 """Places that are asked for, besides those that are the recording's own, as recorded."""
-FEWEST_VOTES, LEAST_VOTES = 8.0, 0.03
+FEWEST_VOTES, LEAST_VOTES, LEAST_VOTES_AT_SPEED = 8.0, 0.03, 0.015
 """What makes a candidate: so many votes, and such a share of the hashes that are looked up."""
 FASTER = tuple(1 + 0.01 * step for step in range(1, 8))
 SLOWER = tuple(1 - 0.01 * step for step in range(1, 8))
@@ -147,7 +147,8 @@ def _candidates(
     best: dict[int, _Candidate] = {}
 
     def ask(query: LandmarkQuery, begin: int, speed: float) -> None:
-        least = max(FEWEST_VOTES, LEAST_VOTES * len(query.hashes))
+        share = LEAST_VOTES if speed == 1 else LEAST_VOTES_AT_SPEED
+        least = max(FEWEST_VOTES, share * len(query.hashes))
         own = PER_ITEM if speed == 1 and own_id else 0
         places = index.candidates(space, query, TOP + own, where)
         seen = set[int]()
