@@ -167,13 +167,15 @@ def _candidates(
         least = max(FEWEST_VOTES, LEAST_VOTES_AT_SPEED * len(query.hashes) / len(rungs))
         places = index.candidates(space, query, top, where)
         for item_id, offset, votes in _likeliest(places, least, own_id):
-            if item_id not in best:  # which rung it was, the alignment tells
-                found += [
-                    _Candidate(
-                        item_id, offset + number * RUNG_FRAMES - _begin(middle, speed), speed, votes
-                    )
-                    for number, speed in enumerate(rungs)
-                ]
+            found += [  # which rung it was, the alignment tells
+                _Candidate(
+                    item_id,
+                    offset + number * RUNG_FRAMES - _begin(middle, speed),
+                    speed,
+                    votes,
+                )
+                for number, speed in enumerate(rungs)
+            ]
     return found
 
 
