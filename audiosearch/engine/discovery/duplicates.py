@@ -106,6 +106,8 @@ def find_duplicates(
         aligned = align(landmarks, to_look_up(other), candidate.offset, candidate.speed)
         if aligned is None or not _is_evidence(aligned, landmarks, other):
             continue
+        if candidate.speed != 1 and abs(aligned.speed - 1) < AS_RECORDED:
+            continue  # near hashes count in it; as recorded the exact ones tell
         best = found.get(candidate.item_id)
         if best is None or aligned.aligned > best.aligned:
             found[candidate.item_id] = _duplicate(candidate.item_id, aligned)
