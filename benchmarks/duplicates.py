@@ -220,23 +220,22 @@ def _made(
     """
     length = int(seconds * FRAMES_PER_S)
     long = [one for one in songs if one.length[0] > 10 * FRAMES_PER_S]
+    starts = np.arange(0, length - BLOCK, BLOCK)
     for _ in range(count):
         one = long[rng.integers(len(long))]
-        frames, bins, ranks = [], [], []
-        for start in range(0, length, BLOCK):
-            begin = int(rng.integers(int(one.length[0]) - BLOCK))
-            own = slice(*np.searchsorted(one.frames, [begin, begin + min(BLOCK, length - start)]))
-            here = one.frames[own] - begin + start
-            frames.append(np.clip(here + rng.integers(-1, 2, len(here)), 0, length - 1))
-            moved = one.bins[own] - LOW_BIN + rng.integers(-60, 61) + rng.integers(-3, 4, len(here))
-            bins.append((moved.astype(np.int64) % BINS + LOW_BIN).astype(np.uint16))
-            ranks.append(one.ranks[own])
-        joined = np.concatenate(frames).astype(np.int32), np.concatenate(bins)
-        order = np.lexsort(joined[::-1])
+        begins = rng.integers(0, int(one.length[0]) - BLOCK, len(starts))
+        bounds = np.searchsorted(one.frames, [begins, begins + BLOCK])
+        sizes = bounds[1] - bounds[0]
+        taken = np.concatenate([np.arange(low, high) for low, high in bounds.T])
+        frames = one.frames[taken] + np.repeat(starts - begins, sizes)
+        frames = np.clip(frames + rng.integers(-1, 2, len(frames)), 0, length - 1)
+        bins = one.bins[taken].astype(np.int64) - LOW_BIN + rng.integers(-3, 4, len(frames))
+        bins = (bins + np.repeat(rng.integers(-60, 61, len(starts)), sizes)) % BINS + LOW_BIN
+        order = np.lexsort((bins, frames))
         yield Landmarks(
-            joined[0][order],
-            joined[1][order],
-            np.concatenate(ranks)[order],
+            frames[order].astype(np.int32),
+            bins[order].astype(np.uint16),
+            one.ranks[taken][order],
             np.array([length], np.int32),
         )
 

@@ -8,10 +8,12 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import lru_cache, partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from apps.analysis.index import get_landmark_index, indexed_kind
 from apps.analysis.models import SpaceKind, TrackAnalysis
@@ -24,12 +26,13 @@ from apps.discovery.models import DuplicatePair, SearchedTrack
 from apps.jobs.locks import exclusive, holds
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
-from audiosearch.engine.discovery.duplicates import Duplicate, find_duplicates
+from audiosearch.engine.discovery.duplicates import FASTER, SLOWER, Duplicate, find_duplicates
 from audiosearch.engine.errors import Conflict
 from audiosearch.engine.indexes.filters import TrackFilter
 
 LOCK = "duplicates"
 AT_ONCE = 32
+LADDER = (*FASTER, *SLOWER)
 LANDMARKS_HELD = 512
 Found = list[Duplicate] | None
 """None: what was kept of the track is gone."""
@@ -59,6 +62,8 @@ def search_pending(
     """
     ends = float("inf") if seconds is None else time.monotonic() + seconds
     done, seen = 0, 0
+    # Where none was looked for before, the faster of two tracks finds the other.
+    began, first = timezone.now(), not SearchedTrack.objects.exists()
     with (
         exclusive(LOCK) as alone,
         ThreadPoolExecutor(len(os.sched_getaffinity(0)), "duplicates") as pool,
@@ -70,7 +75,9 @@ def search_pending(
             if not rows:
                 break
             space = rows[0].space.name
-            found = list(pool.map(partial(_find, space), [row.track_id for row in rows]))
+            ladders = [FASTER if first and _is_before(row, began) else LADDER for row in rows]
+            tracks = [row.track_id for row in rows]
+            found = list(pool.map(partial(_find, space), tracks, ladders))
             if not holds(LOCK):
                 break
             for row, duplicates in zip(rows, found, strict=True):
@@ -86,7 +93,11 @@ def search_again() -> None:
     SearchedTrack.objects.all().delete()
 
 
-def _find(space: str, track_id: int) -> Found:
+def _is_before(row: TrackAnalysis, when: datetime) -> bool:
+    return row.finished_at is not None and row.finished_at < when
+
+
+def _find(space: str, track_id: int, ladder: tuple[float, ...]) -> Found:
     """In a thread, without the database."""
     try:
         landmarks = load_kept(space, track_id, Landmarks)
@@ -100,6 +111,7 @@ def _find(space: str, track_id: int) -> Found:
         partial(_landmarks, space),
         where=TrackFilter(exclude_kinds=enrolments),
         own_id=track_id,
+        ladder=ladder,
     )
 
 

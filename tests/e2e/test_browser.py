@@ -232,8 +232,8 @@ def _hear(page: Page, after: float = 0) -> None:
 
 def test_pages_fit_a_phone(page: Page, service: Service) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    paths = ("/", "/library/", "/add/", "/voices/", "/scans/", "/tracks/1/", "/tracks/1/similar/")
-    for path in paths:
+    paths = ["/", "/library/", "/add/", "/voices/", "/scans/", "/duplicates/", "/tracks/1/"]
+    for path in [*paths, "/tracks/1/similar/"]:
         page.goto(service.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
@@ -373,11 +373,11 @@ def test_one_of_two_copies_is_kept_and_it_is_undone(
     expect(page.locator(".summary")).to_have_text("2 added")
     cluster = page.locator(".cluster", has_text="kept")
     service.wait_for(lambda: page.goto(service.url + "/duplicates/") and cluster.count())
-    expect(cluster).to_contain_text("Best copy: kept, FLAC (the longest, lossless)")
+    expect(cluster).to_contain_text("Best copy: kept, FLAC (the longest)")
     first, second = cluster.locator("audio-player").all()
     first.locator("canvas").press("PageDown")
     first.locator(".playing-button").click()
-    expect(first).to_have_class("sounding")
+    expect(first.locator(".time")).to_contain_text("0:11")
     second.locator(".playing-button").press("Enter")
     expect(second).to_have_class("sounding")
     assert second.evaluate("player => player.audio.currentTime") > 7  # where the first one was
@@ -385,5 +385,5 @@ def test_one_of_two_copies_is_kept_and_it_is_undone(
     page.get_by_role("button", name="Keep one, take out 1").press("Enter")
     expect(page.locator(".messages")).to_contain_text("“kept” is kept")
     expect(cluster).to_have_count(0)
-    page.get_by_role("button", name="Undo: bring back copy").press("Enter")
+    page.get_by_role("button", name=re.compile("Undo.*copy")).press("Enter")
     expect(cluster).to_have_count(1)

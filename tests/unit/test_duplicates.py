@@ -124,11 +124,11 @@ def test_the_command_goes_on_where_it_broke_off(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(finding, "AT_ONCE", 1)
     real, asked = finding._find, list[int]()
 
-    def breaking(space: str, track_id: int) -> Any:
+    def breaking(space: str, track_id: int, ladder: tuple[float, ...]) -> Any:
         asked.append(track_id)
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return real(space, track_id)
+        return real(space, track_id, ladder)
 
     monkeypatch.setattr(finding, "_find", breaking)
     with pytest.raises(KeyboardInterrupt):

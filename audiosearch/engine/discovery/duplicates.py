@@ -17,7 +17,12 @@ from audiosearch.engine.discovery.alignment import (
     to_look_up,
 )
 from audiosearch.engine.indexes.filters import TrackFilter
-from audiosearch.engine.indexes.landmarks_base import PER_ITEM, LandmarkIndex, LandmarkQuery
+from audiosearch.engine.indexes.landmarks_base import (
+    PER_ITEM,
+    Candidates,
+    LandmarkIndex,
+    LandmarkQuery,
+)
 
 LEAST_SHARE = 0.10
 FRAMES_PER_S = SAMPLE_RATE / HOP
@@ -36,14 +41,16 @@ CHUNK_FRAMES = 1024
 EVERY = 3
 """Of a chunk one hash in so many is looked up: copies agree in more than are needed."""
 TRACKS = 4
-TOP = PER_ITEM + 4 * TRACKS
-"""Places that are asked for: some are the recording's own."""
-FEWEST_VOTES, LEAST_VOTES = 8.0, 0.03
+TOP = 2 * TRACKS
+"""Places that are asked for, besides those that are the recording's own."""
+FEWEST_VOTES, LEAST_VOTES, LEAST_VOTES_AT_SPEED = 8.0, 0.03, 0.015
 """What makes a candidate: so many votes, and such a share of the hashes that are looked up."""
 FASTER = tuple(1 + 0.01 * step for step in range(1, 8))
 SLOWER = tuple(1 - 0.01 * step for step in range(1, 8))
 LADDER_FRAMES = 345
 """8 s: between two rungs that is 2 frames off at the ends."""
+RUNG_FRAMES, AT_ONCE = 400, 7
+"""Where one rung begins behind another, and how many of them make a query."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ def find_duplicates(
         aligned = align(landmarks, to_look_up(other), candidate.offset, candidate.speed)
         if aligned is None or not _is_evidence(aligned, landmarks, other):
             continue
+        if candidate.speed != 1 and abs(aligned.speed - 1) < AS_RECORDED:
+            continue  # near hashes count in it; as recorded the exact ones tell
         best = found.get(candidate.item_id)
         if best is None or aligned.aligned > best.aligned:
             found[candidate.item_id] = _duplicate(candidate.item_id, aligned)
@@ -143,40 +152,52 @@ def _candidates(
     own_id: int,
     ladder: Sequence[float],
 ) -> list[_Candidate]:
-    """The likeliest place of each of the likeliest tracks, as recorded and at other speeds."""
+    """The likeliest place of each of the likeliest tracks as recorded; then those of the ladder."""
     best: dict[int, _Candidate] = {}
-
-    def ask(query: LandmarkQuery, begin: int, speed: float) -> None:
-        least = max(FEWEST_VOTES, LEAST_VOTES * len(query.hashes))
-        places = index.candidates(space, query, TOP, where)
-        seen = set[int]()
-        for item_id, offset, votes in zip(
-            places.item_ids.tolist(), places.offsets.tolist(), places.votes.tolist(), strict=True
-        ):
-            if votes < least or len(seen) >= TRACKS:
-                break
-            if item_id == own_id or item_id in seen:
-                continue
-            seen.add(item_id)
-            if item_id not in best or votes > best[item_id].votes:
-                best[item_id] = _Candidate(item_id, offset - begin, speed, votes)
-
+    top = TOP + (PER_ITEM if own_id else 0)
     for begin, query in _chunks(at_speed(landmarks, 1.0), CHUNK_FRAMES):
-        ask(query, begin, 1.0)
+        least = max(FEWEST_VOTES, LEAST_VOTES * len(query.hashes))
+        places = index.candidates(space, query, top, where)
+        for item_id, offset, votes in _likeliest(places, least, own_id):
+            if item_id not in best or votes > best[item_id].votes:
+                best[item_id] = _Candidate(item_id, offset - begin, 1.0, votes)
+    found = list(best.values())
     middle = _middle(landmarks)
-    for speed in ladder:
-        hashed = at_speed(middle, speed)
-        if len(hashed.firsts):
-            begin = int(hashed.firsts[0])
-            ask(_query(hashed, begin, LADDER_FRAMES), begin, speed)
-    return list(best.values())
+    for first in range(0, len(ladder), AT_ONCE):
+        rungs = ladder[first : first + AT_ONCE]
+        query = _ladder_query(middle, rungs)
+        least = max(FEWEST_VOTES, LEAST_VOTES_AT_SPEED * len(query.hashes) / len(rungs))
+        places = index.candidates(space, query, top, where)
+        for item_id, offset, votes in _likeliest(places, least, own_id):
+            found += [  # which rung it was, the alignment tells
+                _Candidate(
+                    item_id,
+                    offset + number * RUNG_FRAMES - _begin(middle, speed),
+                    speed,
+                    votes,
+                )
+                for number, speed in enumerate(rungs)
+            ]
+    return found
+
+
+def _likeliest(places: Candidates, least: float, own_id: int) -> Iterator[tuple[int, int, float]]:
+    """Id, offset and votes of the best place of each of the best TRACKS tracks."""
+    seen = set[int]()
+    columns = places.item_ids.tolist(), places.offsets.tolist(), places.votes.tolist()
+    for item_id, offset, votes in zip(*columns, strict=True):
+        if votes < least or len(seen) == TRACKS:
+            return
+        if item_id != own_id and item_id not in seen:
+            seen.add(item_id)
+            yield item_id, offset, votes
 
 
 def _chunks(hashed: Hashed, frames: int) -> Iterator[tuple[int, LandmarkQuery]]:
     """The frame at which each begins, and its hashes."""
     last = int(hashed.firsts[-1]) + 1 if len(hashed.firsts) else 0
     for begin in range(0, last, frames):
-        yield begin, _query(hashed, begin, frames, EVERY)
+        yield begin, _query(hashed, begin, frames)
 
 
 def _middle(landmarks: Landmarks) -> Landmarks:
@@ -189,9 +210,29 @@ def _middle(landmarks: Landmarks) -> Landmarks:
     )
 
 
-def _query(hashed: Hashed, begin: int, frames: int, every: int = 1) -> LandmarkQuery:
+def _begin(middle: Landmarks, speed: float) -> int:
+    return int(middle.frames[0] * speed) if len(middle.frames) else 0
+
+
+def _ladder_query(middle: Landmarks, rungs: Sequence[float]) -> LandmarkQuery:
+    """One stretch at several speeds, one behind the other, as asking costs something itself."""
+    hashes, firsts = [], []
+    for number, speed in enumerate(rungs):
+        hashed = at_speed(middle, speed)
+        hashes.append(hashed.hashes)
+        firsts.append(hashed.firsts - _begin(middle, speed) + number * RUNG_FRAMES)
+    joined = np.concatenate(hashes)
+    return LandmarkQuery(
+        joined,
+        np.concatenate(firsts).astype(np.int32),
+        np.ones(len(joined), np.float32),
+        len(rungs) * RUNG_FRAMES,
+    )
+
+
+def _query(hashed: Hashed, begin: int, frames: int) -> LandmarkQuery:
     low, high = np.searchsorted(hashed.firsts, [begin, begin + frames])
-    own = slice(int(low), int(high), every)
+    own = slice(int(low), int(high), EVERY)
     hashes = hashed.hashes[own]
     firsts = (hashed.firsts[own] - begin).astype(np.int32)
     return LandmarkQuery(hashes, firsts, np.ones(len(hashes), np.float32), frames)
