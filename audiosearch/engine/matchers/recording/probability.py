@@ -48,9 +48,9 @@ FIRST_PASS = Calibration(-9.513, 0.839, 0.468, -1.393, beyond=13)
 """As fitted, but for the constant, which was -6.013: at -8.513 no stranger is a match any more, and
 1 is the margin."""
 SCAN = Calibration(-9.4, 0.5, 0.384, 0.5, beyond=14)
-"""Of a play in a long recording: an hour of it is asked 720 times, so strangers come nearer; but of
-those of 3 s and more none scored 14, and no excerpt of 5 s less than 27, in talk and noise. In these
-scores all peaks and bins count alike."""
+"""Of a play in a long recording: an hour is asked 720 times, so strangers come nearer; but of those
+of 3 s and more none scored 14, and no excerpt of 5 s less than 27, in talk and noise. All peaks and
+bins count alike in these scores."""
 LADDER = Calibration(-11.0, 0.959, 1.189, -2.678, beyond=19, match_from_s=8)
 """As fitted, but for the constant, which was -6.44: a song with an instrument's same notes came as
 near as -10.8, played faster. In fewer seconds such strangers reach more yet on some rung."""
