@@ -34,7 +34,7 @@ NEEDED = {
     **dict.fromkeys(["account-session-end", "account-sessions-end"], (MEMBER, MEMBER)),
     **dict.fromkeys(["api-schema", "api-docs"], (ANYONE, ANYONE)),
     **dict.fromkeys(["search", "search-result", "search-clip", "library"], (MEMBER, MEMBER)),
-    **dict.fromkeys(["library-states", "add", "track-similar"], (MEMBER, MEMBER)),
+    **dict.fromkeys(["library-states", "add", "track-similar", "search-excerpt"], (MEMBER, MEMBER)),
     **dict.fromkeys(["library-bulk", "track", "track-relisten"], (MEMBER, OWNER)),
     **dict.fromkeys(["track-detail"], (MEMBER, OWNER)),
     "track-delete": (OWNER, OWNER),
