@@ -258,7 +258,7 @@ AUTH_PASSWORD_VALIDATORS = [  # of new passwords; those there are go on
 ]
 
 # --- Django -------------------------------------------------------------------------------------
-TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow"]
+TRACK_FOLLOWERS = ["apps.analysis.follow", "apps.voices.follow", "apps.discovery.follow"]
 """What follows when tracks come, change and go; see apps/catalog/lifecycle.py."""
 
 TRACK_NOTICES = ["apps.discovery.notices.duplicate_notices"]

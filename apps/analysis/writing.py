@@ -84,7 +84,7 @@ def _columns_of(each: Finished) -> dict[str, object]:
 def _bulk(space: Space, group: list[Finished]) -> Bulk:
     ids = [each.row.track_id for each in group]
     tracks = Track.objects.prefetch_related("tags").in_bulk(ids)
-    first = not space.analyses.filter(state=State.READY).exists()
+    first = not space.analyses.filter(state=State.READY, track__retired_at=None).exists()
     bulk = Bulk(space, first)
     for each in group:
         track = tracks.get(each.row.track_id)

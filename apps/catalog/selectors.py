@@ -3,6 +3,7 @@
 Every list, count, page and index query asks here.
 """
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -52,10 +53,54 @@ def retired_tracks(user: Any) -> QuerySet[Track]:
     return Track.objects.filter(_for(user), retired_at__isnull=False)
 
 
-def standing_for(user: Any, track_id: int) -> Track | None:
-    """The track that stands for a retired one, as far as this user may know of both."""
-    gone = retired_tracks(user).filter(pk=track_id).values("replaced_by")
-    return visible_tracks(user).filter(pk__in=gone).first()
+def stand_ins(user: Any, track_ids: Iterable[int]) -> dict[int, int]:
+    """The track that stands for each that is retired, as far as this user may know of both.
+
+    One that stands for another may itself be retired for a third by now.
+    """
+    first = dict.fromkeys(track_ids)
+    next_of: dict[int, int] = {}
+    asked = set(first)
+    while asked:
+        gone = retired_tracks(user).filter(pk__in=asked, replaced_by__isnull=False)
+        steps = {pk: other for pk, other in gone.values_list("pk", "replaced_by") if other}
+        next_of |= steps
+        asked = set(steps.values()) - set(next_of)
+    last = {}
+    for track_id in first:
+        seen, other = {track_id}, next_of.get(track_id)
+        while other in next_of and other not in seen:
+            seen.add(other)
+            other = next_of[other]
+        if other is not None:
+            last[track_id] = other
+    there = visible_tracks(user).filter(pk__in=set(last.values()))
+    shown = set(there.values_list("pk", flat=True))
+    return {track_id: other for track_id, other in last.items() if other in shown}
+
+
+def retired_for(track_ids: Iterable[int]) -> set[int]:
+    """The tracks that are retired for one of these, or for one that is retired for it."""
+    found, new = set[int](), set(track_ids)
+    while new:
+        behind = Track.objects.filter(replaced_by__in=new)
+        new = set(behind.values_list("pk", flat=True)) - found
+        found |= new
+    return found
+
+
+def copies_of(track_ids: Iterable[int]) -> set[int]:
+    """These tracks, those of the same bytes for another audience, and all retired for one of them.
+
+    For whoever has to delete what a recording is known by, whoever may see it.
+    """
+    found, new = set[int](), set(track_ids)
+    while new:
+        found |= new
+        hashes = Track.objects.filter(pk__in=new).values("sha256")
+        alike = Track.objects.filter(Q(sha256__in=hashes) | Q(replaced_by__in=new))
+        new = set(alike.values_list("pk", flat=True)) - found
+    return found
 
 
 def listed_tracks(user: Any) -> QuerySet[Track]:

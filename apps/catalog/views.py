@@ -24,7 +24,7 @@ from apps.catalog.quotas import has_limits, refuse_upload, refused_quota, told_q
 from apps.catalog.selectors import (
     listed_tracks,
     serving_analysis,
-    standing_for,
+    stand_ins,
     visible_speakers,
     visible_tags,
     visible_tracks,
@@ -221,8 +221,8 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
 
     `from_ms` and `to_ms` in the address mark a moment, at which playing begins.
     """
-    if request.method != "POST" and (other := standing_for(request.user, pk)):
-        return redirect("track", pk=other.pk)
+    if request.method != "POST" and (other := stand_ins(request.user, [pk]).get(pk)):
+        return redirect("track", pk=other)
     found = get_object_or_404(listed_tracks(request.user), pk=pk)
     editable = may_edit(request.user, found)
     posted = request.POST if request.method == "POST" else None

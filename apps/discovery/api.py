@@ -9,7 +9,9 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.access.permissions import MaySearch
+from apps.access.authentication import has_scope
+from apps.access.models import Scope
+from apps.access.permissions import MaySearch, may_curate
 from apps.discovery import serializers as faces
 from apps.discovery.choosing import (
     chosen_copies,
@@ -54,9 +56,10 @@ class DuplicateViewSet(viewsets.GenericViewSet):
     @extend_schema(
         summary="Keep one copy for the others",
         description=(
-            "Tags, collection, empty fields and enrolments move to the copy that is kept, as far "
-            "as nobody learns of what they could not see. The others are in no answer any more, "
-            "and are deleted after 30 days, unless it is undone."
+            "Tags, collection and empty fields move to the copy that is kept, as far as nobody "
+            "learns of what they could not see; speakers and enrolments where a curator asks with "
+            "the scope voices. The others, all of which the kept one has to hold, are in no answer "
+            "any more, and are deleted after 30 days, unless it is undone."
         ),
         request=faces.KeepSerializer,
         responses=faces.KeptCopySerializer,
@@ -68,7 +71,12 @@ class DuplicateViewSet(viewsets.GenericViewSet):
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         chosen = chosen_copies(request.user, cluster, asked["track"], asked.get("retire"))
-        kept = keep_copy(kept=chosen.kept, others=chosen.others, by=request.user)
+        kept = keep_copy(
+            kept_id=chosen.kept.pk,
+            other_ids=[track.pk for track in chosen.others],
+            by=request.user,
+            voices=may_curate(request.user) and has_scope(request, Scope.VOICES),
+        )
         return Response(faces.KeptCopySerializer(kept).data)
 
     @extend_schema(

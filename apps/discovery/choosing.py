@@ -12,6 +12,7 @@ from apps.catalog.permissions import may_edit
 from apps.discovery.clusters import Cluster, find_cluster
 from apps.discovery.keeping import undoable
 from apps.discovery.models import KeptCopy
+from audiosearch.engine.errors import Conflict
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,23 @@ def cluster_or_404(user: Any, pk: int) -> Cluster:
 def chosen_copies(
     user: Any, cluster: Cluster, kept_id: int, other_ids: Collection[int] | None
 ) -> Choice:
-    """None: all that are whole in the kept one. Raises Http404, and PermissionDenied."""
+    """None: all that are whole in the kept one.
+
+    Raises Http404, PermissionDenied, and Conflict for one of which something would be lost.
+    """
     tracks = {track.pk: track for track in cluster.tracks}
     if not {kept_id, *(other_ids or ())} <= set(tracks):
         raise Http404
     kept = tracks[kept_id]
-    others = cluster.whole_in(kept) if other_ids is None else [tracks[pk] for pk in other_ids]
+    whole = cluster.whole_in(kept)
+    others = whole if other_ids is None else [tracks[pk] for pk in dict.fromkeys(other_ids)]
     if not all(may_edit(user, track) for track in (kept, *others)):
         raise PermissionDenied
+    for track in others:
+        if track not in whole:
+            raise Conflict(
+                f"“{kept.title}” does not hold all of “{track.title}”, so it cannot stand for it."
+            )
     return Choice(kept, others)
 
 

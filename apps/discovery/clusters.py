@@ -80,7 +80,8 @@ def clusters_of(user: Any, groups: list[list[int]]) -> list[Cluster]:
         pairs[group_of[pair.first_id]].append(pair)
     found = []
     for group in groups:
-        there = [tracks[track_id] for track_id in group if track_id in tracks]
+        paired = {pk for pair in pairs[group[0]] for pk in (pair.first_id, pair.second_id)}
+        there = [tracks[pk] for pk in group if pk in tracks and pk in paired]
         if len(there) > 1:  # else one has just gone
             best = propose(there)
             there.sort(key=lambda track: (track.pk != best.track.pk, track.pk))

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache, partial
 
@@ -26,7 +27,13 @@ from apps.discovery.models import DuplicatePair, SearchedTrack
 from apps.jobs.locks import exclusive, holds
 from apps.jobs.models import State
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
-from audiosearch.engine.discovery.duplicates import FASTER, SLOWER, Duplicate, find_duplicates
+from audiosearch.engine.discovery.duplicates import (
+    FASTER,
+    SLOWER,
+    Duplicate,
+    find_duplicates,
+    is_still_one,
+)
 from audiosearch.engine.errors import Conflict
 from audiosearch.engine.indexes.filters import TrackFilter
 
@@ -38,8 +45,8 @@ Found = list[Duplicate] | None
 """None: what was kept of the track is gone."""
 
 
-def pending() -> QuerySet[TrackAnalysis]:
-    """Analyses of the tracks that are still to be looked for, in order.
+def pending(*, again: bool = False) -> QuerySet[TrackAnalysis]:
+    """Analyses of the tracks that are still to be looked for, or of all of them, in order.
 
     Not of what was brought to enrol a speaker, which searches leave out as well.
     """
@@ -49,15 +56,20 @@ def pending() -> QuerySet[TrackAnalysis]:
     )
     ready = space.analyses.filter(state=State.READY, finished_at__isnull=False)
     ready = ready.filter(track__retired_at=None, track__for_enrolment=False)
-    return ready.filter(~Exists(done)).select_related("space").order_by("track_id")
+    ready = ready if again else ready.filter(~Exists(done))
+    return ready.select_related("space").order_by("track_id")
 
 
 def search_pending(
-    *, seconds: float | None = None, told: Callable[[int], None] = lambda count: None
+    *,
+    again: bool = False,
+    seconds: float | None = None,
+    told: Callable[[int], None] = lambda count: None,
 ) -> int:
     """Look for duplicates of pending tracks, for so long; returns how many were looked for.
 
-    told: of how many since the last call. Raises Conflict when another process is at it,
+    again: let all be pending; what was found and decided stays until each is looked for. told: of
+    how many since the last call. Raises Conflict when another process is at it,
     IndexUnavailable, and SpaceMissing.
     """
     ends = float("inf") if seconds is None else time.monotonic() + seconds
@@ -70,6 +82,8 @@ def search_pending(
     ):
         if not alone:
             raise Conflict("Another process is looking for duplicates; wait until it is done.")
+        if again:
+            SearchedTrack.objects.update(space="")
         while time.monotonic() < ends:
             rows = list(pending().filter(track_id__gt=seen)[:AT_ONCE])
             if not rows:
@@ -86,11 +100,6 @@ def search_pending(
             done += len(rows)
             told(len(rows))
     return done
-
-
-def search_again() -> None:
-    """Let all tracks be looked for anew; what was found and decided stays until then."""
-    SearchedTrack.objects.all().delete()
 
 
 def _is_before(row: TrackAnalysis, when: datetime) -> bool:
@@ -144,17 +153,34 @@ def _keep(row: TrackAnalysis, found: Found) -> None:
         pairs = [_pair(row.track_id, one) for one in found if one.item_id in there]
         if SearchedTrack.objects.filter(track=row.track_id).exists():  # its recording changed
             of_it = Q(first=row.track_id) | Q(second=row.track_id)
-            stale = DuplicatePair.objects.filter(of_it, dismissed_at=None)
-            stale.exclude(Q(first__in=there) | Q(second__in=there)).delete()
-        known = _write(pairs)
+            known = DuplicatePair.objects.filter(of_it, dismissed_at=None)
+            _drop_untrue(row, known.exclude(Q(first__in=there) | Q(second__in=there)))
+        written = _write(pairs)
         SearchedTrack.objects.update_or_create(
             track_id=row.track_id,
             defaults={"space": row.space.name, "analysed_at": row.finished_at},
         )
-    for pair in known:
+    for pair in written:
         if pair.gain_db is None:
-            gain_db = gain_between(pair)
-            DuplicatePair.objects.filter(pk=pair.pk).update(gain_db=gain_db)
+            with suppress(Track.DoesNotExist):  # it has just been deleted
+                gain_db = gain_between(pair)
+                DuplicatePair.objects.filter(pk=pair.pk).update(gain_db=gain_db)
+
+
+def _drop_untrue(row: TrackAnalysis, pairs: Iterable[DuplicatePair]) -> None:
+    """Drop pairs that were found before and do not hold any more.
+
+    Of many copies a track finds only the likeliest: one that it did not find may still be true.
+    """
+    space = row.space.name
+    for pair in pairs:
+        known = _as_found(pair, row.track_id)
+        try:
+            own, other = (load_kept(space, pk, Landmarks) for pk in (row.track_id, known.item_id))
+        except NotKept:
+            continue  # it is analysed anew, and looked for then
+        if not is_still_one(own, other, known):
+            pair.delete()
 
 
 def _write(pairs: Iterable[DuplicatePair]) -> list[DuplicatePair]:
@@ -171,6 +197,23 @@ def _write(pairs: Iterable[DuplicatePair]) -> list[DuplicatePair]:
         )[0]
         for pair in pairs
     ]
+
+
+def _as_found(pair: DuplicatePair, track_id: int) -> Duplicate:
+    """A pair as it was, or would be, found by one of its two tracks."""
+    start_ms, end_ms = pair.stretch_in(track_id)
+    other_start_ms, other_end_ms = pair.stretch_in(pair.other_id(track_id))
+    return Duplicate(
+        item_id=pair.other_id(track_id),
+        share=pair.share,
+        aligned=pair.aligned,
+        of=pair.of,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        other_start_ms=other_start_ms,
+        other_end_ms=other_end_ms,
+        speed=pair.speed if track_id == pair.first_id else 1 / pair.speed,
+    )
 
 
 def _pair(track_id: int, found: Duplicate) -> DuplicatePair:

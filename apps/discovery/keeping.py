@@ -14,38 +14,66 @@ from apps.catalog.selectors import retired_tracks, visible_tracks
 from apps.catalog.services.editing import edit_tracks
 from apps.catalog.services.retiring import KEPT_FOR, restore_tracks, retire_tracks
 from apps.discovery.models import DuplicatePair, KeptCopy, SearchedTrack
+from apps.voices.models import Enrolment
 from audiosearch.engine.errors import Conflict
 
-FILLED = ("artist", "album", "description", "speaker", "collection")
-"""Fields that the kept copy takes over where it has none."""
+FILLED = ("artist", "album", "description", "collection")
+OF_VOICES = ("speaker",)
+"""Fields that the kept copy takes over where it has none; those of voices as enrolments move."""
 
 
 @transaction.atomic
-def keep_copy(*, kept: Track, others: Sequence[Track], by: Any) -> KeptCopy:
+def keep_copy(*, kept_id: int, other_ids: Sequence[int], by: Any, voices: bool) -> KeptCopy:
     """Move tags, lists and links of other copies to the kept one, and retire them for 30 days.
 
-    Nothing moves to people who could not see it before. Raises Conflict when nothing is to be
-    retired, or when some who see a copy may not know of the one that is kept.
+    Nothing moves to people who could not see it before, and what voices are known by only where
+    `voices` says that `by` may decide of that. Raises Conflict when nothing is to be retired, when
+    some who see a copy may not know of the one that is kept, when an enrolment would be left
+    behind, or when somebody else decided about one of them just now.
     """
-    if not others or kept.pk in {track.pk for track in others}:
+    if not other_ids or kept_id in other_ids:
         raise Conflict("Choose one copy to keep, and at least one other that it stands for.")
+    kept, others = _claimed(kept_id, other_ids)
+    # What is of fewer people stays with the copy that is retired.
+    alike = [track for track in others if track.audience_id == kept.audience_id]
+    _refuse_losses(kept, others, [track for track in others if track not in alike], voices)
+    links = {str(track.pk): lifecycle.move_links(track.pk, kept.pk) for track in alike if voices}
+    filled = (*FILLED, *OF_VOICES) if voices else FILLED
+    moved = {
+        "tags": _move_tags(kept, alike),
+        "fields": _fill_fields(kept, alike, filled, by),
+        "links": links,
+    }
+    retire_tracks(track_ids=other_ids, replaced_by=kept)
+    kept_by = by if by is not None and by.is_authenticated else None
+    return KeptCopy.objects.create(
+        track=kept, retired_ids=list(other_ids), moved=moved, kept_by=kept_by
+    )
+
+
+def _claimed(kept_id: int, other_ids: Sequence[int]) -> tuple[Track, list[Track]]:
+    """The tracks as they are now, which nobody else changes before this is done."""
+    there = Track.objects.select_for_update().filter(retired_at=None).order_by("pk")
+    tracks = {track.pk: track for track in there.filter(pk__in=[kept_id, *other_ids])}
+    if not {kept_id, *other_ids} <= set(tracks):
+        raise Conflict("Somebody has just decided about one of these; look at them again.")
+    return tracks[kept_id], [tracks[pk] for pk in other_ids]
+
+
+def _refuse_losses(
+    kept: Track, others: Sequence[Track], fewer: Sequence[Track], voices: bool
+) -> None:
     for track in others:
         if kept.audience_id not in (None, track.audience_id):
             raise Conflict(
                 f"Not everybody who sees “{track.title}” may see “{kept.title}”; keep the other "
                 "one, or move both to one collection first."
             )
-    # What is of fewer people stays with the copy that is retired.
-    alike = [track for track in others if track.audience_id == kept.audience_id]
-    moved = {
-        "tags": _move_tags(kept, alike),
-        "fields": _fill_fields(kept, alike, by),
-        "links": {str(track.pk): lifecycle.move_links(track.pk, kept.pk) for track in alike},
-    }
-    ids = [track.pk for track in others]
-    retire_tracks(track_ids=ids, replaced_by=kept)
-    kept_by = by if by is not None and by.is_authenticated else None
-    return KeptCopy.objects.create(track=kept, retired_ids=ids, moved=moved, kept_by=kept_by)
+    if voices and Enrolment.objects.filter(track__in=fewer).exists():
+        raise Conflict(
+            "A speaker is known by a copy that fewer people may see; keep that one, or enrol the "
+            "speaker by another recording first."
+        )
 
 
 def _move_tags(kept: Track, others: Iterable[Track]) -> list[str]:
@@ -56,10 +84,12 @@ def _move_tags(kept: Track, others: Iterable[Track]) -> list[str]:
     return sorted(names)
 
 
-def _fill_fields(kept: Track, others: Sequence[Track], by: Any) -> dict[str, Any]:
+def _fill_fields(
+    kept: Track, others: Sequence[Track], names: Iterable[str], by: Any
+) -> dict[str, Any]:
     """Returns what each field is now, with rows by their ids."""
     changes: dict[str, Any] = {}
-    for name in FILLED:
+    for name in names:
         if not getattr(kept, name):
             values = [value for track in others if (value := getattr(track, name))]
             if values:
@@ -78,10 +108,8 @@ def undo_keeping(*, kept_copy: KeptCopy, by: Any) -> None:
     """
     same = KeptCopy.objects.filter(pk=kept_copy.pk, undone_at=None)
     if same.update(undone_at=timezone.now()) != 1:
-        raise Conflict("That was undone already.")
+        raise Conflict("That was undone already, or the other copies are gone for good.")
     ids = list(Track.objects.filter(pk__in=kept_copy.retired_ids).values_list("pk", flat=True))
-    if not ids:
-        raise Conflict("The other copies have been deleted; this can be undone no more.")
     kept, moved = kept_copy.track, kept_copy.moved
     if kept is not None:
         for track_id, links in moved["links"].items():
@@ -94,8 +122,11 @@ def undo_keeping(*, kept_copy: KeptCopy, by: Any) -> None:
 
 
 def _empty_fields(kept: Track, filled: dict[str, Any], by: Any) -> None:
+    """Where they are as they were filled; but nothing is laid open by leaving a collection."""
     changes: dict[str, Any] = {}
     for name, value in filled.items():
+        if name == "collection" and kept.audience_id is not None:
+            continue
         row = name in ("speaker", "collection")
         if getattr(kept, f"{name}_id" if row else name) == value:
             changes[name] = None if row else ""
@@ -115,15 +146,28 @@ def undoable(user: Any) -> list[KeptCopy]:
     """What this user may still undo, latest first: they may edit all of its tracks."""
     lately = KeptCopy.objects.filter(undone_at=None, kept_at__gt=timezone.now() - KEPT_FOR)
     listed = list(lately.select_related("track"))
-    gone = retired_tracks(user).in_bulk({pk for kept in listed for pk in kept.retired_ids})
-    seen = visible_tracks(user).in_bulk({kept.track_id for kept in listed} - {None})
+    ids = {pk for kept in listed for pk in (*kept.retired_ids, kept.track_id) if pk}
+    there = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    # The kept one may have been retired for a third.
+    seen = retired_tracks(user).in_bulk(ids) | visible_tracks(user).in_bulk(ids)
     found = []
     for kept in listed:
-        tracks = [gone.get(pk) for pk in kept.retired_ids]
-        tracks += [seen.get(kept.track_id)] if kept.track_id else []
-        if all(track is not None and may_edit(user, track) for track in tracks):
+        left = [pk for pk in kept.retired_ids if pk in there]
+        asked = [*left, *([kept.track_id] if kept.track_id else [])]
+        if left and all(pk in seen and may_edit(user, seen[pk]) for pk in asked):
             found.append(kept)
     return found
+
+
+def forget_kept() -> None:
+    """Forget what can be undone no more, with the texts that were moved."""
+    old = Q(kept_at__lt=timezone.now() - KEPT_FOR) | Q(undone_at__isnull=False)
+    KeptCopy.objects.filter(old).delete()
+    retired = dict(KeptCopy.objects.values_list("pk", "retired_ids"))
+    ids = {pk for each in retired.values() for pk in each}
+    there = set(Track.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    gone = [pk for pk, each in retired.items() if not there.intersection(each)]
+    KeptCopy.objects.filter(pk__in=gone).delete()
 
 
 def retired_of(kept_copy: KeptCopy) -> QuerySet[Track]:

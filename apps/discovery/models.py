@@ -8,10 +8,9 @@ from django.db.models import F, Q
 
 from apps.catalog.models import Track
 
-WHOLE = 0.9
-"""A track is whole in another when the stretch they share is so much of it."""
-EDGE_MS = 1500
-"""What may be missing of it beside: landmarks do not reach the very ends."""
+WHOLE, ENDS_MS = 0.75, 3000
+"""A track is whole in another when the stretch they share is so much of it, and no more is missing
+than its ends: landmarks reach neither the very first moment nor far into what fades."""
 
 
 class DuplicatePair(models.Model):
@@ -66,7 +65,8 @@ class DuplicatePair(models.Model):
     def is_whole(self, track: Track) -> bool:
         """Whether all of a track, one of the two, is in the other."""
         start, end = self.stretch_in(track.pk)
-        return end - start + EDGE_MS >= WHOLE * track.duration_ms
+        missing_ms = track.duration_ms - (end - start)
+        return missing_ms <= min(ENDS_MS, (1 - WHOLE) * track.duration_ms)
 
 
 class SearchedTrack(models.Model):
@@ -84,7 +84,7 @@ class SearchedTrack(models.Model):
 class KeptCopy(models.Model):
     """One copy that was kept and what moved to it, so that all of it can be undone.
 
-    moved: {"tags": [name, …], "fields": {name: [before, after], …}, "links": {track id: …}}.
+    moved: {"tags": [name, …], "fields": {name: what it is filled with, …}, "links": {track id: …}}.
     """
 
     track = models.ForeignKey(Track, models.SET_NULL, null=True, related_name="+")

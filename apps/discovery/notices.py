@@ -14,6 +14,8 @@ from apps.discovery.clusters import open_pairs
 from apps.discovery.models import DuplicatePair
 
 KIND = "duplicate"
+MOST, MOST_OF_ONE = 1000, 5
+"""More of them are on the page of duplicates: a jingle may be in thousands of recordings."""
 
 
 def duplicate_notices(track_ids: Collection[int], user: Any) -> dict[int, list[Notice]]:
@@ -21,9 +23,10 @@ def duplicate_notices(track_ids: Collection[int], user: Any) -> dict[int, list[N
     ids = set(track_ids)
     pairs = open_pairs(user).filter(Q(first__in=ids) | Q(second__in=ids))
     found: dict[int, list[Notice]] = defaultdict(list)
-    for pair in pairs.select_related("first", "second").order_by("-aligned", "pk"):
+    likeliest = pairs.select_related("first", "second").order_by("-aligned", "pk")[:MOST]
+    for pair in likeliest.defer("first__auto_tags", "second__auto_tags"):
         for track, other in ((pair.first, pair.second), (pair.second, pair.first)):
-            if track.pk in ids:
+            if track.pk in ids and len(found[track.pk]) < MOST_OF_ONE:
                 found[track.pk].append(_notice(pair, track, other))
     return found
 

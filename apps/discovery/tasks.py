@@ -27,7 +27,9 @@ def find() -> None:
 
 @app.task(name="discovery.sweep")
 def sweep() -> None:
-    """Delete for good the copies that were retired for long."""
+    """Delete for good the copies that were retired for long, and what is known of them."""
     from apps.catalog.services.retiring import delete_retired
+    from apps.discovery.keeping import forget_kept
 
     delete_retired()
+    forget_kept()

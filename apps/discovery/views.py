@@ -7,11 +7,12 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.access.pages import allowed
-from apps.access.permissions import has_account, may_search
+from apps.access.permissions import has_account, may_curate, may_search
 from apps.catalog.models import Track
 from apps.catalog.permissions import may_edit
 from apps.catalog.services.retiring import KEPT_FOR
@@ -122,14 +123,23 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
     cluster = cluster_or_404(request.user, pk)
     others = _numbers(request.POST.getlist("retire"))
     (kept_id,) = _numbers([request.POST.get("track", "")])
-    chosen = chosen_copies(
-        request.user, cluster, kept_id, [one for one in others if one != kept_id]
-    )
+    try:
+        chosen = chosen_copies(
+            request.user, cluster, kept_id, [one for one in others if one != kept_id]
+        )
+    except Conflict as error:
+        messages.error(request, str(error))
+        return redirect(f"{reverse('duplicates')}?track={kept_id}")
     if chosen.others and "confirmed" not in request.POST:
         context = {"cluster": cluster, "chosen": chosen, "days": KEPT_FOR.days}
         return render(request, "discovery/confirm_keep.html", context)
     try:
-        keep_copy(kept=chosen.kept, others=chosen.others, by=request.user)
+        keep_copy(
+            kept_id=kept_id,
+            other_ids=[track.pk for track in chosen.others],
+            by=request.user,
+            voices=may_curate(request.user),
+        )
     except Conflict as error:
         messages.error(request, str(error))
     else:
@@ -148,10 +158,11 @@ def _numbers(texts: list[str]) -> list[int]:
 def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
     """Remember that the tracks of a cluster are no duplicates; asks first."""
     cluster = cluster_or_404(request.user, pk)
-    ids = chosen_pairs(request.user, cluster, None)
     if "confirmed" not in request.POST:
+        chosen_pairs(request.user, cluster, None)
         return render(request, "discovery/confirm_dismiss.html", {"cluster": cluster})
-    dismiss_pairs(track_ids=ids, by=request.user)
+    seen = _numbers(request.POST.getlist("seen"))  # no copy that came meanwhile
+    dismiss_pairs(track_ids=chosen_pairs(request.user, cluster, seen), by=request.user)
     messages.success(request, "They will not be called duplicates again.")
     return redirect("duplicates")
 

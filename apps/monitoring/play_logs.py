@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from apps.catalog.id_map import TrackCard, cards_of
-from apps.catalog.selectors import visible_tracks
+from apps.catalog.selectors import stand_ins, visible_tracks
 from apps.jobs.pieces import in_pieces
 from audiosearch.engine.matchers.recording.play_log import (
     Play,
@@ -62,9 +62,12 @@ def play_log_of(duration_ms: int, plays: list[dict[str, Any]], viewer: Any) -> S
     """What `viewer` (None: the service itself) may know of plays as they are kept."""
     ids = {each["track"] for play in plays for each in (play, *play["copies"])}
     seen: set[int] = set()
+    stand_in: dict[int, int] = {}
     for piece in in_pieces(sorted(ids)):
         seen |= set(visible_tracks(viewer).filter(pk__in=piece).values_list("pk", flat=True))
-    cards = cards_of(seen)
+        stand_in |= stand_ins(viewer, piece)
+    cards = cards_of(seen | set(stand_in.values()))
+    cards |= {gone: cards[other] for gone, other in stand_in.items() if other in cards}
     left = [found for play in plays if (found := _seen(play, cards))]
     repeats = repeats_of([play["track"] for play in left])
     shown = [_shown(play, cards, number) for play, number in zip(left, repeats, strict=True)]

@@ -19,7 +19,6 @@ from audiosearch.engine.audio.formats import AudioInfo
 from audiosearch.engine.audio.sandbox import inspect, stream
 from audiosearch.engine.errors import AudioError, CorruptAudio, IndexUnavailable, SpaceMissing
 from audiosearch.engine.matchers.recording.play_log import PlayLog
-from audiosearch.engine.matchers.recording.scanning import Scanner
 
 
 class NothingToFind(AudioError):
@@ -51,6 +50,9 @@ def scan_file(
     wants it any more, and None is returned. Raises an AudioError, also
     NothingToFind, and IndexUnavailable.
     """
+    # With the first scan, as it loads SciPy.
+    from audiosearch.engine.matchers.recording.scanning import Scanner
+
     where = asked.as_filter(hidden=hidden_collections(by))
     scanner = Scanner(get_landmark_index(), active_name(SpaceKind.LANDMARKS), where)
     try:

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from apps.analysis.models import Leftover
 from apps.catalog.models import Track
+from apps.catalog.selectors import copies_of, retired_for
 from apps.catalog.services.deleting import delete_tracks, forget_in_console
 from apps.catalog.services.editing import edit_track, let_searches_find
 from apps.voices.audit import note
@@ -31,8 +32,8 @@ class Recordings(models.TextChoices):
 class ToErase:
     """What erasing a speaker touches, in tracks.
 
-    copies: the same bytes in another collection; attributed: tracks that name the speaker and were
-    never enrolled, which stay and lose the name.
+    copies: the same bytes in another collection, and duplicates that were taken out for these;
+    attributed: tracks that name the speaker and were never enrolled, which stay and lose the name.
     """
 
     enrolled: int
@@ -43,7 +44,7 @@ class ToErase:
 def what_is_erased(speaker: Speaker) -> ToErase:
     """To be told before it is done."""
     enrolled = set(speaker.enrolments.values_list("track_id", flat=True))
-    with_copies = _same_bytes(enrolled)
+    with_copies = copies_of(enrolled)
     attributed = speaker.tracks.exclude(pk__in=with_copies)
     return ToErase(len(enrolled), len(with_copies - enrolled), attributed.count())
 
@@ -52,7 +53,7 @@ def unenrol(*, enrolment: Enrolment, by: Any) -> None:
     """Forget one recording of a speaker, vectors and audio."""
     forget_enrolments(enrolment.track.enrolments.select_related("space"))
     number, speaker = enrolment.pk, enrolment.speaker_id
-    delete_tracks([enrolment.track_id])
+    delete_tracks([enrolment.track_id, *retired_for([enrolment.track_id])])
     note(VoiceAction.UNENROL, by, speaker, enrolment=number)
 
 
@@ -68,7 +69,7 @@ def erase_speaker(
     keep = recordings == Recordings.KEEP
     number, name = speaker.pk, speaker.name
     enrolled = set(speaker.enrolments.values_list("track_id", flat=True))
-    tracks = set[int]() if keep else _same_bytes(enrolled)
+    tracks = set[int]() if keep else copies_of(enrolled)
     rows = Enrolment.objects.filter(Q(speaker=speaker) | Q(track__in=tracks))
     vectors = speaker.enrolments.count()
     forget_enrolments(rows.select_related("space"))
@@ -86,12 +87,6 @@ def erase_speaker(
             forget_in_console(Speaker, [number])
     if late:  # somebody enrolled one meanwhile
         erase_speaker(speaker=speaker, by=by, recordings=recordings)
-
-
-def _same_bytes(track_ids: Iterable[int]) -> set[int]:
-    """These tracks, and those of the same bytes for another audience."""
-    hashes = Track.objects.filter(pk__in=list(track_ids)).values("sha256")
-    return set(Track.objects.filter(sha256__in=hashes).values_list("pk", flat=True))
 
 
 def _take_name_off(tracks: Iterable[Track], name: str) -> None:

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.audio_files import tone, write_audio
 from tests.service import Service, running
 
+pytestmark = pytest.mark.exhaustive  # a service with limits of its own
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

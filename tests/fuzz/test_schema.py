@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
 BORDERS = ("administrator",) if "FUZZ_EXAMPLES" in os.environ else ()
 """They are many: for one caller who may do everything."""
-OFTEN = ("anonymous", "administrator")
+OFTEN = ("administrator",)
 RARELY = [pytest.param(name, marks=pytest.mark.exhaustive) for name in CALLERS if name not in OFTEN]
 TOLD = [
     "status_code_conformance",

@@ -28,7 +28,9 @@ def red(client: Client) -> str:
     return str(client.get("/api/v1/ready/").json()["dependencies"]["index"]["message"])
 
 
-@pytest.mark.parametrize("damaged", ["*.json", "*.parquet"])
+@pytest.mark.parametrize(
+    "damaged", [pytest.param("*.json", marks=pytest.mark.exhaustive), "*.parquet"]
+)
 def test_truncated_files_are_told_and_built_anew(
     damaged: str,
     tmp_path: Path,

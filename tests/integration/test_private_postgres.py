@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.service import ROOT
 
 MEET = """
@@ -43,6 +45,7 @@ print("private")
 """
 
 
+@pytest.mark.exhaustive
 def test_who_waited_for_a_collection_sees_what_it_became(own_database: str, tmp_path: Path) -> None:
     environment = {
         **{key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"},

@@ -217,13 +217,14 @@ def test_a_killed_worker_loses_nothing(embedded: Service, tmp_path: Path) -> Non
     assert "agree" in embedded.manage("check_index").stdout
 
 
-def test_a_second_start_keeps_everything_and_strangers_out(tmp_path: Path) -> None:
-    service = Service(tmp_path / "data", free_port(), {})
-    service.start()
+def test_a_second_start_keeps_everything_and_strangers_out(
+    embedded: Service, tmp_path: Path
+) -> None:
+    service = embedded
     credentials = service.credentials
     assert credentials["password"] in service.said()
     assert "Decoders run with an empty environment" in service.said()
-    assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
+    assert (service.data_dir / "credentials.json").stat().st_mode & 0o777 == 0o600
     second = service.manage("serve", "--no-demo", "--no-pull")
     assert second.returncode == 1
     assert "already runs" in second.stderr
@@ -233,14 +234,13 @@ def test_a_second_start_keeps_everything_and_strangers_out(tmp_path: Path) -> No
     assert "is taken by another program" in taken.stderr
     children = service.children()
     assert set(children) == {"worker", "beat", "granian", "milvus-lite"}
-    assert service.stop() == 0
+    assert service.stop(signal.SIGTERM) == 0
     assert "Stopped" in service.said()
     assert not any(Path(f"/proc/{pid}").exists() for pid in children.values())
     service.start()
     assert service.credentials == credentials
     assert credentials["password"] not in service.said()
     assert service.call("GET", "/api/v1/tracks/")[0] == 200
-    service.stop(signal.SIGTERM)
 
 
 def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-@pytest.mark.parametrize("damage", ["half", "nothing", "noise"])
+@pytest.mark.parametrize(
+    "damage",
+    ["half", *(pytest.param(one, marks=pytest.mark.exhaustive) for one in ("nothing", "noise"))],
+)
 def test_every_command_says_where_the_way_back_is(installation: Path, damage: str) -> None:
     database = installation / "audiosearch.sqlite3"
     whole = database.read_bytes()

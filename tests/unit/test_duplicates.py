@@ -23,6 +23,7 @@ from apps.analysis.spaces import active_space, ensure_spaces
 from apps.analysis.worker import work
 from apps.catalog.models import Collection, Tag, Track
 from apps.catalog.services.adding import add_track
+from apps.catalog.services.collections import save_collection
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.retiring import KEPT_FOR
 from apps.discovery import finding
@@ -34,6 +35,7 @@ from apps.discovery.tasks import find, sweep
 from apps.jobs.locks import exclusive
 from apps.jobs.models import Lock, State
 from apps.voices.embedding import voice_space
+from apps.voices.erasing import erase_speaker, what_is_erased
 from apps.voices.models import Enrolment, Speaker
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
@@ -82,6 +84,12 @@ def pair(first: Track, second: Track, **fields: Any) -> DuplicatePair:
     told = {"first_start_ms": 0, "first_end_ms": 11_900, "second_start_ms": 0}
     told |= {"second_end_ms": 11_900, "share": 0.4, "aligned": 200, "of": 500, "speed": 1.0}
     return DuplicatePair.objects.create(first=first, second=second, **{**told, **fields})
+
+
+def keep_one(kept: Track, *others: Track, voices: bool = True) -> KeptCopy:
+    return keep_copy(
+        kept_id=kept.pk, other_ids=[track.pk for track in others], by=None, voices=voices
+    )
 
 
 def held() -> set[int]:
@@ -145,9 +153,13 @@ def test_the_command_goes_on_where_it_broke_off(monkeypatch: pytest.MonkeyPatch)
     call_command("duplicates", "--again", stdout=(out := StringIO()))
     assert "1 clusters" in out.getvalue() and "4 tracks" in out.getvalue()
     assert len(asked) == 9
-    with exclusive(finding.LOCK), pytest.raises(CommandError, match="Another process"):
+    with exclusive(finding.LOCK):
         Lock.objects.update(holder="elsewhere:1")
-        call_command("duplicates")
+        with pytest.raises(CommandError, match="Another process"):
+            call_command("duplicates", "--again")
+        call_command("duplicates", stdout=(out := StringIO()))
+        assert "1 clusters" in out.getvalue()
+    assert not finding.pending().exists()
 
 
 def test_what_is_brought_to_enrol_is_not_looked_for() -> None:
@@ -247,7 +259,7 @@ def test_keeping_one_moves_what_hangs_on_the_others_and_hides_them(
 
 def test_what_was_changed_since_stays_as_it_is(copies: list[Track]) -> None:
     best, worse, _ = copies
-    kept = keep_copy(kept=best, others=[worse], by=None)
+    kept = keep_one(best, worse)
     Track.objects.filter(pk=best.pk).update(artist="Bob")
     kept.refresh_from_db()
     undo_keeping(kept_copy=kept, by=None)
@@ -257,7 +269,7 @@ def test_what_was_changed_since_stays_as_it_is(copies: list[Track]) -> None:
 
 def test_after_thirty_days_they_go_for_good(copies: list[Track]) -> None:
     best, worse, third = copies
-    kept = keep_copy(kept=best, others=[worse], by=None)
+    kept = keep_one(best, worse)
     sweep()
     assert Track.objects.count() == 3
     old = timezone.now() - KEPT_FOR - timedelta(hours=1)
@@ -265,16 +277,16 @@ def test_after_thirty_days_they_go_for_good(copies: list[Track]) -> None:
     sweep()
     assert set(Track.objects.all()) == {best, third}
     assert not default_storage.exists(str(worse.file.name))
-    with pytest.raises(Conflict, match="deleted"):
+    with pytest.raises(Conflict, match="gone for good"):
         undo_keeping(kept_copy=kept, by=None)
-    assert KeptCopy.objects.get().undone_at is None
+    assert not KeptCopy.objects.exists()
 
 
 def test_bytes_of_a_retired_copy_may_come_again(tmp_path: Path, curator: Client) -> None:
     path = write_audio(tmp_path / "song.flac", SONG, SAMPLE_RATE)
     first = add_track(source=path, name="song.flac").track
     other = new_track("Other")
-    kept = keep_copy(kept=other, others=[first], by=None)
+    kept = keep_one(other, first)
     again = add_track(source=path, name="song.flac")
     assert again.created
     with pytest.raises(Conflict, match="already"):
@@ -294,13 +306,101 @@ def test_nothing_is_kept_that_some_may_not_see(copies: list[Track]) -> None:
     best.refresh_from_db()
     best.tags.add(Tag.objects.create(name="secret"))
     with pytest.raises(Conflict, match="Not everybody"):
-        keep_copy(kept=best, others=[worse], by=None)
-    keep_copy(kept=third, others=[best], by=None)
+        keep_one(best, worse)
+    keep_one(third, best)
     assert not third.tags.exists()
     third.refresh_from_db()
     assert third.collection is None
     with pytest.raises(Conflict, match="Choose one"):
-        keep_copy(kept=third, others=[], by=None)
+        keep_one(third)
+
+
+def test_what_is_kept_holds_all_of_the_others(copies: list[Track], curator: Client) -> None:
+    best, worse, third = copies
+    address = f"/api/v1/duplicates/{best.pk}/keep/"
+    part = {"first_end_ms": 6000, "second_end_ms": 6000}
+    DuplicatePair.objects.filter(second=third).update(**part)
+    for other in (third, best):  # a part of it, and one of which nothing is known
+        asked = {"track": third.pk if other is best else worse.pk, "retire": [other.pk]}
+        assert curator.post(address, asked, "application/json").status_code == 409
+    page = curator.post(
+        f"/duplicates/{best.pk}/keep/", {"track": worse.pk, "retire": [third.pk]}, follow=True
+    )
+    assert "does not hold all of" in page.content.decode()
+    twice = {"track": best.pk, "retire": [worse.pk, worse.pk]}
+    assert curator.post(address, twice, "application/json").json()["retired"] == [worse.pk]
+    with pytest.raises(Conflict, match="just decided"):
+        keep_one(worse, best)
+    with pytest.raises(Conflict, match="just decided"):
+        keep_one(third, worse)
+
+
+def test_one_may_stand_for_another_that_stands_for_a_third(
+    copies: list[Track], curator: Client
+) -> None:
+    best, worse, third = copies
+    first = keep_one(worse, third)
+    keep_one(best, worse)
+    for gone in (worse, third):
+        assert curator.get(f"/tracks/{gone.pk}/").headers["Location"] == f"/tracks/{best.pk}/"
+    undone = curator.post("/api/v1/duplicates/undo/", {"undo": first.pk})
+    assert undone.status_code == 204
+    assert curator.get(f"/tracks/{third.pk}/").status_code == 200
+
+
+def test_undoing_lays_nothing_open(copies: list[Track]) -> None:
+    best, worse, _ = copies
+    kept = keep_one(best, worse)
+    collection = Collection.objects.get()
+    collection.audience = Group.objects.create(name="insiders")
+    save_collection(collection, ["audience"])
+    undo_keeping(kept_copy=kept, by=None)
+    best.refresh_from_db()
+    assert (best.collection, best.audience) == (collection, collection.audience)
+
+
+def test_voices_move_by_who_may_decide_of_them(copies: list[Track]) -> None:
+    best, worse, third = copies
+    enrolment = enrol(worse)
+    keep_one(best, worse, voices=False)
+    enrolment.refresh_from_db()
+    assert enrolment.track == worse
+    other = enrol(third)
+    group = Group.objects.create(name="insiders")
+    Track.objects.filter(pk=third.pk).update(audience=group)
+    with pytest.raises(Conflict, match="fewer people may see"):
+        keep_one(best, third)
+    other.refresh_from_db()
+    assert other.track == third
+
+
+def test_erasing_a_speaker_erases_the_copies_that_were_taken_out(copies: list[Track]) -> None:
+    best, worse, third = copies
+    enrolment = enrol(worse)
+    keep_one(third, worse)
+    keep_one(best, third)
+    enrolment.refresh_from_db()
+    assert enrolment.track == best
+    assert what_is_erased(enrolment.speaker).copies == 2
+    erase_speaker(speaker=enrolment.speaker, by=None)
+    assert not Track.objects.exists()
+    assert not KeptCopy.objects.exists()
+
+
+def test_a_pair_that_only_the_other_finds_stays(copies: list[Track]) -> None:
+    """Of many copies a track finds the likeliest alone."""
+    best, worse, third = copies
+    finding.search_pending()
+    assert DuplicatePair.objects.count() == 3
+    TrackAnalysis.objects.filter(track=best).update(finished_at=timezone.now())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "_find", lambda *asked: [])
+        finding.search_pending()
+    assert DuplicatePair.objects.count() == 3
+    index_landmarks(best, OTHERS)
+    TrackAnalysis.objects.filter(track=best).update(finished_at=timezone.now())
+    finding.search_pending()
+    assert [(one.first, one.second) for one in DuplicatePair.objects.all()] == [(worse, third)]
 
 
 def test_dismissed_pairs_are_never_found_again(copies: list[Track], curator: Client) -> None:
@@ -313,8 +413,10 @@ def test_dismissed_pairs_are_never_found_again(copies: list[Track], curator: Cli
     page = curator.post(f"/duplicates/{best.pk}/dismiss/").content.decode()
     assert "never called duplicates" in page
     curator.post(f"/duplicates/{best.pk}/dismiss/", {"confirmed": "on"})
-    finding.search_again()
-    finding.search_pending()
+    assert cluster_ids(None) == [[best.pk, worse.pk, third.pk]]  # only what was seen is meant
+    seen = {"confirmed": "on", "seen": [best.pk, worse.pk, third.pk]}
+    curator.post(f"/duplicates/{best.pk}/dismiss/", seen)
+    finding.search_pending(again=True)
     assert cluster_ids(None) == []
     assert DuplicatePair.objects.filter(dismissed_by__username="curator").count() == 3
 
@@ -382,5 +484,5 @@ def test_the_page_shows_copies_aligned_equally_loud_and_what_differs(
 
 def test_searches_pass_over_retired_copies(copies: list[Track]) -> None:
     best, worse, third = copies
-    keep_copy(kept=best, others=[worse, third], by=None)
+    keep_one(best, worse, third)
     assert get_landmark_index().count_items(active_space("landmarks").name, TrackFilter()) == 1

@@ -91,12 +91,12 @@ OLD = {1, 2, 10, 11}
 @pytest.mark.parametrize(
     ("work", "new"),
     [
-        (add, OLD | {3, 4}),
+        pytest.param(add, OLD | {3, 4}, marks=pytest.mark.exhaustive),
         (replace, {3, 4}),
-        (remove, OLD - {1}),
+        pytest.param(remove, OLD - {1}, marks=pytest.mark.exhaustive),
         (merge, OLD),
-        (rewrite, OLD),
-        (drop, None),
+        pytest.param(rewrite, OLD, marks=pytest.mark.exhaustive),
+        pytest.param(drop, None, marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_crash_at_any_step_leaves_one_generation_whole(
@@ -155,7 +155,7 @@ def assert_heals(index: SegmentIndex, root: Path) -> None:
     assert [path for path in root.iterdir() if path.is_dir()] == [space]
 
 
-@pytest.mark.parametrize("name", ["create", "rebuild"])
+@pytest.mark.parametrize("name", ["create", pytest.param("rebuild", marks=pytest.mark.exhaustive)])
 def test_a_crash_while_a_space_is_made(tmp_path: Path, name: str) -> None:
     """There is none, or it is whole."""
     step = 0

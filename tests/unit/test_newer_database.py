@@ -53,8 +53,8 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         [*MANAGE, "serve", "--no-demo", "--no-pull"],
-        [*MANAGE, "migrate"],
-        [*MANAGE, "import", "."],
+        pytest.param([*MANAGE, "migrate"], marks=pytest.mark.exhaustive),
+        pytest.param([*MANAGE, "import", "."], marks=pytest.mark.exhaustive),
         WORKER,
         [*WEB, "--port", str(free_port()), "--workers", "1"],
     ],

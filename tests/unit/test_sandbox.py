@@ -99,7 +99,16 @@ def test_silence_is_told_by_name(tmp_path: Path) -> None:
         sandbox.inspect(path, max_duration_ms=10**6)
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGSEGV,
+        *(
+            pytest.param(one, marks=pytest.mark.exhaustive)
+            for one in (signal.SIGABRT, signal.SIGKILL)
+        ),
+    ],
+)
 def test_a_file_that_crashes_its_decoder_is_refused(long: Path, number: int) -> None:
     blocks, pid = begun(long)
     os.kill(pid, number)

@@ -20,13 +20,14 @@ from audiosearch.engine.indexes.payloads import TrackPayload
 from audiosearch.engine.matchers.same_recording import identify
 from tests.landmark_sounds import analysed
 
+pytestmark = pytest.mark.exhaustive  # all of it is rendered
+
 
 @pytest.fixture(scope="module")
 def catalogue():
     return list(demo_sounds())
 
 
-@pytest.mark.exhaustive
 def test_counts_and_families(catalogue):
     sounds = Counter(sound.family for sound in catalogue if sound.kind == "sound")
     tunes = Counter(sound.family for sound in catalogue if sound.kind == "music")

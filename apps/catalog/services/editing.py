@@ -148,7 +148,7 @@ def delete_collection(collection: Collection) -> None:
     if audience_of(collection) and collection.tracks.exists():
         raise Conflict(
             f"“{collection.name}” is private; move or delete its recordings first, or make it "
-            "public."
+            "public. Copies that were taken out lately count as well."
         )
     track_ids = list(collection.tracks.values_list("pk", flat=True))
     edit_tracks(track_ids=track_ids, changes={"collection": None})

@@ -33,5 +33,6 @@ def restore_tracks(*, track_ids: Collection[int]) -> None:
 
 def delete_retired() -> int:
     """Delete for good what has been retired for longer than KEPT_FOR; returns how many."""
-    old = Track.objects.filter(retired_at__lt=timezone.now() - KEPT_FOR)
-    return delete_tracks(old.values_list("pk", flat=True))
+    with transaction.atomic():
+        old = Track.objects.select_for_update().filter(retired_at__lt=timezone.now() - KEPT_FOR)
+        return delete_tracks(list(old.values_list("pk", flat=True)))

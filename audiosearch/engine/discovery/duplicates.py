@@ -114,6 +114,14 @@ def find_duplicates(
     return sorted(found.values(), key=lambda one: -one.share)
 
 
+def is_still_one(landmarks: Landmarks, other: Landmarks, known: Duplicate) -> bool:
+    """Whether a recording and a track still share what was found of them before."""
+    speed = 1.0 if abs(known.speed - 1) < AS_RECORDED else known.speed
+    begin_ms = known.other_start_ms - known.start_ms * speed
+    aligned = align(landmarks, to_look_up(other), begin_ms / 1000 * FRAMES_PER_S, speed)
+    return aligned is not None and _is_evidence(aligned, landmarks, other)
+
+
 def is_unfit(landmarks: Landmarks) -> bool:
     """Whether a recording has too little in it to be told from others by."""
     too_short = landmarks.length[0] < SHORTEST_S * FRAMES_PER_S

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from apps.catalog.templatetags.sound import clock
 from apps.discovery.clusters import cluster_ids, clusters_of
-from apps.discovery.finding import pending, search_again, search_pending
+from apps.discovery.finding import pending, search_pending
 from apps.discovery.models import DuplicatePair
 from apps.discovery.serializers import pair_json
 from apps.jobs.pieces import in_pieces
@@ -27,12 +27,15 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="a line of JSON for each pair")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["again"]:
-            search_again()
+        again = options["again"]
         try:
-            with tqdm(total=pending().count(), unit="track", disable=None) as bar:
-                search_pending(told=bar.update)
-        except (Conflict, IndexUnavailable, SpaceMissing) as error:
+            with tqdm(total=pending(again=again).count(), unit="track", disable=None) as bar:
+                search_pending(again=again, told=bar.update)
+        except Conflict as error:
+            if again:
+                raise CommandError(str(error)) from error
+            self.stderr.write(f"{error} What is known so far:")
+        except (IndexUnavailable, SpaceMissing) as error:
             raise CommandError(str(error)) from error
         groups = cluster_ids(None)
         for piece in in_pieces(groups, 100):

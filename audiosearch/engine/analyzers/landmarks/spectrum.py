@@ -1,8 +1,9 @@
-"""The spectrogram that landmarks are found in, and its local contrast."""
+"""The spectrogram that landmarks are found in, and its local contrast.
+
+SciPy is loaded with the first sound: many processes want the constants alone.
+"""
 
 import numpy as np
-from scipy import fft
-from scipy.ndimage import uniform_filter1d
 
 from audiosearch.engine.arrays import FloatArray
 
@@ -33,6 +34,8 @@ def frames_to_ms(frames: float) -> int:
 
 def log_spectrum(samples: FloatArray) -> FloatArray:
     """(frames, BINS) natural logarithms of the magnitudes of mono sound at SAMPLE_RATE."""
+    from scipy import fft
+
     count = frame_count(len(samples))
     if not count:
         return np.zeros((0, BINS), np.float32)
@@ -48,6 +51,8 @@ def log_spectrum(samples: FloatArray) -> FloatArray:
 
 def contrast(spectrum: FloatArray) -> FloatArray:
     """How far each point of a log spectrum stands out of what is around it."""
+    from scipy.ndimage import uniform_filter1d
+
     around = uniform_filter1d(spectrum, COLOUR_FRAMES, axis=0, mode="nearest")
     around = uniform_filter1d(around, COLOUR_BINS, axis=1, mode="nearest")
     around *= COLOUR_SHARE
