@@ -8,10 +8,10 @@ lets nothing of the recording through there; the variance is that of the weighte
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from audiosearch.engine.analyzers.landmarks.spectrum import LOW_BIN, highest_around
 from audiosearch.engine.arrays import FloatArray
@@ -31,7 +31,7 @@ STANDS_OUT = 0.3
 """Evidence of a landmark that counts as aligned: the fifth of the time that is the loudest."""
 LEAST_DRIFT, DRIFT_SHARE = 0.1, 0.6
 """Evidence of a peak that a stretch must have on average to belong to a match; of the mean."""
-SCALE = ndtr(np.linspace(-4, 4, 2049)).astype(np.float32) - np.float32(0.5)
+SCALE = np.array([NormalDist().cdf(x) - 0.5 for x in np.linspace(-4, 4, 2049)], np.float32)
 
 
 @dataclass(frozen=True)
