@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from audiosearch.engine.analyzers.landmarks.spectrum import (
     COLOUR_FRAMES,
@@ -53,6 +52,8 @@ def find_peaks(
     these, `own` are looked at, and the others are what is around. contrasts: of the spectrum, where
     they are known.
     """
+    from scipy.ndimage import maximum_filter1d
+
     contrasts = contrast(spectrum) if contrasts is None else contrasts
     highest = highest_around(contrasts, REACH_FRAMES, REACH_BINS)
     loudest = maximum_filter1d(spectrum.max(axis=1), COLOUR_FRAMES, mode="nearest")
