@@ -58,7 +58,7 @@ def stand_ins(user: Any, track_ids: Iterable[int]) -> dict[int, int]:
 
     One that stands for another may itself be retired for a third by now.
     """
-    first = dict.fromkeys(track_ids)
+    first = dict.fromkeys(track_id for track_id in track_ids if track_id < 2**63)
     next_of: dict[int, int] = {}
     asked = set(first)
     while asked:
