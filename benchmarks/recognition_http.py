@@ -2,9 +2,9 @@
 
     python -m benchmarks.recognition_http [--hours 100] [--songs 16] [--rounds 60] [--json]
 
-The catalogue is that of benchmarks.landmark_index, with a row for each track; the clips are parts of
-its songs in noise of equal loudness, as WAV. Only `same_recording` is asked for, as it was recorded
-and with the ladder of speeds. No worker runs beside it.
+The catalogue is that of benchmarks.landmark_index, with a row for each track; the clips are parts
+of its songs in noise of equal loudness, as WAV. Only `same_recording` is asked for, as it was
+recorded and with the ladder of speeds. No worker runs beside it.
 """
 
 import argparse
