@@ -163,6 +163,7 @@ class TestGraph:
             found += len({m.item_id for m in have} & {m.item_id for m in want})
         assert found >= 490
 
+    @pytest.mark.exhaustive
     def test_only_a_space_without_one_outgrows(self, graph: MilvusIndex) -> None:
         graph.rebuild("s", DIMENSION, TRACKS, [track(1, random_unit(np.random.default_rng(2), 9))])
         assert not graph.outgrown("s")

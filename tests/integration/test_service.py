@@ -124,6 +124,7 @@ def test_the_id_map_is_refilled_when_cold_wrong_or_gone(
     assert list(client.scan_iter("audiosearch:track:*"))
 
 
+@pytest.mark.exhaustive
 def test_a_lost_index_comes_back_without_listening(embedded: Service) -> None:
     done = embedded.manage("reindex")
     assert "tracks indexed anew" in done.stdout, done.stderr

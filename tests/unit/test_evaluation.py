@@ -118,6 +118,7 @@ def test_speakers_become_a_cohort(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.exhaustive
 def test_recordings_without_speech_are_left_out(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     silence = (tmp_path / "silence.wav", "voice 0")

@@ -68,6 +68,7 @@ def enrolled(tmp_path: Path) -> Enrol:
     return make
 
 
+@pytest.mark.exhaustive
 def test_staff_measure_on_what_is_enrolled(
     curator: Client, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:

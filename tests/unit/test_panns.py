@@ -21,7 +21,11 @@ from tests.audio_files import noise
 from tests.checkpoints import write_random_cnn14
 
 ROOT = Path(__file__).parents[2]
-SECONDS_AND_BATCH = ((0.1, 2), (0.31, 3), (1, 4), (10, 2))
+SECONDS_AND_BATCH = (
+    (0.1, 2),
+    (1, 4),
+    *(pytest.param(*one, marks=pytest.mark.exhaustive) for one in ((0.31, 3), (10, 2))),
+)
 FORBIDDING = """
 import sys
 def forbid(event, arguments):
@@ -257,6 +261,7 @@ def test_importing_it_is_light_and_silent(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_building_it_fetches_nothing_and_writes_nothing_at_home(tmp_path: Path) -> None:
     run_at_home(
         tmp_path,

@@ -49,6 +49,7 @@ def test_a_track_is_not_its_own_hit(add_tone: AddTone) -> None:
     assert [hit.track.id for hit in hits] == [two.pk]
 
 
+@pytest.mark.exhaustive
 def test_ten_seconds_from_the_middle_find_twenty_minutes(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     long = np.concatenate([tone(1, hz, 16000) for hz in rng.integers(0, 32, 1200) * 250 + 125])
