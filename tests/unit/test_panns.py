@@ -145,6 +145,7 @@ def test_a_vector_does_not_depend_on_its_batch_nor_on_the_thread(encoder: panns.
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_tags_come_with_the_whole_label_file_only(models_dir: Path) -> None:
     labels = models_dir / "panns_cnn14" / panns.LABELS.name
     windows = sounds(1, 1)

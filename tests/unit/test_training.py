@@ -179,6 +179,7 @@ def test_noises_are_decoded_once(tmp_path: Path) -> None:
     assert any(changed)
 
 
+@pytest.mark.exhaustive
 def test_the_command_makes_an_encoder(labels: Path, tmp_path: Path) -> None:
     out, errors = StringIO(), StringIO()
     asked = ["--data", str(labels), "--name", "small_test", "--channels", "16", "--crop-s", "1"]
