@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from apps.ops.management.commands.serve import web_server
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
 from benchmarks.recognition_sounds import real_music, rendered_song
@@ -33,6 +32,7 @@ from tests import servers
 from tests.databases import ROOT, copy_migrated
 
 SECONDS = (3, 5, 10)
+WEB = [sys.executable, "-m", "granian", "--interface", "asginl", "audiosearch.asgi:application"]
 BOUNDARY = "benchmark"
 FILL = """
 import sys
@@ -145,7 +145,7 @@ def running(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, st
     port = servers.free_port()
     server = servers.Server(
         f"http://127.0.0.1:{port}",
-        web_server("127.0.0.1", port),
+        [*WEB, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
         folder / "web.log",
         lambda: servers.listens(port),
         wait_s=60,
