@@ -111,4 +111,4 @@ class ScanViewSet(
         if kind == "json":
             return Response(faces.PlayLogSerializer(as_json(scan.name, log)).data)
         headers = {"Content-Disposition": f'attachment; filename="play-log.{kind}"'}
-        return Response({"name": scan.name, "log": log}, headers=headers)
+        return Response(FORMATS[kind][1](scan.name, log), headers=headers)

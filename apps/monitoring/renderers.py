@@ -8,16 +8,19 @@ from apps.monitoring.formats import FORMATS
 
 
 class _PlayLogRenderer(BaseRenderer):
-    """Renders what the view hands out: the name of the recording and its log, or an error."""
+    """Passes on the text that the view hands out; of an error only its message is one.
+
+    Metadata (OPTIONS) has no such form.
+    """
 
     charset = "utf-8"
 
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> str:
-        if "error" in data:
-            return f"{data['error']['message']}\n"
-        return FORMATS[self.format][1](data["name"], data["log"])
+        if isinstance(data, str):
+            return data
+        return f"{data['error']['message']}\n" if "error" in data else ""
 
 
 class CsvRenderer(_PlayLogRenderer):
