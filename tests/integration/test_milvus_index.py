@@ -136,6 +136,7 @@ class TestGraph:
         yield index
         index.drop_space("s")
 
+    @pytest.mark.exhaustive
     def test_like_long_recordings_without_an_edge_between_them(self, graph: MilvusIndex) -> None:
         rng = np.random.default_rng(8)
         tracks = [track(n, near(random_unit(rng, 1), 720, 0.02, rng)) for n in range(1, 31)]

@@ -178,6 +178,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.exhaustive
 def test_ready_for_the_network(tmp_path: Path) -> None:
     deploy = ("check", "--deploy", "--fail-level", "WARNING")
     fit = {"DATA_DIR": str(tmp_path), "HTTPS": "1", "ALLOWED_HOSTS": "sounds.example"}
