@@ -53,30 +53,22 @@ def retired_tracks(user: Any) -> QuerySet[Track]:
     return Track.objects.filter(_for(user), retired_at__isnull=False)
 
 
-def stand_ins(user: Any, track_ids: Iterable[int]) -> dict[int, int]:
-    """The track that stands for each that is retired, as far as this user may know of both.
+def shown_as(user: Any, track_ids: Iterable[int]) -> dict[int, int]:
+    """The track as which each of these is shown: itself, or the one that it is retired for.
 
-    One that stands for another may itself be retired for a third by now.
+    Those of which this user may not know are left out. What stands for a track may have been
+    retired for a third one since.
     """
-    first = dict.fromkeys(track_id for track_id in track_ids if track_id < 2**63)
-    next_of: dict[int, int] = {}
-    asked = set(first)
-    while asked:
-        gone = retired_tracks(user).filter(pk__in=asked, replaced_by__isnull=False)
-        steps = {pk: other for pk, other in gone.values_list("pk", "replaced_by") if other}
-        next_of |= steps
-        asked = set(steps.values()) - set(next_of)
-    last = {}
-    for track_id in first:
-        seen, other = {track_id}, next_of.get(track_id)
-        while other in next_of and other not in seen:
-            seen.add(other)
-            other = next_of[other]
-        if other is not None:
-            last[track_id] = other
-    there = visible_tracks(user).filter(pk__in=set(last.values()))
-    shown = set(there.values_list("pk", flat=True))
-    return {track_id: other for track_id, other in last.items() if other in shown}
+    now = {track_id: track_id for track_id in track_ids if track_id < 2**63}
+    while True:
+        gone = retired_tracks(user).filter(pk__in=set(now.values()), replaced_by__isnull=False)
+        steps = dict(gone.values_list("pk", "replaced_by_id"))
+        if not steps:
+            break
+        now = {track_id: steps.get(at, at) for track_id, at in now.items()}
+    there = visible_tracks(user).filter(pk__in=set(now.values()))
+    known = set(there.values_list("pk", flat=True))
+    return {track_id: at for track_id, at in now.items() if at in known}
 
 
 def retired_for(track_ids: Iterable[int]) -> set[int]:

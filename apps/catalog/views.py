@@ -24,7 +24,7 @@ from apps.catalog.quotas import has_limits, refuse_upload, refused_quota, told_q
 from apps.catalog.selectors import (
     listed_tracks,
     serving_analysis,
-    stand_ins,
+    shown_as,
     visible_speakers,
     visible_tags,
     visible_tracks,
@@ -221,8 +221,8 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
 
     `from_ms` and `to_ms` in the address mark a moment, at which playing begins.
     """
-    if request.method != "POST" and (other := stand_ins(request.user, [pk]).get(pk)):
-        return redirect("track", pk=other)
+    if request.method != "POST" and (shown := shown_as(request.user, [pk]).get(pk, pk)) != pk:
+        return redirect("track", pk=shown)
     found = get_object_or_404(listed_tracks(request.user), pk=pk)
     editable = may_edit(request.user, found)
     posted = request.POST if request.method == "POST" else None

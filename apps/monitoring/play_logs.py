@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from apps.catalog.id_map import TrackCard, cards_of
-from apps.catalog.selectors import stand_ins, visible_tracks
+from apps.catalog.selectors import shown_as
 from apps.jobs.pieces import in_pieces
 from audiosearch.engine.matchers.recording.play_log import (
     Play,
@@ -61,18 +61,16 @@ def kept_plays(log: PlayLog) -> list[dict[str, Any]]:
 def play_log_of(duration_ms: int, plays: list[dict[str, Any]], viewer: Any) -> ShownLog:
     """What `viewer` (None: the service itself) may know of plays as they are kept."""
     ids = {each["track"] for play in plays for each in (play, *play["copies"])}
-    seen: set[int] = set()
-    stand_in: dict[int, int] = {}
+    shown: dict[int, int] = {}
     for piece in in_pieces(sorted(ids)):
-        seen |= set(visible_tracks(viewer).filter(pk__in=piece).values_list("pk", flat=True))
-        stand_in |= stand_ins(viewer, piece)
-    cards = cards_of(seen | set(stand_in.values()))
-    cards |= {gone: cards[other] for gone, other in stand_in.items() if other in cards}
-    left = [found for play in plays if (found := _seen(play, cards))]
+        shown |= shown_as(viewer, piece)
+    cards = cards_of(shown.values())
+    known = {track_id: at for track_id, at in shown.items() if at in cards}
+    left = [found for play in plays if (found := _seen(play, known))]
     repeats = repeats_of([play["track"] for play in left])
-    shown = [_shown(play, cards, number) for play, number in zip(left, repeats, strict=True)]
-    spans = [(play.start_ms, play.end_ms) for play in shown]
-    return ShownLog(duration_ms, shown, gaps_of(duration_ms, spans), overlaps_of(spans))
+    log = [_shown(play, cards, number) for play, number in zip(left, repeats, strict=True)]
+    spans = [(play.start_ms, play.end_ms) for play in log]
+    return ShownLog(duration_ms, log, gaps_of(duration_ms, spans), overlaps_of(spans))
 
 
 def _kept(play: Play) -> dict[str, Any]:
@@ -85,13 +83,20 @@ def _kept(play: Play) -> dict[str, Any]:
     return told
 
 
-def _seen(play: dict[str, Any], cards: dict[int, TrackCard]) -> dict[str, Any] | None:
-    """A play by the first of its track and the copies that the viewer may know of."""
-    known = [each for each in (play, *play["copies"]) if each["track"] in cards]
-    if not known:
+def _seen(play: dict[str, Any], known: dict[int, int]) -> dict[str, Any] | None:
+    """A play by the first of its track and the copies that the viewer may know of.
+
+    known: by track, the one as which it is shown; of a copy that was taken out, that of the kept.
+    """
+    names = ("track_start_ms", "track_end_ms")
+    tracks: dict[int, dict[str, Any]] = {}
+    for each in (play, *play["copies"]):
+        if (track := known.get(each["track"])) is not None:
+            tracks.setdefault(track, {"track": track, **{name: each[name] for name in names}})
+    if not tracks:
         return None
-    names = ("track", "track_start_ms", "track_end_ms")
-    return {**play, **{name: known[0][name] for name in names}, "copies": known[1:]}
+    first, *copies = tracks.values()
+    return {**play, **first, "copies": copies}
 
 
 def _shown(play: dict[str, Any], cards: dict[int, TrackCard], number: int) -> ShownPlay:

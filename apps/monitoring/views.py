@@ -17,7 +17,6 @@ from django_htmx.http import HttpResponseClientRedirect
 from apps.access.pages import allowed, require_page
 from apps.access.throttles import throttled
 from apps.access.uploads import takes_files
-from apps.catalog.names import shown_name
 from apps.catalog.selectors import visible_tracks
 from apps.jobs.models import State
 from apps.monitoring.formats import FORMATS, as_json
@@ -52,7 +51,7 @@ def scans(request: HttpRequest) -> HttpResponse:
     try:
         asked_for = request_scan(
             source=Path(upload.temporary_file_path()),
-            name=shown_name(upload.name or ""),
+            name=upload.name or "",
             asked=form.settings(),
             by=request.user,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AnonymousUser, Group
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -23,9 +23,11 @@ from apps.catalog.models import Collection, Track
 from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track
+from apps.catalog.services.retiring import retire_tracks
 from apps.jobs.models import State
 from apps.monitoring import services
 from apps.monitoring.models import Scan
+from apps.monitoring.play_logs import play_log_of
 from apps.monitoring.services import reconcile_scans, scan_queued, sweep_scans
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
@@ -174,6 +176,26 @@ def test_what_is_private_is_no_play(
     assert log["plays"] == []
     page = member.get(f"/scans/{first['id']}/").content.decode()
     assert "Nothing of the catalogue was heard" in page
+
+
+def test_a_copy_that_was_taken_out_is_told_as_the_one_that_is_kept(tracks: list[Track]) -> None:
+    one, two = tracks
+    place = {"track_start_ms": 0, "track_end_ms": 8000}
+    told = {"start_ms": 0, "end_ms": 8000, "speed": 1.0, "probability": 1.0, "aligned": 9, "of": 9}
+    other = {"track": two.pk, **place}
+    plays = [
+        {**told, "track": one.pk, **place, "copies": [other]},
+        {**told, **other, "start_ms": 9000, "end_ms": 17_000, "copies": []},
+    ]
+    assert [len(play.copies) for play in play_log_of(20_000, plays, None).plays] == [1, 0]
+    retire_tracks(track_ids=[one.pk], replaced_by=two)
+    log = play_log_of(20_000, plays, None)
+    assert [(play.track.id, play.play, play.copies) for play in log.plays] == [
+        (two.pk, 1, ()),
+        (two.pk, 2, ()),
+    ]
+    Track.objects.filter(pk=two.pk).update(audience=Group.objects.create(name="insiders"))
+    assert play_log_of(20_000, plays, AnonymousUser()).plays == []
 
 
 def test_filters_are_asked_with(member: Client, tracks: list[Track], mix: Path) -> None:

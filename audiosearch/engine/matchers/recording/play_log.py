@@ -1,5 +1,6 @@
 """The play log of a long recording: its plays, and what follows from them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -89,7 +90,12 @@ def overlaps_of(spans: Sequence[tuple[int, int]]) -> list[Stretch]:
 
 def repeats_of(item_ids: Sequence[int]) -> list[int]:
     """For each play the how manieth of its track it is, from 1."""
-    return [list(item_ids[: n + 1]).count(item_id) for n, item_id in enumerate(item_ids)]
+    counts: Counter[int] = Counter()
+    found = []
+    for item_id in item_ids:
+        counts[item_id] += 1
+        found.append(counts[item_id])
+    return found
 
 
 def settle(drawn: Sequence[Drawn], before: float) -> tuple[list[Play], list[Drawn]]:
