@@ -151,7 +151,7 @@ def _keep(row: TrackAnalysis, found: Found) -> None:
         others = Track.objects.filter(pk__in=ids, for_enrolment=False)
         there = set(others.values_list("pk", flat=True))
         pairs = [_pair(row.track_id, one) for one in found if one.item_id in there]
-        if SearchedTrack.objects.filter(track=row.track_id).exists():  # its recording changed
+        if SearchedTrack.objects.filter(track=row.track_id).exists():  # pairs may hold no more
             of_it = Q(first=row.track_id) | Q(second=row.track_id)
             known = DuplicatePair.objects.filter(of_it, dismissed_at=None)
             _drop_untrue(row, known.exclude(Q(first__in=there) | Q(second__in=there)))
@@ -172,11 +172,13 @@ def _drop_untrue(row: TrackAnalysis, pairs: Iterable[DuplicatePair]) -> None:
 
     Of many copies a track finds only the likeliest: one that it did not find may still be true.
     """
-    space = row.space.name
+    own: Landmarks | None = None
     for pair in pairs:
         known = _as_found(pair, row.track_id)
         try:
-            own, other = (load_kept(space, pk, Landmarks) for pk in (row.track_id, known.item_id))
+            if own is None:
+                own = load_kept(row.space.name, row.track_id, Landmarks)
+            other = load_kept(row.space.name, known.item_id, Landmarks)
         except NotKept:
             continue  # it is analysed anew, and looked for then
         if not is_still_one(own, other, known):

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from apps.analysis.clips import decode_clip
+from apps.analysis.index import get_landmark_index
 from apps.analysis.models import SpaceKind, TrackAnalysis
 from apps.analysis.representations import NotKept, load_kept
 from apps.analysis.spaces import active_name
@@ -19,10 +20,10 @@ from apps.catalog.id_map import TrackCard, cards_of
 from apps.catalog.recordings import sound_of
 from apps.jobs.models import State
 from apps.search.same_recording import recognise
-from audiosearch.engine.analyzers.landmarks.hashes import aligned_share
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.discovery.duplicates import find_duplicates
 from audiosearch.engine.errors import AudioError
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.same_recording import RecordingAnswer
@@ -36,10 +37,8 @@ CONDITIONS = (
     Condition("phone, 5 dB", 5, phone=True),
 )
 SECONDS = 3, 5, 10
-LIKEST = 20
-"""Tracks that an excerpt as it is might be of, too, and are compared with its own as wholes."""
-COPY_SHARE = 0.1
-"""Of a track's landmarks that agree with those of a copy, however it was coded; others have .03."""
+TOLD = 20
+"""Hits that are asked for: of what repeats, any of its moments is right."""
 
 
 @dataclass
@@ -63,17 +62,18 @@ def evaluate_recognition(
     """
     space = active_name(SpaceKind.LANDMARKS)
     analysed = TrackAnalysis.objects.filter(space__name=space, state=State.READY)
+    analysed = analysed.filter(track__retired_at=None)
     ids = list(analysed.order_by("track_id").values_list("track_id", flat=True))
     if not ids:
         raise ValueError("No track has been analysed for this yet.")
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(ids)[:most].tolist()
     asked, worsen = RecognitionEvaluation(), Worsening((), seed)
-    ask = partial(recognise, top_k=LIKEST, as_recorded=as_recorded)
+    ask = partial(recognise, top_k=TOLD, as_recorded=as_recorded)
     for number, card in enumerate(_cards(chosen), 1):
         try:
             begin_ms, samples = _stretch(card, rng)
-            own = _copies(space, card.id, samples)
+            own = _copies(space, card.id)
         except (AudioError, NotKept):
             asked.unusable += 1
         else:
@@ -103,16 +103,15 @@ def _stretch(card: TrackCard, rng: np.random.Generator) -> tuple[int, FloatArray
     return begin_ms, samples
 
 
-def _copies(space: str, track_id: int, samples: FloatArray) -> tuple[int, ...]:
-    """The track, and others whose landmarks agree with its own as only a copy's do."""
-    own = load_kept(space, track_id, Landmarks)
-    others = TrackFilter(exclude_item_ids=(track_id,))
-    like = recognise(samples, top_k=LIKEST, where=others, as_recorded=True)
-    found = {track_id}
-    for other_id in {hit.item_id for hit in like.hits}:
-        if aligned_share(own, load_kept(space, other_id, Landmarks)) >= COPY_SHARE:
-            found.add(other_id)
-    return tuple(sorted(found))
+def _copies(space: str, track_id: int) -> tuple[int, ...]:
+    """The track, and others that are the same recording, or share a stretch of it."""
+
+    def load(pk: int) -> Landmarks:
+        return load_kept(space, pk, Landmarks)
+
+    index = get_landmark_index()
+    found = find_duplicates(load(track_id), index, space, load, own_id=track_id)
+    return (track_id, *sorted(one.item_id for one in found))
 
 
 def _outcomes(

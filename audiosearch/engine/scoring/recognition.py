@@ -17,7 +17,7 @@ class Recognised:
     """What came of one excerpt: the likeliest track's probability, 0 without one.
 
     there: whether its recording is in what was searched. right: whether that is the likeliest one.
-    ahead_ms: how far behind the true moment the one told of is, where right.
+    ahead_ms: how much later than the true moment the one told of is, where right.
     """
 
     condition: str

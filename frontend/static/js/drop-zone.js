@@ -34,8 +34,11 @@ export class DropZone extends HTMLElement {
   }
 
   async fetch(address) {
-    const answer = await fetch(address);
-    if (!answer.ok) return;
+    const answer = await fetch(address).catch(() => null);
+    if (!answer?.ok) {
+      this.preview.textContent = "The excerpt could not be fetched; try again in a moment.";
+      return;
+    }
     this.take(new File([await answer.blob()], "Noisy excerpt.flac", { type: "audio/flac" }));
     this.preview.querySelector("audio").play();
   }

@@ -35,22 +35,3 @@ def hashes_of(landmarks: Landmarks) -> tuple[NDArray[np.uint32], NDArray[np.int3
     """The hashes of a recording and the frames at which they begin: what an index is made of."""
     chosen = landmarks.ranks < HASHED_PER_SECOND
     return hash_pairs(landmarks.frames[chosen], landmarks.bins[chosen], FAN)
-
-
-def aligned_share(one: Landmarks, other: Landmarks) -> float:
-    """The share of the shorter recording's landmark pairs that the other has, too, at one offset.
-
-    0.1 and more of another copy of a recording, at most 0.035 of other recordings; 0 of no pairs.
-    """
-    pairs = [hashes_of(landmarks) for landmarks in (one, other)]
-    short, long = sorted(pairs, key=lambda pair: len(pair[0]))
-    order = np.argsort(long[0], kind="stable")
-    hashes, frames = long[0][order], long[1][order]
-    lows, highs = (np.searchsorted(hashes, short[0], side=side) for side in ("left", "right"))
-    owners = np.repeat(np.arange(len(lows)), highs - lows)
-    at = np.arange(len(owners)) - np.repeat(np.cumsum(highs - lows) - highs, highs - lows)
-    offsets = frames[at] - short[1][owners]
-    if not len(offsets):
-        return 0.0
-    aligned = np.bincount(offsets - offsets.min())
-    return float(np.convolve(aligned, np.ones(3)).max() / len(short[0]))
