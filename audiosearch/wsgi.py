@@ -7,10 +7,12 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from audiosearch.database_version import refuse_newer_database
+from audiosearch.loading import loading
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
 
-application = get_wsgi_application()
+with loading():
+    application = get_wsgi_application()
 refuse_newer_database()
 
 

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -19,6 +19,7 @@ from django.test import TransactionTestCase
 
 from apps.analysis.index import get_index, get_landmark_index
 from audiosearch.engine.analyzers.registry import ANALYZERS
+from audiosearch.loading import loading
 from tests import servers
 from tests.databases import copy_migrated, new_postgres_database
 from tests.reporting import PartReport
@@ -33,6 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.pluginmanager.register(Turns(shared_folder(session.config)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with loading():
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,5 +1,7 @@
 """Synthesised voices: a buzzing glottis behind formants that differ from speaker to speaker."""
 
+from functools import cache
+
 import numpy as np
 from scipy import signal
 
@@ -10,6 +12,7 @@ SYLLABLE_S = 0.22
 VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
 
 
+@cache
 def speak(seed: int, seconds: float, words: int = 0) -> FloatArray:
     """(n,) samples at 16 kHz; the seed is the speaker, `words` what is said."""
     speaker, text = np.random.default_rng(seed), np.random.default_rng([seed, words])
@@ -25,4 +28,6 @@ def speak(seed: int, seconds: float, words: int = 0) -> FloatArray:
             buzz = buzz + 2 * signal.lfilter(*signal.butter(1, [low, high], "band", fs=RATE), buzz)
         spoken.append((buzz * np.hanning(count) ** 0.3).astype(np.float32))
     whole = np.concatenate(spoken)[: int(seconds * RATE)]
-    return np.asarray(0.3 * whole / np.abs(whole).max(), dtype=np.float32)
+    samples = np.asarray(0.3 * whole / np.abs(whole).max(), dtype=np.float32)
+    samples.flags.writeable = False  # others are given the same
+    return samples

@@ -110,7 +110,7 @@ def importing(stack: Stack, files: list[Path]) -> Iterator[subprocess.Popen[str]
 
 def test_two_workers_and_two_imports_of_one_folder(stack: Stack, make_sounds: MakeSounds) -> None:
     files = make_sounds(24)
-    worker = [sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "worker"]
+    worker = [sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch.background", "worker"]
     worker += ["--concurrency", "1", "--loglevel", "WARNING", "--hostname", "second@%h"]
     second = subprocess.Popen(worker, cwd=ROOT, env=stack.service.environment)
     try:

@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("audiosearch.engine",),
-    ("audiosearch.database_damage", "audiosearch.environment", "audiosearch.schedule"),
+    (
+        *("audiosearch.database_damage", "audiosearch.environment", "audiosearch.schedule"),
+        "audiosearch.loading",
+    ),
     ("audiosearch.database_version", "audiosearch.web"),
     ("audiosearch.celery",),
     ("apps.access", "apps.jobs"),
@@ -23,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("apps.discovery", "apps.monitoring"),
     ("apps.ops",),
     ("audiosearch.settings", "audiosearch.api_urls", "audiosearch.urls"),
-    ("audiosearch.wsgi",),
+    ("audiosearch.background", "audiosearch.wsgi"),
     ("audiosearch.asgi",),
 )
 """Each imports from those above it, and from nothing beside or below it."""

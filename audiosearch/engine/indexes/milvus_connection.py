@@ -95,7 +95,10 @@ class MilvusConnection:
             token=self._token,
             timeout=patience,
             dedicated=True,
-            grpc_options={"grpc.keepalive_permit_without_calls": False},
+            grpc_options={
+                "grpc.keepalive_permit_without_calls": False,
+                "grpc.use_local_subchannel_pool": 1,  # a fork must not share its parent's sockets
+            },
         )
         self.lite = "lite" in client.get_server_type() or client.get_server_version(
             timeout=patience

@@ -193,7 +193,7 @@ def _address() -> str:
 
 def _worker() -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "worker"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch.background", "worker"),
         *("--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
@@ -202,7 +202,7 @@ def _worker() -> list[str]:
 def _beat() -> list[str]:
     """Asks for what is done regularly; alone, as nobody would notice it dying in the worker."""
     return [
-        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch", "beat"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "audiosearch.background", "beat"),
         *("--loglevel", "WARNING", "--pidfile", ""),
     ]
 
