@@ -20,6 +20,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from types import MappingProxyType
 
+from pymilvus import MilvusClient
+from pymilvus.exceptions import MilvusException
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 GRACE_S = 5
 PORTS = range(20_000, 32_768)
@@ -213,11 +216,19 @@ def milvus_lite_process(data_dir: Path, *, port: int = 0) -> Iterator[Server]:
         f"http://127.0.0.1:{port}",
         command,
         data_dir.with_suffix(".log"),
-        lambda: listens(port),
+        lambda: listens(port) and _is_milvus(server.url),
         wait_s=60,
     )
     with _running(server):
         yield server
+
+
+def _is_milvus(uri: str) -> bool:
+    """Whether it answers: on a busy machine, Lite listens seconds before."""
+    with suppress(MilvusException):
+        MilvusClient(uri, timeout=10, dedicated=True).close()
+        return True
+    return False
 
 
 @contextmanager

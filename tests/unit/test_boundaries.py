@@ -1,7 +1,6 @@
 """Dependencies point one way, and no two modules need each other; read from the imports, lazy ones
 and those for types included. There are no exceptions."""
 
-import ast
 import subprocess
 import sys
 from collections import defaultdict
@@ -9,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from tests.imports import imported
 
 ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
@@ -41,18 +42,10 @@ def imports() -> dict[str, set[str]]:
         for path in (ROOT / folder).rglob("*.py")
         if "migrations" not in path.parts
     }
-    found: dict[str, set[str]] = {}
-    for name, path in paths.items():
-        names = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                assert not node.level, f"{name}: imports are written in full"
-                module = node.module or ""
-                names |= {f"{module}.{alias.name}" for alias in node.names} | {module}
-        found[name] = {other for other in names if other in paths and other != name}
-    return found
+    return {
+        name: {other for other in imported(path) if other in paths and other != name}
+        for name, path in paths.items()
+    }
 
 
 def _name(path: Path) -> str:
@@ -123,14 +116,8 @@ def test_circles_would_be_found() -> None:
 
 def test_the_engine_knows_nothing_of_django() -> None:
     for path in (ROOT / "audiosearch/engine").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            for name in names:
-                assert name.partition(".")[0] not in ENGINE_IMPORTS_NOT, f"{path} imports {name}"
+        for name in imported(path):
+            assert name.partition(".")[0] not in ENGINE_IMPORTS_NOT, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,16 @@ from tests.service import ROOT, free_port
 NEWER = "9999_from_the_future"
 MANAGE = [sys.executable, "manage.py"]
 WEB = [sys.executable, "-m", "granian", "--interface", "asginl", "audiosearch.asgi:application"]
-WORKER = [sys.executable, "-m", "celery", "-A", "audiosearch.background", "worker", "--concurrency", "1"]
+WORKER = [
+    sys.executable,
+    "-m",
+    "celery",
+    "-A",
+    "audiosearch.background",
+    "worker",
+    "--concurrency",
+    "1",
+]
 
 
 def run(data_dir: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
