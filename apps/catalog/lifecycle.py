@@ -9,6 +9,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -45,7 +46,7 @@ def tracks_removed(track_ids: Collection[int]) -> None:
         follower.tracks_removed(track_ids)
 
 
-def move_links(from_id: int, to_id: int, only: Links | None = None) -> Links:
+def move_links(from_id: int, to_id: int, *, by: Any, only: Links | None = None) -> Links:
     """In a transaction: let what hangs on a track hang on another, as far as that has no such yet.
 
     only: no more than these, which an earlier call moved. Returns what was moved: keys of rows by
@@ -55,7 +56,7 @@ def move_links(from_id: int, to_id: int, only: Links | None = None) -> Links:
     for path, follower in zip(settings.TRACK_FOLLOWERS, _followers(), strict=True):
         if hasattr(follower, "links_moved"):
             keys = None if only is None else only.get(path, [])
-            moved[path] = follower.links_moved(from_id, to_id, only=keys)
+            moved[path] = follower.links_moved(from_id, to_id, by=by, only=keys)
     return moved
 
 

@@ -37,7 +37,9 @@ def keep_copy(*, kept_id: int, other_ids: Sequence[int], by: Any, voices: bool) 
     # What is of fewer people stays with the copy that is retired.
     alike = [track for track in others if track.audience_id == kept.audience_id]
     _refuse_losses(kept, others, [track for track in others if track not in alike], voices)
-    links = {str(track.pk): lifecycle.move_links(track.pk, kept.pk) for track in alike if voices}
+    links = {
+        str(track.pk): lifecycle.move_links(track.pk, kept.pk, by=by) for track in alike if voices
+    }
     filled = (*FILLED, *OF_VOICES) if voices else FILLED
     moved = {
         "tags": _move_tags(kept, alike),
@@ -114,7 +116,7 @@ def undo_keeping(*, kept_copy: KeptCopy, by: Any) -> None:
     if kept is not None:
         for track_id, links in moved["links"].items():
             if int(track_id) in ids:
-                lifecycle.move_links(kept.pk, int(track_id), only=links)
+                lifecycle.move_links(kept.pk, int(track_id), by=by, only=links)
         _empty_fields(kept, moved["fields"], by)
         edit_tracks(track_ids=[kept.pk], remove_tags=moved["tags"])
     restore_tracks(track_ids=ids)

@@ -97,6 +97,7 @@ class VoiceAction(models.TextChoices):
 
     ENROL = "enrol", "Enrol"
     UNENROL = "unenrol", "Remove a recording"
+    MOVE = "move", "Know by another copy of a recording"
     VERIFY = "verify", "Verify"
     IDENTIFY = "identify", "Identify"
     ERASE = "erase", "Erase a speaker"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from apps.ops.management.commands.serve import _worker
-from tests.faults.conftest import MakeSounds
+from tests.faults.conftest import LONG_S, MakeSounds
 from tests.faults.whole import (
     AWAY,
     ask,
@@ -22,6 +22,7 @@ from tests.faults.whole import (
     attempts_at,
     catch,
     is_live,
+    query,
     settled,
     sha256,
     state_of,
@@ -107,6 +108,23 @@ def test_the_index_killed_while_it_is_written_to(
     upload(service, files)
     held += files
     os.killpg(service.children()["milvus-lite"], signal.SIGKILL)
+    assert_whole(service, held)
+
+
+def test_a_worker_killed_in_the_middle_of_a_scan(service: Service, held: list[Path]) -> None:
+    """The next one scans it from its beginning; the play log is whole, the file goes."""
+    long = held[0]
+    status, scan = service.call("POST", "/api/v1/scans/", file=long)
+    assert status == 202, scan
+    address = f"/api/v1/scans/{scan['id']}/"
+    catch(lambda: query(service, "SELECT 1 FROM monitoring_scan WHERE leased_by != ''"))
+    os.killpg(service.children()["worker"], signal.SIGKILL)
+    service.wait_for(lambda: ask(service, address)[1]["state"] == "ready", 60)
+    (play,) = ask(service, f"{address}play-log/")[1]["plays"]
+    assert (play["start_ms"], play["end_ms"]) == pytest.approx((0, LONG_S * 1000), abs=1000)
+    found = service.call("GET", f"/api/v1/tracks/{play['track']['id']}/")[1]
+    assert found["sha256"] == sha256(long)
+    assert not stored(service, "scans")
     assert_whole(service, held)
 
 

@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from apps.access.models import AuditEvent
 from apps.analysis.drift import find_drift
 from apps.analysis.index import get_landmark_index, index_entry
 from apps.analysis.models import Space, TrackAnalysis
@@ -252,6 +253,11 @@ def test_keeping_one_moves_what_hangs_on_the_others_and_hides_them(
     assert held() == {track.pk for track in copies}
     assert find_drift() == []
     assert curator.get("/api/v1/duplicates/").json()["count"] == 1
+    moves = AuditEvent.objects.filter(action="move").order_by("pk")
+    assert [(each.speaker_number, each.detail["track"]) for each in moves] == [
+        (enrolment.speaker_id, best.pk),
+        (enrolment.speaker_id, worse.pk),
+    ]
     assert curator.post("/api/v1/duplicates/undo/", {"undo": told["undo"]}).status_code == 404
     with pytest.raises(Conflict, match="undone already"):
         undo_keeping(kept_copy=KeptCopy.objects.get(), by=None)
