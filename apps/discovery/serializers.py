@@ -60,8 +60,11 @@ class DifferenceSerializer(serializers.Serializer):
 class ClusterSerializer(serializers.Serializer):
     """Tracks that are one recording, or share a stretch of it; the best copy first."""
 
-    id = serializers.IntegerField(help_text="The least id of its tracks that one may know of")
+    id = serializers.IntegerField(help_text="The id of one of its tracks; any of them finds it")
     tracks = CopySerializer(many=True)
+    more = serializers.IntegerField(
+        help_text="So many others are in it; they are shown once these were decided of"
+    )
     pairs = PairSerializer(many=True)
     best = ProposalSerializer()
     differences = serializers.SerializerMethodField()

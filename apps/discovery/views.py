@@ -52,10 +52,11 @@ def duplicates(request: HttpRequest) -> HttpResponse:
     """All clusters that this user may know of, or the one of a track; 20 a page."""
     groups = cluster_ids(request.user)
     asked = request.GET.get("track", "")
-    if asked.isdecimal() and len(asked) < 19:
-        groups = [ids for ids in groups if int(asked) in ids]
+    around = int(asked) if asked.isdecimal() and len(asked) < 19 else 0
+    if around:
+        groups = [ids for ids in groups if around in ids]
     page = Paginator(groups, PAGE).get_page(request.GET.get("page"))
-    clusters = clusters_of(request.user, list(page))
+    clusters = clusters_of(request.user, list(page), around)
     context = {
         "page": page,
         "of_one": bool(asked),
