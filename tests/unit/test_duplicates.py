@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -304,15 +305,20 @@ def test_bytes_of_a_retired_copy_may_come_again(tmp_path: Path, curator: Client)
     assert held() == {again.track.pk}
 
 
-def test_nothing_is_kept_that_some_may_not_see(copies: list[Track]) -> None:
+def test_nothing_is_kept_that_some_may_not_see(copies: list[Track], curator: Client) -> None:
     best, worse, third = copies
     group = Group.objects.create(name="insiders")
+    group.user_set.add(get_user_model().objects.get(username="curator"))
     private = Collection.objects.create(name="Private", audience=group)
     Track.objects.filter(pk=best.pk).update(collection=private, audience=group)
     best.refresh_from_db()
     best.tags.add(Tag.objects.create(name="secret"))
     with pytest.raises(Conflict, match="Not everybody"):
         keep_one(best, worse)
+    pair(best, third)
+    asked = {"track": third.pk, "retire": [best.pk]}
+    page = curator.post(f"/duplicates/{best.pk}/keep/", asked).content.decode()
+    assert "whose tags and fields do not move" in page
     keep_one(third, best)
     assert not third.tags.exists()
     third.refresh_from_db()
