@@ -1,5 +1,13 @@
 // Wraps the form of a scan: takes a dropped recording, which is too long to be decoded here, and
 // shows how far its upload is. Without scripts the form is sent as any other.
+
+const REFUSALS = {
+  0: "The server cannot be reached; the recording was not sent.",
+  403: "You are logged out. Log in in another tab, then send it again.",
+  413: "The recording is too large for this server. Cut it, or convert it to Opus or MP3.",
+  429: "Too much was asked for just now. Send it again in a minute.",
+};
+
 export class ScanUpload extends HTMLElement {
   connectedCallback() {
     this.form = this.querySelector("form");
@@ -53,9 +61,9 @@ export class ScanUpload extends HTMLElement {
     const message = document.createElement("p");
     message.className = "error";
     message.setAttribute("role", "alert");
-    message.textContent = request.status
-      ? `The recording was not taken (${request.status}). It may be too large.`
-      : "The server cannot be reached; the recording was not sent.";
+    message.textContent =
+      REFUSALS[request.status] ??
+      `The recording was not taken (error ${request.status}). Try it again in a minute.`;
     this.querySelector(".problems").replaceChildren(message);
   }
 }
