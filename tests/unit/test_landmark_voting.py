@@ -7,6 +7,7 @@ from audiosearch.engine.analyzers.landmarks.hashes import hashes_of
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.analyzers.landmarks.spectrum import HOP, SAMPLE_RATE
 from audiosearch.engine.errors import SpaceMissing
+from audiosearch.engine.indexes import landmarks_voting as voting
 from audiosearch.engine.indexes.filters import EnrolmentFilter, TrackFilter
 from audiosearch.engine.indexes.landmarks_base import (
     MARGIN,
@@ -17,7 +18,14 @@ from audiosearch.engine.indexes.landmarks_base import (
     LandmarkQuery,
 )
 from audiosearch.engine.indexes.landmarks_exact import ExactLandmarkIndex
-from audiosearch.engine.indexes.landmarks_voting import lay_out, merge, posting_bounds, vote, weigh
+from audiosearch.engine.indexes.landmarks_voting import (
+    EVERY_BLOCK,
+    lay_out,
+    merge,
+    posting_bounds,
+    vote,
+    weigh,
+)
 from audiosearch.engine.indexes.payloads import EnrolmentPayload, TrackPayload
 from tests.landmark_sounds import analysed, made_song
 
@@ -122,7 +130,7 @@ def test_segments_together_answer_as_one(songs: list[np.ndarray]) -> None:
         found = np.sum([highs - lows for lows, highs in bounds], axis=0)
         weights = weigh(query, found, sum(len(segment.posts) for segment in segments))
         voted = [
-            vote(segment, bound, query, weights, 300, np.ones(len(segment.item_ids), np.bool_))
+            vote(segment, bound, query, weights, 300, EVERY_BLOCK)
             for segment, bound in zip(segments, bounds, strict=True)
         ]
         return merge(voted, 300)
@@ -180,3 +188,23 @@ def test_spaces_that_are_missing_or_of_another_layout(index: ExactLandmarkIndex)
     index.drop_space("old")
     index.drop_space("old")
     assert index.spaces() == [SPACE]
+
+
+def test_the_most_common_hashes_are_left_out_where_there_are_too_many(
+    index: ExactLandmarkIndex, songs: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = LandmarkQuery(np.arange(4), np.zeros(4, np.int32), np.ones(4, np.float32), 9)
+    found = np.array([500, 20, 0, 300])
+    assert (weigh(query, found, 1000) > 0).all()
+    monkeypatch.setattr(voting, "MOST_VOTES", 400)
+    assert (weigh(query, found, 1000) > 0).tolist() == [False, True, True, True]
+    song = songs[3][9 * SAMPLE_RATE : 14 * SAMPLE_RATE]
+    assert asked(index, song).item_ids[0] == 13  # by the rarer ones
+
+
+def test_room_for_keys_is_short_where_it_suffices() -> None:
+    from audiosearch.engine.indexes.landmarks_kernels import BIAS, WEIGHT_BITS, room_for_keys
+
+    most = (1 << (32 - WEIGHT_BITS)) - BIAS
+    assert room_for_keys(1, most - 1).dtype == np.uint32
+    assert room_for_keys(1, most).dtype == np.int64

@@ -18,6 +18,7 @@ from audiosearch.engine.indexes.landmarks_voting import (
     count_postings,
     lay_out,
     no_candidates,
+    opened_blocks,
     posting_bounds,
     vote,
     weigh,
@@ -91,9 +92,9 @@ class ExactLandmarkIndex:
         if not len(allowed) or top < 1:
             return no_candidates()
         bounds = posting_bounds(segment.hashes, query.hashes)
-        found = count_postings(segment, bounds, allowed)
-        weights = weigh(query, found, len(segment.posts))
-        return vote(segment, bounds, query, weights, top, allowed)
+        opened = opened_blocks(segment, allowed)
+        weights = weigh(query, count_postings(segment, bounds, opened), len(segment.posts))
+        return vote(segment, bounds, query, weights, top, opened)
 
     def count_items(self, space: str, where: TrackFilter) -> int:
         with self._lock:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
-from audiosearch.engine.indexes.landmarks_columns import Columns, Row
+from audiosearch.engine.indexes.filters import Filter
+from audiosearch.engine.indexes.landmarks_columns import FILTERS, BoolArray, Columns, Row
 from audiosearch.engine.indexes.landmarks_files import DamagedSegment, SegmentFiles, open_segment
 from audiosearch.engine.indexes.landmarks_ledger import (
     News,
@@ -20,7 +22,7 @@ from audiosearch.engine.indexes.landmarks_ledger import (
     read_news,
     translated,
 )
-from audiosearch.engine.indexes.landmarks_voting import Segment
+from audiosearch.engine.indexes.landmarks_voting import Segment, opened_blocks
 from audiosearch.engine.indexes.milvus_schema import encode_space
 from audiosearch.engine.indexes.payloads import Layout
 
@@ -83,6 +85,13 @@ class Part:
     files: SegmentFiles
     columns: Columns
     segment: Segment
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "opened", lru_cache(FILTERS)(self.opened))
+
+    def opened(self, where: Filter) -> BoolArray:
+        """Which blocks are of tracks that satisfy the filter, as `opened_blocks` has it."""
+        return opened_blocks(self.segment, self.columns.allowed(where))
 
 
 @dataclass(frozen=True)

@@ -80,17 +80,17 @@ class SegmentIndex:
         if top < 1 or not parts:
             return no_candidates()
         bounds = [part.files.bounds(query.hashes) for part in parts]
-        masks = [part.columns.allowed(where) for part in parts]
+        opened = [part.opened(where) for part in parts]
         counts = [
-            count_postings(part.segment, each, allowed)
-            for part, each, allowed in zip(parts, bounds, masks, strict=True)
+            count_postings(part.segment, each, blocks)
+            for part, each, blocks in zip(parts, bounds, opened, strict=True)
         ]
         found = np.sum(counts, axis=0)
         weights = weigh(query, found, sum(len(part.files.postings) for part in parts))
         votes = [
-            vote(part.segment, each, query, weights, top, allowed)
-            for part, each, allowed in zip(parts, bounds, masks, strict=True)
-            if allowed.any()
+            vote(part.segment, each, query, weights, top, blocks)
+            for part, each, blocks in zip(parts, bounds, opened, strict=True)
+            if part.columns.allowed(where).any()
         ]
         return merge(votes, top) if votes else no_candidates()
 

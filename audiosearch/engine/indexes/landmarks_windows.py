@@ -21,6 +21,7 @@ from audiosearch.engine.indexes.landmarks_base import (
     LandmarkQuery,
 )
 from audiosearch.engine.indexes.landmarks_voting import (
+    EVERY_BLOCK,
     lay_out,
     no_candidates,
     posting_bounds,
@@ -78,9 +79,8 @@ def vote_around(
     segment = lay_out((number, each.landmarks) for number, each in enumerate(stretches))
     lows, highs = posting_bounds(segment.hashes, query.hashes)
     weights = weigh(query, highs - lows, len(segment.posts))
-    everywhere = np.ones(len(stretches), np.bool_)
     most = len(stretches) * PER_ITEM
-    found = vote(segment, (lows, highs), query, weights, most, everywhere)
+    found = vote(segment, (lows, highs), query, weights, most, EVERY_BLOCK)
     firsts = np.asarray([each.first for each in stretches], np.int64)[found.item_ids]
     items = np.asarray([each.item_id for each in stretches], np.int64)[found.item_ids]
     offsets = (found.offsets + firsts).astype(np.int32)
