@@ -33,8 +33,8 @@ def main() -> None:
     for name in ("audfprint", "olaf", "dejavu"):
         parser.add_argument(f"--{name}", type=Path, help="a checkout of it")
     parser.add_argument("--python", default=sys.executable, help="that runs audfprint and dejavu")
-    parser.add_argument("--density", default="70", help="audfprint's hashes a second; it has 20")
-    parser.add_argument("--window", type=int, default=4096, help="dejavu's, in samples")
+    parser.add_argument("--density", default="70", help="of audfprint; it comes with 20")
+    parser.add_argument("--window", type=int, default=4096, help="of dejavu, in samples")
     options = parser.parse_args()
     catalogue, excerpts = asked_for(partial(song_of, options.cache), options)
     asked = list(excerpts)
