@@ -1,117 +1,76 @@
-"""Ask another recogniser for the very excerpts that `benchmarks.recognition` asks for.
+"""Ask other recognisers for the very excerpts that `benchmarks.recognition` asks for.
 
-    python -m benchmarks.recognition_peers --audfprint FOLDER [--python PYTHON] --half 1 --seed 3
+    python -m benchmarks.recognition_peers --half 1 --seed 3 [--audfprint FOLDER]
+        [--olaf FOLDER] [--dejavu FOLDER] [--python PYTHON]
 
-FOLDER is a checkout of https://github.com/dpwe/audfprint (MIT), PYTHON an interpreter that has what
-it requires. Catalogue and excerpts are written as WAV files of 11,025 Hz into a folder that is
-deleted at the end. What an excerpt scores is the number of landmarks that agree. The table says
-top-1 / accepted at 1 % false accepts / moment right within 0.25 s.
+FOLDER is a checkout, PYTHON an interpreter that has what audfprint and dejavu require; dejavu
+also takes PostgreSQL. Their files are in a folder that is deleted at the end. The table of each
+says top-1 / accepted at 1 % false accepts / moment right within 0.25 s.
 """
 
-import re
+import argparse
 import resource
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
-from audiosearch.engine.arrays import FloatArray
+from benchmarks.peers.audfprint import Audfprint
+from benchmarks.peers.base import Found, Peer
+from benchmarks.peers.dejavu import Dejavu
+from benchmarks.peers.olaf import Olaf
 from benchmarks.recognition import TOLERANCE_MS, Excerpt, arguments, asked_for, song_of
 from benchmarks.recognition_fit import FALSE_ACCEPTS
 from benchmarks.report import show
 
-WITHOUT_FFMPEG = (
-    "import sys, audio_read; audio_read.HAVE_FFMPEG = False; "
-    "import audfprint; audfprint.main(['audfprint', *sys.argv[1:]])"
-)
-"""It reads WAV files by itself where it believes that there is no ffmpeg."""
-MATCHED = re.compile(r"Matched (\S+) .* as (\S+) at +(-?[\d.]+) s with +(\d+) of")
-
-
-@dataclass(frozen=True)
-class Found:
-    """The likeliest track, 0 for none, how many landmarks agree, and from which moment on."""
-
-    item_id: int = 0
-    score: int = 0
-    begin_ms: int = 0
-
 
 def main() -> None:
     parser = arguments(__doc__.splitlines()[0])
-    parser.add_argument("--audfprint", type=Path, required=True, help="a checkout of it")
-    parser.add_argument("--python", default=sys.executable, help="that runs it")
-    parser.add_argument("--density", default="70", help="its hashes a second; its default is 20")
+    for name in ("audfprint", "olaf", "dejavu"):
+        parser.add_argument(f"--{name}", type=Path, help="a checkout of it")
+    parser.add_argument("--python", default=sys.executable, help="that runs audfprint and dejavu")
+    parser.add_argument("--density", default="70", help="of audfprint; it comes with 20")
+    parser.add_argument("--window", type=int, default=4096, help="of dejavu, in samples")
     options = parser.parse_args()
     catalogue, excerpts = asked_for(partial(song_of, options.cache), options)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        tracks = [write(folder / f"{n}.wav", one) for n, one in enumerate(catalogue, 1)]
-        asked = list(excerpts)
-        queries = [write(folder / f"q{n}.wav", one.samples) for n, one in enumerate(asked)]
+    asked = list(excerpts)
+    for peer in peers(options):
         before = _children_s()
-        found = audfprint(options, folder, tracks, queries)
+        with tempfile.TemporaryDirectory() as folder:
+            sounds = [one.samples for one in asked]
+            found = list(peer.recognise(catalogue, sounds, Path(folder)))
         took = _children_s() - before
-    rows = table(asked, [found.get(path.name, Found()) for path in queries])
-    note = f"{took:.0f} s of the processor, for {len(asked)} excerpts and the catalogue"
-    show(f"audfprint, density {options.density}", rows, as_json=options.json, note=note)
+        note = f"{took:.0f} s of the processor, for {len(asked)} excerpts and the catalogue"
+        show(peer.title, table(asked, found), as_json=options.json, note=note)
 
 
-def write(path: Path, samples: FloatArray) -> Path:
-    soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
-    return path
-
-
-def audfprint(
-    options: Any, folder: Path, tracks: Sequence[Path], queries: Sequence[Path]
-) -> dict[str, Found]:
-    """What it finds, by the name of the query's file."""
-    lists = {"tracks": tracks, "queries": queries}
-    for name, paths in lists.items():
-        (folder / name).write_text("\n".join(map(str, paths)))
-    common = ["--dbase", str(folder / "base.pklz"), "--density", options.density, "--list"]
-    run = [options.python, "-c", WITHOUT_FFMPEG]
-    subprocess.run(
-        [*run, "new", *common, str(folder / "tracks")],
-        cwd=options.audfprint,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    told = subprocess.run(
-        [*run, "match", *common, "--min-count", "1", "--exact-count", str(folder / "queries")],
-        cwd=options.audfprint,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return {
-        Path(query).name: Found(
-            int(Path(track).stem), int(score), round(float(begin_s.replace("--", "-")) * 1000)
-        )
-        for query, track, begin_s, score in MATCHED.findall(told)
-    }
+def peers(options: argparse.Namespace) -> Iterator[Peer]:
+    """Those that a checkout is given of."""
+    if options.audfprint:
+        yield Audfprint(options.audfprint, options.python, options.density)
+    if options.olaf:
+        yield Olaf(options.olaf)
+    if options.dejavu:
+        yield Dejavu(options.dejavu, options.python, options.window)
 
 
 def table(asked: Sequence[Excerpt], found: Sequence[Found]) -> list[dict[str, Any]]:
-    """A row for each condition, a cell for each length."""
+    """A row for each condition and for all, a cell for each length."""
     pairs = list(zip(asked, found, strict=True))
     limit = np.quantile([one.score for of, one in pairs if not of.item_id], 1 - FALSE_ACCEPTS)
     rows = []
-    for condition in dict.fromkeys(excerpt.condition.name for excerpt in asked):
-        row: dict[str, Any] = {"condition": condition}
+    names = list(dict.fromkeys(excerpt.condition.name for excerpt in asked))
+    for title, conditions in [*((name, [name]) for name in names), ("all", names)]:
+        row: dict[str, Any] = {"condition": title}
         for seconds in dict.fromkeys(excerpt.seconds for excerpt in asked):
             own = [
                 (of, one)
                 for of, one in pairs
-                if of.item_id and (of.condition.name, of.seconds) == (condition, seconds)
+                if of.item_id and of.seconds == seconds and of.condition.name in conditions
             ]
             right = np.array([of.item_id == one.item_id for of, one in own])
             sure = np.array([one.score > limit for _, one in own])
