@@ -8,6 +8,7 @@ import soxr
 
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
+from audiosearch.engine.discovery.alignment import fitted_line
 from audiosearch.engine.discovery.duplicates import Duplicate, find_duplicates, is_unfit
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.indexes.landmarks_base import LandmarkEntry
@@ -111,3 +112,12 @@ def test_a_candidate_whose_landmarks_are_gone_is_passed_over(songs: list[Samples
     own: Landmarks = analysed(songs[0])
     index.upsert(SPACE, [LandmarkEntry(TrackPayload(track_id=1), own)])
     assert find_duplicates(own, index, SPACE, lambda _: None) == []
+
+
+def test_pairs_of_one_moment_do_not_tell_a_speed() -> None:
+    """Two of them lie on a line by which the one would stand still, at no speed at all."""
+    frames, off = np.array([10, 11]), np.array([0, -1])
+    assert fitted_line(frames, off, 0.0, 0.0, 0.01) == (0.0, 0.0)
+    frames = np.array([0, 500, 1000])
+    slope, offset = fitted_line(frames, frames // 500 + 1, 0.0, 1.0, 0.01)
+    assert (slope, offset) == pytest.approx((0.002, 1.0))

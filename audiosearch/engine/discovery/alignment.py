@@ -120,18 +120,21 @@ def _line(
     slopes = slopes[np.argsort(np.abs(slopes), kind="stable")]  # of equal ones the least
     frames = hashed.firsts[which]
     slope, offset = best_line(frames, off, slopes, TOLERANCE_FRAMES)
-    return _fitted(frames, off, slope, offset)
+    return fitted_line(frames, off, slope, offset, 2 * spread)
 
 
-def _fitted(
-    frames: NDArray[np.int64], off: NDArray[np.int64], slope: float, offset: float
+def fitted_line(
+    frames: NDArray[np.int64], off: NDArray[np.int64], slope: float, offset: float, steepest: float
 ) -> tuple[float, float]:
-    """By least squares, of the pairs that lie near a line: the truth may be between two slopes."""
+    """By least squares, of the pairs that lie near a line: the truth may be between two slopes.
+
+    The line itself where only one beyond `steepest` fits, as of a few pairs of one moment.
+    """
     near = np.abs(off - slope * frames - offset) <= TOLERANCE_FRAMES + 1
     if np.ptp(frames[near]) == 0:
         return slope, offset
     fitted, at_zero = np.polyfit(frames[near], off[near], 1)
-    return float(fitted), float(at_zero)
+    return (float(fitted), float(at_zero)) if abs(fitted) <= steepest else (slope, offset)
 
 
 def _pairs(
