@@ -1,0 +1,146 @@
+"""Which track has a tune that was hummed, whistled or played, where in it, and how it differs."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.tunes.alignment import agreeing, align, lowest_costs
+from audiosearch.engine.tunes.packing import Block, PackedTunes
+from audiosearch.engine.tunes.query import TuneQuery, why_unfit
+from audiosearch.engine.tunes.representation import CLASSES, FRAME_MS
+from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY, STEPS
+
+MIDDLE_KEYS = 57, 83
+"""Where the middle of a melody lies in a recording: keys that the query's is brought to."""
+FITTING_ANY = 0.35
+"""Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
+CONTOUR_SHARE = 0.5
+NARROWEST_SPREAD = 0.02
+"""Of costs by track: where all tracks are nearly equal, that says nothing."""
+
+
+@dataclass(frozen=True)
+class TuneHit:
+    """A track that may have the tune.
+
+    start_ms, end_ms: in the track; query_start_ms, query_end_ms: the stretch of the query that
+    agrees; key_difference: semitones that the query is above the track; tempo: of the query, 1.0
+    as fast as the track; score: only comparable with those of the same answer.
+    """
+
+    item_id: int
+    score: float
+    start_ms: int
+    end_ms: int
+    query_start_ms: int
+    query_end_ms: int
+    key_difference: int
+    tempo: float
+
+
+@dataclass(frozen=True)
+class TuneAnswer:
+    """Hits, the best first; or none, and why in words."""
+
+    reason: str
+    hits: list[TuneHit]
+
+
+class TrackScores(NamedTuple):
+    """(tracks,) each, the higher the better; shifts: semitones from the query up to the track."""
+
+    contour: FloatArray
+    fused: FloatArray
+    shifts: NDArray[np.int64]
+
+
+def match_tune(query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10) -> TuneAnswer:
+    """The `top_k` tracks whose tune is likest to the query, whatever its key, octave and tempo.
+
+    Tempi from half to twice the track's are reached. See docs/tunes.md.
+    """
+    unfit = why_unfit(query)
+    if unfit:
+        return TuneAnswer(unfit, [])
+    scores = score_tracks(query, tunes)
+    best = np.argsort(-scores.fused, kind="stable")[:top_k]
+    found = (
+        _hit(query, tunes, int(track), float(scores.fused[track]), int(scores.shifts[track]))
+        for track in best
+    )
+    return TuneAnswer("", [hit for hit in found if hit])
+
+
+def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
+    """How well each track fits, by the distance of contours alone and by all three ways."""
+    keys = query.keys - query.tuning
+    fine = np.round(keys * STEPS).astype(np.int64)
+    classes = (fine + STEPS * np.arange(12)[:, None]) % CLASSES
+    octaves = _octave_shifts(keys)
+    rows = _rows_of_keys(keys, octaves)
+    folded, unfolded, contours = (
+        np.concatenate(found, axis=1)
+        for found in zip(*(_costs(block, classes, rows) for block in tunes.blocks), strict=True)
+    )
+    special = folded.min(axis=0) - FITTING_ANY * folded.mean(axis=0)
+    contour = _standing(-contours.min(axis=0))
+    fused = _standing(-special) + _standing(-unfolded.min(axis=0)) + CONTOUR_SHARE * contour
+    together = folded[octaves % 12] + unfolded
+    return TrackScores(contour, fused, octaves[together.argmin(axis=0)])
+
+
+def _costs(
+    block: Block, classes: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    return (
+        lowest_costs(block.folded, classes, block),
+        lowest_costs(block.unfolded, rows, block),
+        lowest_costs(block.contours, classes, block),
+    )
+
+
+def _octave_shifts(keys: FloatArray) -> NDArray[np.int64]:
+    """Semitones that bring the middle of the query to where melodies are."""
+    middle = round(float(np.median(keys)))
+    return np.arange(MIDDLE_KEYS[0], MIDDLE_KEYS[1]) - middle
+
+
+def _rows_of_keys(keys: FloatArray, shifts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(shifts, frames) rows of unfolded costs; KEYS, the row out of reach, for what is outside."""
+    rows = np.round(keys).astype(np.int64) - LOWEST_KEY + shifts[:, None]
+    return np.where((rows >= 0) & (rows < KEYS), rows, KEYS)
+
+
+def _standing(scores: FloatArray) -> FloatArray:
+    """Scores in distances of the upper twentieth of all tracks from the middle."""
+    middle, high = np.quantile(scores, (0.5, 0.95))
+    return np.asarray((scores - middle) / max(high - middle, NARROWEST_SPREAD), np.float32)
+
+
+def _hit(
+    query: TuneQuery, tunes: PackedTunes, track: int, score: float, shift: int
+) -> TuneHit | None:
+    """None for a track that is too short for the query."""
+    folded, unfolded = tunes.costs_of(track)
+    keys = query.keys - query.tuning
+    classes = np.round((keys + shift) * STEPS).astype(np.int64) % CLASSES
+    costs = (folded[classes] + unfolded[_rows_of_keys(keys, np.array([shift]))[0]]) >> 1
+    path = align(costs)
+    if not path:
+        return None
+    stretch = agreeing(costs, path)
+    asked = query.times_ms[[stretch.query_begin, stretch.query_end]] + [-FRAME_MS / 2, FRAME_MS / 2]
+    frames = stretch.end - stretch.begin + 1
+    return TuneHit(
+        item_id=int(tunes.item_ids[track]),
+        score=score,
+        start_ms=stretch.begin * FRAME_MS,
+        end_ms=(stretch.end + 1) * FRAME_MS,
+        query_start_ms=max(0, round(float(asked[0]))),
+        query_end_ms=round(float(asked[1])),
+        key_difference=-shift,
+        tempo=frames / (stretch.query_end - stretch.query_begin + 1),
+    )
