@@ -113,7 +113,8 @@ def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
         classes = slice(heard.start - octave * CLASSES, heard.stop - octave * CLASSES)
         np.maximum(folded[:, classes], tuned[:, heard], out=folded[:, classes])
     folded *= 255 / np.maximum(folded.max(axis=1, keepdims=True, initial=0), 1)
-    lifted = np.clip(contour - round(tuning * CONTOUR_STEPS), 1, KEYS * CONTOUR_STEPS)
+    lower = round(tuning * CONTOUR_STEPS)
+    lifted = np.clip(contour.astype(np.int16) - lower, 1, KEYS * CONTOUR_STEPS)
     return Tune(
         folded=np.round(np.roll(folded, LOWEST_KEY * STEPS, axis=1)).astype(np.uint8),
         unfolded=np.round(tuned[:, ::STEPS]).astype(np.uint8),
