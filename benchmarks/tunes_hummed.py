@@ -38,11 +38,12 @@ SKILLS = {
 
 @dataclass(frozen=True)
 class Hum:
-    """Sound at SAMPLE_RATE, and what of the tune it is, in seconds of it."""
+    """Sound at SAMPLE_RATE; what of the tune it is, in seconds of it; lift: semitones above it."""
 
     samples: FloatArray
     begin: float
     end: float
+    lift: float
 
 
 Notes = list[tuple[float, float, float]]
@@ -74,7 +75,7 @@ def hum(
     lift = rng.uniform(*(WHISTLED_KEYS if whistled else HUMMED_KEYS)) - middle
     off = _off([(start, length, key + lift) for start, length, key in heard], rng, skill)
     keys, loudness = _sung(off, rng, skill, seconds, glides=not whistled)
-    return Hum(_sound(keys, loudness, rng, whistled=whistled), begin, end)
+    return Hum(_sound(keys, loudness, rng, whistled=whistled), begin, end, float(lift))
 
 
 def _off(notes: Notes, rng: np.random.Generator, skill: Skill) -> Notes:

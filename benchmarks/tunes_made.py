@@ -8,11 +8,12 @@ import numpy as np
 import soxr
 
 from apps.ops.demo import instruments, tunes
+from apps.ops.demo.instruments import Instrument
 from apps.ops.demo.melody import SCALES, Note, Song
 from apps.ops.demo.shaping import RATE, Wave
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
-from benchmarks.recognition_sounds import bass, drums
+from benchmarks.recognition_sounds import drums
 
 FORMS = ("AABA", "ABAB", "AABB", "ABAC", "ABCB", "AABC", "ABCA")
 BARS = 4
@@ -45,10 +46,21 @@ TUNINGS = 0.97, 1.03
 
 @dataclass(frozen=True)
 class MadeTune:
-    """A song, and its melody in beats."""
+    """A song, its melody in beats, and a letter for each of its phrases."""
 
     song: Song
     melody: list[Note]
+    form: str
+
+    def same_elsewhere(self, begin: float, end: float) -> list[float]:
+        """By how many seconds what is played from `begin` to `end` is played later (0 is the first
+        of them), or earlier; what comes again with another end is the same."""
+        phrase = BARS * self.song.beats_per_bar * self.song.beat_seconds
+        first, last = int(begin // phrase), min(int(end // phrase), len(self.form) - 1)
+        asked = self.form[first : last + 1]
+        places = range(len(self.form) - len(asked) + 1)
+        same = [place - first for place in places if self.form[place:].startswith(asked)]
+        return [phrases * phrase for phrases in sorted(same, key=abs)]
 
     @property
     def seconds(self) -> list[tuple[float, float, float]]:
@@ -79,12 +91,11 @@ def made_tune(seed: int) -> MadeTune:
     melody: list[Note] = []
     for number, part in enumerate(form):
         shift = number * BARS * beats
-        last = 0 if number == len(form) - 1 else None
-        phrase = phrases[part]
-        for place_of, (at, length, degree) in enumerate(phrase):
-            home = last is not None and place_of == len(phrase) - 1
-            melody.append(Note(shift + at, length, song.key(last if home else degree)))
-    return MadeTune(song, melody)
+        melody += [
+            Note(shift + at, length, song.key(degree)) for at, length, degree in phrases[part]
+        ]
+    melody[-1] = Note(melody[-1].start, melody[-1].beats, song.key(0))
+    return MadeTune(song, melody, form)
 
 
 def render(tune: MadeTune, seed: int, key: int = 0, speed: float = 1.0) -> FloatArray:
@@ -102,7 +113,8 @@ def render(tune: MadeTune, seed: int, key: int = 0, speed: float = 1.0) -> Float
         tune.song.beats_per_bar,
     )
     melody = [Note(note.start, note.beats, note.key + key) for note in tune.melody]
-    lead, backing = LEADS[rng.integers(len(LEADS))], CHORDS[rng.integers(len(CHORDS))]
+    lead = _remembering(LEADS[rng.integers(len(LEADS))])
+    backing = _remembering(CHORDS[rng.integers(len(CHORDS))])
     if rng.random() < 0.5:
         chords = song.held_chords(-1)
     else:
@@ -110,10 +122,26 @@ def render(tune: MadeTune, seed: int, key: int = 0, speed: float = 1.0) -> Float
     parts = [(tunes.perform(rng, song, lead, melody), 1.0)]
     parts.append((tunes.perform(rng, song, backing, chords), rng.uniform(0.4, 0.9)))
     if rng.random() < 0.75:
-        parts.append((bass(rng, song), rng.uniform(0.4, 0.9)))
+        riff = rng.integers(0, 4, rng.integers(3, 9)).tolist()
+        notes = song.broken_chords(riff, 0.5, -1)
+        low = tunes.perform(rng, song, _remembering(instruments.bass), notes)
+        parts.append((low, rng.uniform(0.4, 0.9)))
     if rng.random() < 0.6:
         parts.append((drums(rng, song), rng.uniform(0.3, 0.8)))
     return _mixed(parts, tuning)
+
+
+def _remembering(instrument: Instrument) -> Instrument:
+    """An instrument that plays notes of one pitch and length alike, which takes a third of the
+    time."""
+    played: dict[tuple[float, float], Wave] = {}
+
+    def play(rng: np.random.Generator, hz: float, seconds: float) -> Wave:
+        if (hz, seconds) not in played:
+            played[hz, seconds] = instrument(rng, hz, seconds)
+        return played[hz, seconds]
+
+    return play
 
 
 def _mixed(parts: Sequence[tuple[Wave, float]], tuning: float) -> FloatArray:
@@ -135,9 +163,7 @@ def _chords(rng: np.random.Generator) -> str:
     return "".join([first, *middle, rng.choice(list("0044"))])
 
 
-def _phrase(
-    rng: np.random.Generator, song: Song, first_bar: int
-) -> list[tuple[float, float, int]]:
+def _phrase(rng: np.random.Generator, song: Song, first_bar: int) -> list[tuple[float, float, int]]:
     """Notes as beat, beats and degree of the scale."""
     beats = song.beats_per_bar
     rhythms = [RHYTHMS[beats][n] for n in rng.integers(0, len(RHYTHMS[beats]), 2)]

@@ -27,7 +27,7 @@ PART_FRAMES = 160 * POOLED
 """32 s."""
 CONTEXT = 20 * POOLED
 """4 s to either side decide the level, and which way the contour goes."""
-JUMP, FARTHEST_JUMP = 0.15, 1.8
+JUMP, FARTHEST_JUMP = 0.3, 2.5
 """Cost by third of a semitone, and of any jump; in salience."""
 FAINTEST, CLEAREST = 0.5, 3.0
 """Salience of the contour from which on a frame is harmonic, and in means of all pitches."""
@@ -89,7 +89,7 @@ def tune_of(samples: FloatArray) -> Tune:
 
 def _contour_of(found: FloatArray, own: slice) -> NDArray[np.uint8]:
     """The predominant pitch of each tenth of its own frames; 0 where nothing is harmonic."""
-    weights = 1 + BRIGHTNESS / 2 * (np.arange(BINS) / STEPS - KEYS / 2)
+    weights = 1 + BRIGHTNESS * (np.arange(BINS) / STEPS - KEYS / 2)
     path = smoothest_path(found * weights.astype(np.float32), JUMP, FARTHEST_JUMP)[own]
     pooled = found[own].reshape(-1, POOLED, BINS).mean(axis=1)
     middle = np.median(path.reshape(-1, POOLED), axis=1)

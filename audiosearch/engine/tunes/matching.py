@@ -63,8 +63,8 @@ def match_tune(query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10) -> Tune
     Tempi from half to twice the track's are reached. See docs/tunes.md.
     """
     unfit = why_unfit(query)
-    if unfit:
-        return TuneAnswer(unfit, [])
+    if unfit or not len(tunes):
+        return TuneAnswer(unfit or "There is no tune to compare this with.", [])
     scores = score_tracks(query, tunes)
     best = np.argsort(-scores.fused, kind="stable")[:top_k]
     found = (
@@ -75,7 +75,10 @@ def match_tune(query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10) -> Tune
 
 
 def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
-    """How well each track fits, by the distance of contours alone and by all three ways."""
+    """How well each track fits, by the distance of contours alone and by all three ways.
+
+    query: one that is not unfit; tunes: at least one.
+    """
     keys = query.keys - query.tuning
     fine = np.round(keys * STEPS).astype(np.int64)
     classes = (fine + STEPS * np.arange(12)[:, None]) % CLASSES

@@ -1,4 +1,4 @@
-"""A tune that is asked for: a hum, a whistle or a stretch of a recording, as one line of pitches."""
+"""A tune that is asked for, as one line of pitches: a hum, a whistle, a stretch of a recording."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,8 @@ class TuneQuery:
     """The pitches of a tune where it is voiced, rests left out, five a second.
 
     keys: (n,) float32, MIDI numbers with fractions, n at most LONGEST_FRAMES; times_ms: (n,)
-    float32, when each is heard; seconds: of the sound; level: root mean square where it is loud.
+    float32, when each is heard, from the beginning of the sound or stretch; seconds: of it; level:
+    root mean square where it is loud.
     """
 
     keys: FloatArray

@@ -18,7 +18,7 @@ LEAD = (FFT - HOP) // 2
 LOWEST_KEY, KEYS, STEPS = 45, 45, 3
 """MIDI numbers 45 to 90, 110 to 1,400 Hz, in thirds of a semitone."""
 BINS = KEYS * STEPS
-HARMONICS, HARMONIC_SHARE = 8, 0.8
+HARMONICS, HARMONIC_SHARE = 8, 0.6
 FLOOR = 3e-4
 """Added to the level, of 1 full scale: what is below -70 dBFS is not brought up."""
 LEVEL_FRAMES = 201
