@@ -135,7 +135,7 @@ def test_the_same_however_they_are_packed(
     songs: dict[int, Tune], tunes: PackedTunes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = hummed(excerpt(), key=-5)
-    monkeypatch.setattr(packing, "BLOCK_COLUMNS", 400)
+    monkeypatch.setattr(packing, "BLOCK_COLUMNS", 250)
     several = PackedTunes(songs)
     assert len(several.blocks) > 3
     assert np.array_equal(score_tracks(query, several).fused, score_tracks(query, tunes).fused)
