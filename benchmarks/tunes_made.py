@@ -1,4 +1,4 @@
-"""The songs of `benchmarks.tunes`: melodies of our own making, arranged and played."""
+"""The songs of `benchmarks.tunes`: melodies that are made from seeds, arranged and played."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,21 +46,23 @@ TUNINGS = 0.97, 1.03
 
 @dataclass(frozen=True)
 class MadeTune:
-    """A song, its melody in beats, and a letter for each of its phrases."""
+    """A song, and its melody in beats."""
 
     song: Song
     melody: list[Note]
-    form: str
 
     def same_elsewhere(self, begin: float, end: float) -> list[float]:
-        """By how many seconds what is played from `begin` to `end` is played later (0 is the first
-        of them), or earlier; what comes again with another end is the same."""
-        phrase = BARS * self.song.beats_per_bar * self.song.beat_seconds
-        first, last = int(begin // phrase), min(int(end // phrase), len(self.form) - 1)
-        asked = self.form[first : last + 1]
-        places = range(len(self.form) - len(asked) + 1)
-        same = [place - first for place in places if self.form[place:].startswith(asked)]
-        return [phrases * phrase for phrases in sorted(same, key=abs)]
+        """By how many seconds what is played from `begin` to `end` is played later, or earlier;
+        0 is one of them, and what comes again with another end is the same."""
+        asked = [n for n, (at, _, _) in enumerate(self.seconds) if begin <= at < end]
+        keys = [note.key for note in self.melody]
+        wanted = keys[asked[0] : max(asked[-1] - 1, asked[0] + 1)]
+        starts = [at for at, _, _ in self.seconds]
+        return [
+            starts[n] - starts[asked[0]]
+            for n in range(len(keys))
+            if keys[n : n + len(wanted)] == wanted
+        ]
 
     @property
     def seconds(self) -> list[tuple[float, float, float]]:
@@ -95,7 +97,7 @@ def made_tune(seed: int) -> MadeTune:
             Note(shift + at, length, song.key(degree)) for at, length, degree in phrases[part]
         ]
     melody[-1] = Note(melody[-1].start, melody[-1].beats, song.key(0))
-    return MadeTune(song, melody, form)
+    return MadeTune(song, melody)
 
 
 def render(tune: MadeTune, seed: int, key: int = 0, speed: float = 1.0) -> FloatArray:
