@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.packing import FULL, Block
 
 BARRED = 1 << 15
@@ -29,35 +30,36 @@ class Stretch:
 
 
 def lowest_costs(
-    costs: NDArray[np.uint16], shifted: NDArray[np.int64], block: Block
-) -> NDArray[np.float32]:
+    costs: NDArray[np.uint16], query: NDArray[np.int64], shifts: range, block: Block
+) -> FloatArray:
     """(shifts, tracks) the cost of the best path through each track, per frame of the query, in
     0..1; more than 1 where the track is too short.
 
-    costs: (rows, columns) of the block; shifted: (shifts, frames) rows, the query in each key.
+    costs: (rows, columns) of the block; query: (frames,) rows; shifts: by how many rows they are
+    shifted; all of these must be rows of the costs.
     """
-    columns = costs.shape[1]
-    found = np.empty((len(shifted), len(block.starts)), np.float32)
-    rows = [np.empty(columns, np.uint16) for _ in range(3)]
-    lowest, stretched = (np.empty(columns - 2, np.uint16) for _ in range(2))
-    for shift, query in enumerate(shifted):
-        before, last, following = rows
-        before[:] = BARRED
-        last[:] = costs[query[0]]
-        last[block.barriers] = BARRED
-        for row in query[1:]:
-            cost = costs[row, 2:]
-            np.minimum(last[1:-1], last[:-2], out=lowest)
-            np.add(before[1:-1], cost, out=stretched)
-            np.minimum(lowest, stretched, out=lowest)
-            np.add(lowest, cost, out=following[2:])
-            following[block.barriers] = BARRED
-            before, last, following = last, following, before
-        found[shift] = np.minimum.reduceat(last, block.starts)
-    return found / np.float32(FULL * shifted.shape[1])
+    width = costs.shape[1]
+    before, last, following = (np.full((len(shifts), width), BARRED, np.uint16) for _ in range(3))
+    lowest, stretched = (np.empty((len(shifts), width - 2), np.uint16) for _ in range(2))
+    last[:] = _shifted(costs, query[0], shifts)
+    last[:, block.barriers] = BARRED
+    for row in query[1:]:
+        cost = _shifted(costs, row, shifts)[:, 2:]
+        np.minimum(last[:, 1:-1], last[:, :-2], out=lowest)
+        np.add(before[:, 1:-1], cost, out=stretched)
+        np.minimum(lowest, stretched, out=lowest)
+        np.add(lowest, cost, out=following[:, 2:])
+        following[:, block.barriers] = BARRED
+        before, last, following = last, following, before
+    found = np.minimum.reduceat(last, block.starts, axis=1)
+    return (found / np.float32(FULL * len(query))).astype(np.float32)
 
 
-def align(costs: NDArray[np.uint16]) -> list[tuple[int, int]]:
+def _shifted(costs: NDArray[np.uint16], row: int, shifts: range) -> NDArray[np.uint16]:
+    return costs[row + shifts.start : row + shifts.stop : shifts.step]
+
+
+def align(costs: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """The best path as (frame of the query, frame of the track), the query's first one first.
 
     costs: (frames of the query, frames of the track). Empty where the track is too short.
@@ -86,7 +88,7 @@ def align(costs: NDArray[np.uint16]) -> list[tuple[int, int]]:
     return path[::-1]
 
 
-def agreeing(costs: NDArray[np.uint16], path: list[tuple[int, int]]) -> Stretch:
+def agreeing(costs: NDArray[np.uint8], path: list[tuple[int, int]]) -> Stretch:
     """The part of a path that speaks most for it: the highest sum of what frames are below
     AGREEING of FULL; costs as for `align`."""
     gains = [AGREEING * FULL - float(costs[place]) for place in path]

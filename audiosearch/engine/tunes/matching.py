@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.alignment import agreeing, align, lowest_costs
-from audiosearch.engine.tunes.packing import Block, PackedTunes
+from audiosearch.engine.tunes.packing import FULL, TRIED_KEYS, Block, PackedTunes
 from audiosearch.engine.tunes.query import TuneQuery, why_unfit
 from audiosearch.engine.tunes.representation import CLASSES, FRAME_MS
 from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY, STEPS
 
-MIDDLE_KEYS = 57, 83
-"""Where the middle of a melody lies in a recording: keys that the query's is brought to."""
+LOWEST_MIDDLE = 57
+"""The middle of a query is brought to this key and those of two octaves above it: where melodies
+of recordings have theirs."""
 FITTING_ANY = 0.35
 """Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
 CONTOUR_SHARE = 0.5
@@ -80,10 +81,10 @@ def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
     query: one that is not unfit; tunes: at least one.
     """
     keys = query.keys - query.tuning
-    fine = np.round(keys * STEPS).astype(np.int64)
-    classes = (fine + STEPS * np.arange(12)[:, None]) % CLASSES
-    octaves = _octave_shifts(keys)
-    rows = _rows_of_keys(keys, octaves)
+    classes = _classes(keys)
+    lowest = LOWEST_MIDDLE - round(float(np.median(keys)))
+    rows = np.round(keys).astype(np.int64) - LOWEST_KEY + lowest + TRIED_KEYS
+    rows = np.clip(rows, 0, KEYS + TRIED_KEYS)
     folded, unfolded, contours = (
         np.concatenate(found, axis=1)
         for found in zip(*(_costs(block, classes, rows) for block in tunes.blocks), strict=True)
@@ -91,30 +92,24 @@ def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
     special = folded.min(axis=0) - FITTING_ANY * folded.mean(axis=0)
     contour = _standing(-contours.min(axis=0))
     fused = _standing(-special) + _standing(-unfolded.min(axis=0)) + CONTOUR_SHARE * contour
-    together = folded[octaves % 12] + unfolded
-    return TrackScores(contour, fused, octaves[together.argmin(axis=0)])
+    shifts = lowest + np.arange(TRIED_KEYS)
+    together = folded[shifts % 12] + unfolded
+    return TrackScores(contour, fused, shifts[together.argmin(axis=0)])
 
 
 def _costs(
     block: Block, classes: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    octave, keys = range(0, CLASSES, STEPS), range(TRIED_KEYS)
     return (
-        lowest_costs(block.folded, classes, block),
-        lowest_costs(block.unfolded, rows, block),
-        lowest_costs(block.contours, classes, block),
+        lowest_costs(block.folded_costs(), classes, octave, block),
+        lowest_costs(block.unfolded_costs(), rows, keys, block),
+        lowest_costs(block.contour_costs(), classes, octave, block),
     )
 
 
-def _octave_shifts(keys: FloatArray) -> NDArray[np.int64]:
-    """Semitones that bring the middle of the query to where melodies are."""
-    middle = round(float(np.median(keys)))
-    return np.arange(MIDDLE_KEYS[0], MIDDLE_KEYS[1]) - middle
-
-
-def _rows_of_keys(keys: FloatArray, shifts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(shifts, frames) rows of unfolded costs; KEYS, the row out of reach, for what is outside."""
-    rows = np.round(keys).astype(np.int64) - LOWEST_KEY + shifts[:, None]
-    return np.where((rows >= 0) & (rows < KEYS), rows, KEYS)
+def _classes(keys: FloatArray) -> NDArray[np.int64]:
+    return np.round(keys * STEPS).astype(np.int64) % CLASSES
 
 
 def _standing(scores: FloatArray) -> FloatArray:
@@ -128,9 +123,11 @@ def _hit(
 ) -> TuneHit | None:
     """None for a track that is too short for the query."""
     folded, unfolded = tunes.costs_of(track)
-    keys = query.keys - query.tuning
-    classes = np.round((keys + shift) * STEPS).astype(np.int64) % CLASSES
-    costs = (folded[classes] + unfolded[_rows_of_keys(keys, np.array([shift]))[0]]) >> 1
+    keys = query.keys - query.tuning + shift
+    rows = np.round(keys).astype(np.int64) - LOWEST_KEY
+    in_reach = (rows >= 0) & (rows < KEYS)
+    there = np.where(in_reach[:, None], unfolded[np.clip(rows, 0, KEYS - 1)], np.uint8(FULL))
+    costs = (folded[_classes(keys)] + there) >> 1
     path = align(costs)
     if not path:
         return None
