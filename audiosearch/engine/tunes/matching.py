@@ -127,7 +127,7 @@ def _hit(
     rows = np.round(keys).astype(np.int64) - LOWEST_KEY
     in_reach = (rows >= 0) & (rows < KEYS)
     there = np.where(in_reach[:, None], unfolded[np.clip(rows, 0, KEYS - 1)], np.uint8(FULL))
-    costs = (folded[_classes(keys)] + there) >> 1
+    costs = ((folded[_classes(keys)] + there) >> 1).astype(np.uint8)
     path = align(costs)
     if not path:
         return None
