@@ -31,7 +31,7 @@ from audiosearch.engine.tunes.query import TuneQuery, why_unfit
 from audiosearch.engine.tunes.representation import Tune
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from benchmarks.report import show
-from benchmarks.tunes_hummed import SKILLS, hum
+from benchmarks.tunes_hummed import QUIET_DB, SKILLS, hum
 from benchmarks.tunes_known import known_tunes
 from benchmarks.tunes_made import MadeTune, made_tune, render
 
@@ -50,12 +50,14 @@ class Condition:
     seconds: int
     skill: str = ""
     whistled: bool = False
+    snr: float = QUIET_DB
 
 
 CONDITIONS = (
     Condition("hum, good", 10, "good"),
     Condition("hum, average", 10, "average"),
     Condition("hum, average", 6, "average"),
+    Condition("hum, average, noise 10 dB", 10, "average", snr=10),
     Condition("hum, poor", 10, "poor"),
     Condition("whistle, average", 10, "average", whistled=True),
     Condition("other rendering", 10),
@@ -195,8 +197,14 @@ def told(right: int, of: int) -> str:
 
 
 def _hummed(number: int, song: MadeTune, condition: Condition, rng: np.random.Generator) -> Asked:
-    skill = SKILLS[condition.skill]
-    made = hum(song.seconds, rng, skill, condition.seconds, whistled=condition.whistled)
+    made = hum(
+        song.seconds,
+        rng,
+        SKILLS[condition.skill],
+        condition.seconds,
+        whistled=condition.whistled,
+        snr=condition.snr,
+    )
     query = TuneQuery.from_samples(made.samples, SAMPLE_RATE)
     return Asked(number, query, made.begin, made.end, made.lift, condition.seconds)
 

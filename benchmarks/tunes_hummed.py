@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apps.ops.demo.shaping import Wave
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 
@@ -15,7 +16,8 @@ TEMPI = 0.8, 1.25
 HUMMED_KEYS, WHISTLED_KEYS = (48, 66), (80, 96)
 """Where the middle of a tune is hummed, by women and men, and whistled; MIDI numbers."""
 FEWEST_NOTES = 6
-NOISE_DB = -20
+QUIET_DB = 20
+"""Of the hum above the noise of a quiet room."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,17 @@ Notes = list[tuple[float, float, float]]
 
 
 def hum(
-    notes: Notes, rng: np.random.Generator, skill: Skill, seconds: float, *, whistled: bool = False
+    notes: Notes,
+    rng: np.random.Generator,
+    skill: Skill,
+    seconds: float,
+    *,
+    whistled: bool = False,
+    snr: float = QUIET_DB,
 ) -> Hum:
     """A stretch of a tune as somebody of this skill hums it, from one of its notes on.
 
-    notes: start and length in seconds, MIDI number.
+    notes: start and length in seconds, MIDI number; snr: in dB, to pink noise.
     """
     tempo = float(rng.uniform(*TEMPI))
     ending = notes[-1][0] + notes[-1][1]
@@ -75,7 +83,9 @@ def hum(
     lift = rng.uniform(*(WHISTLED_KEYS if whistled else HUMMED_KEYS)) - middle
     off = _off([(start, length, key + lift) for start, length, key in heard], rng, skill)
     keys, loudness = _sung(off, rng, skill, seconds, glides=not whistled)
-    return Hum(_sound(keys, loudness, rng, whistled=whistled), begin, end, float(lift))
+    sound = _sound(keys, loudness, rng, whistled=whistled)
+    sound += _pink(rng, len(sound)) * sound.std() * 10 ** (-snr / 20)
+    return Hum((sound / np.abs(sound).max() * 0.7).astype(np.float32), begin, end, float(lift))
 
 
 def _off(notes: Notes, rng: np.random.Generator, skill: Skill) -> Notes:
@@ -120,12 +130,18 @@ def _sung(
 
 def _sound(
     keys: FloatArray, loudness: FloatArray, rng: np.random.Generator, *, whistled: bool
-) -> FloatArray:
+) -> Wave:
     phase = 2 * np.pi * np.cumsum(440 * 2 ** ((keys.astype(np.float64) - 69) / 12)) / SAMPLE_RATE
     if whistled:
         sound = np.sin(phase) + 0.02 * np.sin(2 * phase) + 0.05 * rng.normal(size=len(phase))
     else:
         sound = np.sum([np.sin(n * phase + n) / n**1.6 for n in range(1, 9)], axis=0)
-    sound = sound * loudness
-    sound += rng.normal(size=len(sound)) * sound.std() * 10 ** (NOISE_DB / 20)
-    return np.asarray(sound / np.abs(sound).max() * 0.7, np.float32)
+    return np.asarray(sound * loudness, np.float64)
+
+
+def _pink(rng: np.random.Generator, size: int) -> Wave:
+    """Noise of as much power in each octave, of a standard deviation of 1."""
+    spectrum = np.fft.rfft(rng.normal(size=size))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
+    noise = np.fft.irfft(spectrum, size)
+    return np.asarray(noise / noise.std(), np.float64)
