@@ -31,6 +31,9 @@ JUMP, FARTHEST_JUMP = 0.3, 2.5
 """Cost by third of a semitone, and of any jump; in salience."""
 FAINTEST, CLEAREST = 0.5, 3.0
 """Salience of the contour from which on a frame is harmonic, and in means of all pitches."""
+HELD = 0.7
+"""Share of a pitch's mean over the recording that is taken off it: what sounds all the time
+accompanies, and a melody moves."""
 FOLDED_KEYS = 50, 88
 """Of what lies outside, the harmonics are taken for it."""
 
@@ -103,7 +106,8 @@ def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
     at = np.clip(np.arange(BINS) + tuning * STEPS, 0, BINS - 1)
     below = np.minimum(at.astype(int), BINS - 2)
     share = (at - below).astype(np.float32)
-    tuned = pitches[:, below] * (1 - share) + pitches[:, below + 1] * share
+    moving = _moving(pitches)
+    tuned = moving[:, below] * (1 - share) + moving[:, below + 1] * share
     folded = np.zeros((len(tuned), CLASSES), np.float32)
     for octave in range(-(-BINS // CLASSES)):
         heard = slice(
@@ -121,6 +125,15 @@ def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
         contour=np.where(contour > 0, lifted, 0).astype(np.uint8),
         tuning=np.array([tuning], np.float32),
     )
+
+
+def _moving(pitches: NDArray[np.uint8]) -> FloatArray:
+    """The pitches without what is held, 255 the strongest of a frame again."""
+    if not len(pitches):
+        return pitches.astype(np.float32)
+    moving = np.maximum(pitches - np.float32(HELD) * pitches.mean(axis=0, dtype=np.float32), 0)
+    moving *= 255 / np.maximum(moving.max(axis=1, keepdims=True), 1)
+    return np.asarray(moving, np.float32)
 
 
 def _tuning_of(pitches: NDArray[np.uint8]) -> float:

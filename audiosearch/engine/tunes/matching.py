@@ -18,9 +18,10 @@ LOWEST_MIDDLE = 57
 of recordings have theirs."""
 FITTING_ANY = 0.35
 """Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
-CONTOUR_SHARE = 0.5
-NARROWEST_SPREAD = 0.02
-"""Of costs by track: where all tracks are nearly equal, that says nothing."""
+CONTOUR_SHARE = 0.3
+TUNINGS = -1 / STEPS, 0.0, 1 / STEPS
+"""Semitones by which the likeliest tracks are tried again: who hums is in no tuning for long."""
+TRIED_AGAIN = 50
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,21 @@ def match_tune(query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10) -> Tune
 def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
     """How well each track fits, by the distance of contours alone and by all three ways.
 
-    query: one that is not unfit; tunes: at least one.
+    query: one that is not unfit; tunes: at least one. The likeliest are tried in other tunings.
     """
     keys = query.keys - query.tuning
+    scores = _scores_in_tuning(keys, tunes)
+    best = np.argsort(-scores.fused, kind="stable")[:TRIED_AGAIN]
+    tried = [_scores_in_tuning(keys + tuning, tunes.only(best)) for tuning in TUNINGS]
+    fused = np.array([one.fused for one in tried])
+    likeliest = fused.argmax(axis=0)
+    scores.fused[best] = fused.max(axis=0)
+    scores.shifts[best] = np.array([one.shifts for one in tried])[likeliest, np.arange(len(best))]
+    return scores
+
+
+def _scores_in_tuning(keys: FloatArray, tunes: PackedTunes) -> TrackScores:
+    """By what the best key costs, all three ways together, less what any key costs."""
     classes = _classes(keys)
     lowest = LOWEST_MIDDLE - round(float(np.median(keys)))
     rows = np.round(keys).astype(np.int64) - LOWEST_KEY + lowest + TRIED_KEYS
@@ -89,12 +102,10 @@ def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
         np.concatenate(found, axis=1)
         for found in zip(*(_costs(block, classes, rows) for block in tunes.blocks), strict=True)
     )
-    special = folded.min(axis=0) - FITTING_ANY * folded.mean(axis=0)
-    contour = _standing(-contours.min(axis=0))
-    fused = _standing(-special) + _standing(-unfolded.min(axis=0)) + CONTOUR_SHARE * contour
     shifts = lowest + np.arange(TRIED_KEYS)
-    together = folded[shifts % 12] + unfolded
-    return TrackScores(contour, fused, shifts[together.argmin(axis=0)])
+    together = unfolded + (folded + CONTOUR_SHARE * contours)[shifts % 12]
+    fused = FITTING_ANY * together.mean(axis=0) - together.min(axis=0)
+    return TrackScores(-contours.min(axis=0), fused, shifts[together.argmin(axis=0)])
 
 
 def _costs(
@@ -112,17 +123,11 @@ def _classes(keys: FloatArray) -> NDArray[np.int64]:
     return np.round(keys * STEPS).astype(np.int64) % CLASSES
 
 
-def _standing(scores: FloatArray) -> FloatArray:
-    """Scores in distances of the upper twentieth of all tracks from the middle."""
-    middle, high = np.quantile(scores, (0.5, 0.95))
-    return np.asarray((scores - middle) / max(high - middle, NARROWEST_SPREAD), np.float32)
-
-
 def _hit(
     query: TuneQuery, tunes: PackedTunes, track: int, score: float, shift: int
 ) -> TuneHit | None:
     """None for a track that is too short for the query."""
-    folded, unfolded = tunes.costs_of(track)
+    folded, unfolded, _ = tunes.costs_of(track)
     keys = query.keys - query.tuning + shift
     rows = np.round(keys).astype(np.int64) - LOWEST_KEY
     in_reach = (rows >= 0) & (rows < KEYS)

@@ -1,8 +1,9 @@
 """Tunes laid end to end, as tables of what it costs to take a pitch for one that sounds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,50 +61,71 @@ class Block:
         return np.take(np.round(table).astype(np.uint16), self.contour, axis=1)
 
 
+class Costs(NamedTuple):
+    """Of one tune; folded: (CLASSES, n) and unfolded: (KEYS, n) uint8; contour: (n,) int16."""
+
+    folded: NDArray[np.uint8]
+    unfolded: NDArray[np.uint8]
+    contour: NDArray[np.int16]
+
+    @property
+    def width(self) -> int:
+        """Columns that it takes, its barrier included."""
+        return len(self.contour) + BARRIER
+
+
 class PackedTunes:
     """Tunes by id, ready to be matched; 1.5 MB an hour."""
 
     def __init__(self, tunes: Mapping[int, Tune]) -> None:
         self.item_ids = np.array(list(tunes), np.int64)
-        self.blocks: list[Block] = []
-        waiting: list[Tune] = []
-        for tune in tunes.values():
-            if waiting and sum(map(_columns, [*waiting, tune])) > BLOCK_COLUMNS:
-                self._pack(waiting)
-                waiting = []
-            waiting.append(tune)
-        if waiting:
-            self._pack(waiting)
+        self.blocks = list(_blocks_of(map(_costs_of, tunes.values())))
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def costs_of(self, track: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Folded and unfolded costs of one of the tunes, without its barrier."""
+    def only(self, tracks: NDArray[np.int64]) -> "PackedTunes":
+        """Some of them, in this order."""
+        chosen = PackedTunes({})
+        chosen.item_ids = self.item_ids[tracks]
+        chosen.blocks = list(_blocks_of(self.costs_of(int(track)) for track in tracks))
+        return chosen
+
+    def costs_of(self, track: int) -> Costs:
+        """What one of them costs, without its barrier."""
         block = next(one for one in self.blocks if track < one.tracks.stop)
         place = track - block.tracks.start
-        ends = [*block.starts[1:], block.folded.shape[1]]
+        ends = [*block.starts[1:], len(block.contour)]
         own = slice(block.starts[place] + BARRIER, ends[place])
-        return block.folded[:, own], block.unfolded[:, own]
-
-    def _pack(self, tunes: list[Tune]) -> None:
-        first = self.blocks[-1].tracks.stop if self.blocks else 0
-        widths = [_columns(tune) for tune in tunes]
-        starts = np.cumsum([0, *widths[:-1]])
-        folded = np.full((CLASSES, sum(widths)), FULL, np.uint8)
-        unfolded = np.full((KEYS, sum(widths)), FULL, np.uint8)
-        contour = np.zeros(sum(widths), np.int16)
-        for tune, start, width in zip(tunes, starts, widths, strict=True):
-            own = slice(start + BARRIER, start + width)
-            folded[:, own] = (255 - tune.folded.T) >> 1
-            unfolded[:, own] = (255 - tune.unfolded.T) >> 1
-            contour[own] = _classes(tune)
-        tracks = slice(first, first + len(tunes))
-        self.blocks.append(Block(tracks, starts, folded, unfolded, contour))
+        return Costs(block.folded[:, own], block.unfolded[:, own], block.contour[own])
 
 
-def _columns(tune: Tune) -> int:
-    return len(tune) + BARRIER
+def _blocks_of(tunes: Iterable[Costs]) -> Iterator[Block]:
+    first, width, waiting = 0, 0, list[Costs]()
+    for tune in tunes:
+        if waiting and width + tune.width > BLOCK_COLUMNS:
+            yield _block(waiting, first)
+            first, width, waiting = first + len(waiting), 0, []
+        waiting.append(tune)
+        width += tune.width
+    if waiting:
+        yield _block(waiting, first)
+
+
+def _block(tunes: list[Costs], first: int) -> Block:
+    widths = [tune.width for tune in tunes]
+    starts = np.cumsum([0, *widths[:-1]])
+    folded = np.full((CLASSES, sum(widths)), FULL, np.uint8)
+    unfolded = np.full((KEYS, sum(widths)), FULL, np.uint8)
+    contour = np.zeros(sum(widths), np.int16)
+    for tune, start, width in zip(tunes, starts, widths, strict=True):
+        own = slice(start + BARRIER, start + width)
+        folded[:, own], unfolded[:, own], contour[own] = tune
+    return Block(slice(first, first + len(tunes)), starts, folded, unfolded, contour)
+
+
+def _costs_of(tune: Tune) -> Costs:
+    return Costs((255 - tune.folded.T) >> 1, (255 - tune.unfolded.T) >> 1, _classes(tune))
 
 
 def _classes(tune: Tune) -> NDArray[np.int16]:

@@ -23,9 +23,9 @@ FLOOR = 3e-4
 """Added to the level, of 1 full scale: what is below -70 dBFS is not brought up."""
 LEVEL_FRAMES = 201
 """Four seconds, the loudest partial of which is the level."""
-COMPRESSION = 30
-AROUND_BINS = 25
-"""195 Hz: of a partial, what stands out of the spectrum around counts."""
+COMPRESSION = 10
+AROUND_BINS = 49
+"""383 Hz: of a partial, what stands out of the spectrum around counts."""
 BLOCK_FRAMES = 128
 PEAK_BINS, FAINTEST_PEAK = 7, 0.4
 BRIGHTNESS = 0.012
