@@ -82,6 +82,13 @@ def test_the_tuning_is_taken_off() -> None:
     assert alike > 0.9
 
 
+def test_what_is_held_accompanies() -> None:
+    melody = played([(0.5 * n, 0.5, 60.0 + n % 12) for n in range(24)])
+    drone = played([(0, 12, 55.0)])
+    folded = tune_of(melody + drone).folded.mean(axis=0)
+    assert folded[(3 * 55) % 36] < 0.6 * 255
+
+
 def test_what_is_melodic() -> None:
     assert tune_of(played(made_melody(5, 8), chords=True)).melodic
     assert not tune_of(noise(8)).melodic

@@ -19,7 +19,7 @@ of recordings have theirs."""
 FITTING_ANY = 0.35
 """Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
 CONTOUR_SHARE = 0.3
-TUNINGS = -1 / STEPS, 0.0, 1 / STEPS
+OTHER_TUNINGS = -1 / STEPS, 1 / STEPS
 """Semitones by which the likeliest tracks are tried again: who hums is in no tuning for long."""
 TRIED_AGAIN = 50
 
@@ -30,7 +30,7 @@ class TuneHit:
 
     start_ms, end_ms: in the track; query_start_ms, query_end_ms: the stretch of the query that
     agrees; key_difference: semitones that the query is above the track; tempo: of the query, 1.0
-    as fast as the track; score: only comparable with those of the same answer.
+    as fast as the track; score: the higher the better, and no probability.
     """
 
     item_id: int
@@ -79,16 +79,18 @@ def match_tune(query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10) -> Tune
 def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
     """How well each track fits, by the distance of contours alone and by all three ways.
 
-    query: one that is not unfit; tunes: at least one. The likeliest are tried in other tunings.
+    query: one that is not unfit; tunes: at least one. The likeliest are tried in other tunings, by
+    contours alone they are not.
     """
     keys = query.keys - query.tuning
     scores = _scores_in_tuning(keys, tunes)
     best = np.argsort(-scores.fused, kind="stable")[:TRIED_AGAIN]
-    tried = [_scores_in_tuning(keys + tuning, tunes.only(best)) for tuning in TUNINGS]
-    fused = np.array([one.fused for one in tried])
-    likeliest = fused.argmax(axis=0)
-    scores.fused[best] = fused.max(axis=0)
-    scores.shifts[best] = np.array([one.shifts for one in tried])[likeliest, np.arange(len(best))]
+    likeliest = tunes.only(best)
+    for tuning in OTHER_TUNINGS:
+        tried = _scores_in_tuning(keys + tuning, likeliest)
+        better = tried.fused > scores.fused[best]
+        scores.fused[best[better]] = tried.fused[better]
+        scores.shifts[best[better]] = tried.shifts[better]
     return scores
 
 

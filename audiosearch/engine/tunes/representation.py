@@ -22,10 +22,10 @@ MELODIC = 0.2
 class Tune(Representation):
     """How strongly each pitch sounds in a recording, five frames a second; 1.5 MB an hour.
 
-    folded: (n, CLASSES) uint8, the octaves on each other, 255 the strongest of a frame; unfolded:
-    (n, KEYS) uint8, from MIDI LOWEST_KEY on; contour: (n,) uint8, of the predominant pitch, fifths
-    of a semitone and 1 for LOWEST_KEY, 0 where nothing is harmonic; tuning: (1,) float32, how many
-    semitones it is tuned above 440 Hz, which the others are free of.
+    folded: (n, CLASSES) uint8, the octaves on each other, 255 the strongest of a frame, less what
+    sounds all the time; unfolded: (n, KEYS) uint8, the same from MIDI LOWEST_KEY on; contour: (n,)
+    uint8, of the predominant pitch, fifths of a semitone and 1 for LOWEST_KEY, 0 where nothing is
+    harmonic; tuning: (1,) float32, semitones above 440 Hz, which the others are free of.
     """
 
     kept = ("folded", "unfolded", "contour", "tuning")
