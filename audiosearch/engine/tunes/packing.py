@@ -125,7 +125,8 @@ def _block(tunes: list[Costs], first: int) -> Block:
 
 
 def _costs_of(tune: Tune) -> Costs:
-    return Costs((255 - tune.folded.T) >> 1, (255 - tune.unfolded.T) >> 1, _classes(tune))
+    halves = [np.asarray((255 - one.T) >> 1, np.uint8) for one in (tune.folded, tune.unfolded)]
+    return Costs(halves[0], halves[1], _classes(tune))
 
 
 def _classes(tune: Tune) -> NDArray[np.int16]:
