@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pymilvus import DataType
 
+from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.exact import ExactIndex
 from audiosearch.engine.indexes.filters import EnrolmentFilter, TrackFilter
 from audiosearch.engine.indexes.milvus import MilvusIndex
@@ -31,6 +32,12 @@ class TestMilvusLite(IndexContract):
     @pytest.fixture
     def index(self, milvus_lite_uri: str) -> MilvusIndex:
         return MilvusIndex(milvus_lite_uri, prefix="contract")
+
+    @pytest.mark.exhaustive  # Lite has no graph, which alone may fail here
+    def test_like_a_long_recording_among_long_recordings(
+        self, index: VectorIndex, rng: np.random.Generator
+    ) -> None:
+        super().test_like_a_long_recording_among_long_recordings(index, rng)
 
 
 class TestMilvusServer(IndexContract):

@@ -34,12 +34,14 @@ class Watched(Fake):
 
     def __init__(self) -> None:
         super().__init__(Path())
+        self.begun: list[int] = []
         self.batches: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def encode(self, windows: FloatArray) -> Encoded:
-        self.gate.wait(10)
+        self.begun.append(len(windows))
+        self.gate.wait(60)
         self.batches.append(len(windows))
         if not windows.any(axis=1).all():
             raise RuntimeError("silence")
@@ -289,7 +291,7 @@ def test_windows_of_one_length_share_a_batch(
         path = write_audio(tmp_path / f"{key}.wav", tone(2, 300 * (key + 1)))
         pipeline.add(Recording(path, 2000, {key: encoder}))
     deadline = time.monotonic() + 60
-    while max(map(len, pipeline._ready.values()), default=0) < 2:
+    while sum(encoder.begun) + sum(map(len, pipeline._ready.values())) < 6:
         pipeline.step(timeout_s=0.1)
         assert time.monotonic() < deadline
     encoder.gate.set()
