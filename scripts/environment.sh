@@ -65,7 +65,7 @@ make_environment() {
     install_into .venv "for $stamp" --no-deps -r requirements-bare.txt
     install_into .venv "$stamp" $(installed_extras) -r "$1"
     if [ "$1" = requirements-dev.txt ]; then
-        # ./test lets nothing be written beside the code; some packages carry files of other Pythons.
+        # Else each worker of ./test would do it; some packages carry files of other Pythons.
         .venv/bin/python -m compileall -qq -j 0 .venv/lib >/dev/null || true
     fi
 }

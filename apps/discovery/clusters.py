@@ -19,6 +19,7 @@ from apps.discovery.copies import Proposal, propose
 from apps.discovery.models import DuplicatePair
 
 MOST = 20
+"""So many tracks of a cluster are shown."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiosearch.engine.arrays import BoolArray
 from audiosearch.engine.indexes.filters import AllOf, AnyOf, Between, Condition, Filter, NoneOf
 from audiosearch.engine.indexes.payloads import Layout, Payload
 
-BoolArray = NDArray[np.bool_]
 INT64 = range(-(2**63), 2**63)
 FILTERS = 8
 """How many filters a segment remembers the answers to: a query asks by the same one many times."""

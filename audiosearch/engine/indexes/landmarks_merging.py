@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.landmarks.hashes import HASHES
-from audiosearch.engine.indexes.landmarks_columns import BoolArray
+from audiosearch.engine.arrays import BoolArray
 from audiosearch.engine.indexes.landmarks_files import (
     SegmentFiles,
     Sums,

@@ -11,9 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+from audiosearch.engine.arrays import BoolArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.filters import Filter
-from audiosearch.engine.indexes.landmarks_columns import FILTERS, BoolArray, Columns, Row
+from audiosearch.engine.indexes.landmarks_columns import FILTERS, Columns, Row
 from audiosearch.engine.indexes.landmarks_files import DamagedSegment, SegmentFiles, open_segment
 from audiosearch.engine.indexes.landmarks_ledger import (
     News,

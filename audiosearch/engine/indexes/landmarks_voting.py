@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.landmarks.hashes import hashes_of
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
+from audiosearch.engine.arrays import BoolArray
 from audiosearch.engine.indexes.landmarks_base import (
     LONGEST_QUERY,
     MARGIN,
@@ -18,7 +19,6 @@ from audiosearch.engine.indexes.landmarks_base import (
     LandmarkQuery,
 )
 
-BoolArray = NDArray[np.bool_]
 Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 Number = TypeVar("Number", bound=np.generic)
 BLOCK = 256

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from audiosearch.engine.analyzers.base import Stream
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.contour import smoothest_path
-from audiosearch.engine.tunes.representation import CLASSES, CONTOUR_STEPS, FRAMES_PER_SECOND, Tune
+from audiosearch.engine.tunes.representation import CLASSES, CONTOUR_STEPS, POOLED, Tune
 from audiosearch.engine.tunes.salience import (
     BINS,
     BRIGHTNESS,
@@ -15,14 +15,11 @@ from audiosearch.engine.tunes.salience import (
     KEYS,
     LEAD,
     LOWEST_KEY,
-    SAMPLE_RATE,
     STEPS,
     salience,
     sharpened,
 )
 
-POOLED = SAMPLE_RATE // HOP // FRAMES_PER_SECOND
-"""Frames of the spectrogram that one that is kept is made of."""
 PART_FRAMES = 160 * POOLED
 """32 s."""
 CONTEXT = 20 * POOLED

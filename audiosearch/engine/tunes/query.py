@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.pitch import track_pitch
-from audiosearch.engine.tunes.representation import FRAME_MS, Tune
+from audiosearch.engine.tunes.representation import FRAME_MS, POOLED, Tune
 from audiosearch.engine.tunes.salience import HOP, SAMPLE_RATE
 
-POOLED = FRAME_MS * SAMPLE_RATE // 1000 // HOP
 SHORTEST_S = 3.0
 LONGEST_FRAMES = 100
 """20 s of what is voiced."""

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.base import Representation
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.salience import LOWEST_KEY, STEPS
+from audiosearch.engine.tunes.salience import HOP, LOWEST_KEY, SAMPLE_RATE, STEPS
 
 FRAMES_PER_SECOND = 5
 FRAME_MS = 1000 // FRAMES_PER_SECOND
+POOLED = SAMPLE_RATE // HOP // FRAMES_PER_SECOND
+"""Frames of 20 ms that one that is kept is made of."""
 CLASSES = 12 * STEPS
 """Pitch classes, a third of a semitone each."""
 CONTOUR_STEPS = 5

@@ -3,7 +3,7 @@
 
 const REFUSALS = {
   0: "The server cannot be reached; the recording was not sent.",
-  403: "You are logged out. Log in in another tab, then send it again.",
+  403: "You may not send this now. Log in again in another tab, then send it again.",
   413: "The recording is too large for this server. Cut it, or convert it to Opus or MP3.",
   429: "Too much was asked for just now. Send it again in a minute.",
 };
