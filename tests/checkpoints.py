@@ -26,7 +26,7 @@ def write_random_cnn14(path: Path, seed: int = 0) -> Path:
         norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = None  # the plain mean over all passes
-        sounds = _sounds(16, RATE)
+        sounds = _sounds(8, RATE)
         model.train()
         model(sounds)
         model.eval()
