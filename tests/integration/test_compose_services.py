@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import yaml
 
 from tests.audio_files import tone, write_audio
 from tests.service import ROOT, _multipart, free_port
+from tests.waiting import wait_until
 
 PORT = "8000"
 
@@ -119,13 +119,6 @@ def _image_environment(image: str) -> dict[str, str]:
     return {name: value for name, value in pairs if name != "PATH"}
 
 
-def wait_until(test: Any, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not test():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
 @pytest.fixture
 def stack(
     tmp_path: Path, milvus_server_uri: str, redis_url: str, own_database: str
@@ -146,8 +139,8 @@ def test_the_services_of_the_compose_file_work_together(stack: Stack, tmp_path: 
     stack.run("setup")
     for service in ("web", "worker", "beat"):
         stack.start(service)
-    wait_until(lambda: stack.is_healthy("web"))
-    wait_until(lambda: stack.is_healthy("worker"))
+    wait_until(lambda: stack.is_healthy("web"), 90)
+    wait_until(lambda: stack.is_healthy("worker"), 90)
     password = {"DJANGO_SUPERUSER_PASSWORD": "a long one 42"}
     names = ("--username", "composer", "--email", "composer@example.org")
     stack.manage("createsuperuser", "--noinput", *names, **password)
@@ -165,7 +158,7 @@ def test_the_services_of_the_compose_file_work_together(stack: Stack, tmp_path: 
 
     for hz in (400, 3000):
         call("tracks/", write_audio(tmp_path / f"{hz}.flac", tone(2, hz)))
-    wait_until(lambda: call("tracks/?state=ready")["count"] == 2)
+    wait_until(lambda: call("tracks/?state=ready")["count"] == 2, 90)
     hits = call("search/", write_audio(tmp_path / "clip.flac", tone(2, 405)))["hits"]
     assert hits[0]["track"]["title"] == "400"
     assert call("ready/")["status"] == "ready"

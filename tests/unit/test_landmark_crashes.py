@@ -20,6 +20,7 @@ from audiosearch.engine.indexes import landmarks_files, landmarks_writing
 from audiosearch.engine.indexes.landmarks_ledger import Change
 from audiosearch.engine.indexes.landmarks_segments import SegmentIndex
 from tests.landmark_index_contract import EVERYTHING, SPACE, TRACKS, asked, best, made
+from tests.waiting import wait_until
 
 STEPS = (
     (landmarks_files.np, "save"),
@@ -194,10 +195,11 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
                 _write_for_ever(tmp_path, first, written)
             finally:
                 os._exit(1)
-        time.sleep(rng.uniform(0.05, 0.3))
+        wait_until(lambda first=first: told_of(written) >= first)  # type: ignore[misc]
+        time.sleep(rng.uniform(0, 0.2))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        told = int(written.read_text() or 0) if written.exists() else 0
+        told = told_of(written)
         items = set(index.item_lengths(SPACE))
         most = max(told, first - 1) + 2  # it may be killed before it tells
         assert set(range(1, told + 1)) <= items <= set(range(1, most + 1))
@@ -206,6 +208,10 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
             assert best(index, asked(item)) == item
         first = max(items, default=0) + 1
     assert first > 4
+
+
+def told_of(written: Path) -> int:
+    return int(written.read_text()) if written.exists() else 0
 
 
 def _write_for_ever(root: Path, first: int, written: Path) -> None:

@@ -5,26 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from apps.ops.first_start import CannotStart, port_is_free, require_port, take_lock
 from apps.ops.supervisor import Child, ChildFailed, Supervisor
+from tests.waiting import wait_until
 
 SLEEP = "import time; time.sleep(60)"
 
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
-
-
-def wait_for(test: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not test():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:
@@ -44,7 +37,7 @@ def test_a_child_that_dies_is_started_again_and_all_stop_together(tmp_path: Path
     first = child.process
     assert first is not None
     first.kill()
-    wait_for(lambda: child.process is not first)
+    wait_until(lambda: child.process is not first)
     assert any("starting it again" in line for line in said)
     supervisor.stop()
     runner.join(5)
@@ -81,9 +74,9 @@ def test_stopping_takes_grandchildren_along(tmp_path: Path) -> None:
     )
     supervisor = Supervisor(lambda line: None)
     supervisor.start(Child("parent", python(code), is_up=note.exists))
-    wait_for(lambda: note.read_text().isdecimal())
+    wait_until(lambda: note.read_text().isdecimal())
     supervisor.stop()
-    wait_for(lambda: not alive(int(note.read_text())))
+    wait_until(lambda: not alive(int(note.read_text())))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2)")
@@ -99,10 +92,10 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         "supervisor.run()\n"
     )
     parent = subprocess.Popen(python(code), cwd=Path(__file__).parents[2])
-    wait_for(lambda: note.exists() and note.read_text().isdecimal())
+    wait_until(lambda: note.exists() and note.read_text().isdecimal())
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    wait_for(lambda: not alive(int(note.read_text())))
+    wait_until(lambda: not alive(int(note.read_text())))
 
 
 def test_it_stops_wherever_the_signal_finds_it() -> None:
@@ -153,7 +146,7 @@ def test_what_is_broken_is_mended_and_started_again(tmp_path: Path) -> None:
     runner.start()
     broken.touch()
     assert mended.wait(10)
-    wait_for(lambda: child.process is not first)
+    wait_until(lambda: child.process is not first)
     assert first is not None
     assert first.poll() is not None
     supervisor.stop()
@@ -172,13 +165,13 @@ def test_what_is_stopped_is_told_of_and_started_anew() -> None:
     runner.start()
     try:
         os.kill(first.pid, signal.SIGSTOP)
-        wait_for(lambda: any(f"kill -CONT {first.pid}" in line for line in said))
+        wait_until(lambda: any(f"kill -CONT {first.pid}" in line for line in said))
         os.kill(first.pid, signal.SIGCONT)
-        wait_for(lambda: child.stopped_at is None)
+        wait_until(lambda: child.stopped_at is None)
         assert child.process is first
         supervisor.stopped_limit_s = 0.5
         os.kill(first.pid, signal.SIGSTOP)
-        wait_for(lambda: child.process is not first)
+        wait_until(lambda: child.process is not first)
         assert said[-1] == "one is still stopped; starting it anew"
         assert first.poll() is not None
         assert child.deaths == []
