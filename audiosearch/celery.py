@@ -6,12 +6,14 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.platforms import SecurityWarning
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiosearch.settings")
 
 # Containers run as root; the tasks carry no arguments, so nothing is unpickled.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
+TRANSPORT_ALIASES["filesystem"] = "audiosearch.file_broker:Transport"
 app = Celery("audiosearch")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -16,6 +16,7 @@ import redis
 import soundfile
 from celery import Celery
 
+import audiosearch.celery  # noqa: F401  its queue of files is the service's
 from apps.ops.backups.folders import generations
 from audiosearch.engine.digests import without_digest
 from audiosearch.engine.voice.speech import RATE
@@ -346,5 +347,8 @@ def send_task(service: Service, name: str) -> None:
     queue = str(service.data_dir / "queue")
     app = Celery(broker=redis_url or "filesystem://")
     if not redis_url:
-        app.conf.broker_transport_options = {"data_folder_in": queue, "data_folder_out": queue}
+        app.conf.broker_transport_options = {
+            **dict.fromkeys(("data_folder_in", "data_folder_out"), queue),
+            "control_folder": f"{queue}-control",
+        }
     app.send_task(name, queue="audiosearch.listen")
