@@ -17,10 +17,12 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Files get the names that others look for once they are whole."""
 
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    def _put(  # type: ignore[override]  # as that of kombu's, which differs from its base
+        self, queue: str, payload: Any, **kwargs: Any
+    ) -> None:
         folder = Path(self.data_folder_out)
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
-        _aside(folder / name, dumps(message)).rename(folder / name)
+        _aside(folder / name, dumps(payload)).rename(folder / name)
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         file = self._exchange_file(exchange)
