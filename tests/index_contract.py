@@ -294,6 +294,49 @@ class IndexContract:
             assert [m.item_id for m in have] == [m.item_id for m in want]
         index.drop_space("long")
 
+    def test_nearest_windows_of_each_query_vector(
+        self, index: VectorIndex, space: str, rng: np.random.Generator
+    ) -> None:
+        exact = ExactIndex()
+        exact.create_space(space, DIMENSION, TRACKS)
+        tracks = clustered(120, rng)
+        index.upsert(space, tracks)
+        exact.upsert(space, tracks)
+        queries = random_unit(rng, 9)
+        for where in (EVERYTHING, TrackFilter(collection_ids=(1,), exclude_item_ids=(4, 7))):
+            have, want = (i.nearest_windows(space, queries, 15, where) for i in (index, exact))
+            assert have.queries.tolist() == np.repeat(np.arange(9), 15).tolist()
+            assert have.similarities == pytest.approx(want.similarities, abs=1e-5)
+            for names in ("item_ids", "starts_ms"):
+                assert (getattr(have, names) == getattr(want, names)).mean() >= 0.98
+
+    def test_nearest_windows_are_all_there_are(
+        self, index: VectorIndex, space: str, rng: np.random.Generator
+    ) -> None:
+        index.upsert(space, [track(1, random_unit(rng, 3)), track(2, random_unit(rng, 2))])
+        found = index.nearest_windows(space, random_unit(rng, 2), 16_384, EVERYTHING)
+        of_each = [(1, 0), (1, WINDOW_MS), (1, 2 * WINDOW_MS), (2, 0), (2, WINDOW_MS)]
+        windows = zip(found.item_ids.tolist(), found.starts_ms.tolist(), strict=True)
+        assert sorted(windows) == sorted(2 * of_each)
+        assert found.queries.tolist() == [0] * 5 + [1] * 5
+        nowhere = TrackFilter(kinds=("elsewhere",))
+        assert len(index.nearest_windows(space, random_unit(rng, 2), 5, nowhere)) == 0
+        assert len(index.nearest_windows(space, random_unit(rng, 0), 5, EVERYTHING)) == 0
+        with pytest.raises(SpaceMissing):
+            index.nearest_windows("nowhere", random_unit(rng, 1), 5, EVERYTHING)
+
+    def test_item_ids(self, index: VectorIndex, space: str, rng: np.random.Generator) -> None:
+        assert index.item_ids(space, EVERYTHING, 10) == []
+        index.upsert(space, clustered(90, rng))
+        assert sorted(index.item_ids(space, EVERYTHING, 1_000)) == list(range(1, 91))
+        some = index.item_ids(space, EVERYTHING, 20)
+        assert len(set(some)) == len(some) == 20
+        where = TrackFilter(collection_ids=(2,), exclude_item_ids=(2, 5))
+        assert sorted(index.item_ids(space, where, 1_000)) == list(range(8, 91, 3))
+        assert index.item_ids(space, where, 0) == []
+        with pytest.raises(SpaceMissing):
+            index.item_ids("nowhere", EVERYTHING, 10)
+
     def test_several_query_windows_merge_by_the_smallest_distance(
         self, index: VectorIndex, space: str, rng: np.random.Generator
     ) -> None:

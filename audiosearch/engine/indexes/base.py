@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.indexes.filters import Filter
 from audiosearch.engine.indexes.payloads import Layout, Payload
@@ -47,6 +50,29 @@ class Match:
     query_window: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True)
+class WindowHits:
+    """Windows found, (n,) each: by query vector in their order, and of each the nearest first.
+
+    queries: int64, which query vector found it; item_ids: int64; starts_ms: int64, where the
+    window begins; similarities: float32, cosines (1 same, -1 opposite).
+    """
+
+    queries: NDArray[np.int64]
+    item_ids: NDArray[np.int64]
+    starts_ms: NDArray[np.int64]
+    similarities: FloatArray
+
+    @classmethod
+    def none(cls) -> "WindowHits":
+        """Nothing found."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing, np.zeros(0, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
 class VectorIndex(Protocol):
     """The same contract for Milvus and for the exact twin; see tests/index_contract.py.
 
@@ -77,6 +103,19 @@ class VectorIndex(Protocol):
         queries: (n, dimension) float32 of unit length; an item's distance is the smallest between
         any query and any of its windows.
         """
+
+    def nearest_windows(
+        self, space: str, queries: FloatArray, limit: int, where: Filter
+    ) -> WindowHits:
+        """For each query vector the `limit` nearest windows of items that satisfy the filter, or
+        all there are; a graph may miss some.
+
+        queries: (n, dimension) float32 of unit length; limit: at most 16,384.
+        """
+
+    def item_ids(self, space: str, where: Filter, most: int) -> list[int]:
+        """Ids of at most `most` items that satisfy the filter, in no order; when it holds for
+        more, whichever the index gives first."""
 
     def count_items(self, space: str, where: Filter) -> int:
         """How many items satisfy the filter."""

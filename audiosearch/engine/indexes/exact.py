@@ -13,7 +13,7 @@ import numpy as np
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import Entry, Match, window_id
+from audiosearch.engine.indexes.base import Entry, Match, WindowHits, window_id
 from audiosearch.engine.indexes.filters import Filter
 from audiosearch.engine.indexes.payloads import Layout, Payload
 
@@ -105,6 +105,30 @@ class ExactIndex:
                 ),
             )
         return sorted(best.values(), key=lambda match: (match.distance, match.item_id))[:top_k]
+
+    def nearest_windows(
+        self, space: str, queries: FloatArray, limit: int, where: Filter
+    ) -> WindowHits:
+        with self._lock:
+            allowed = self._get(space, where.layout).allowed(where)
+        if not allowed or not len(queries) or limit < 1:
+            return WindowHits.none()
+        embeddings = np.stack([window.embedding for window in allowed])
+        cosine = _unit(queries) @ _unit(embeddings).T
+        order = np.argsort(-cosine, axis=1, kind="stable")[:, :limit]
+        items = np.array([window.payload.item_id for window in allowed], np.int64)
+        starts = np.array([window.span[0] for window in allowed], np.int64)
+        return WindowHits(
+            queries=np.repeat(np.arange(len(queries)), order.shape[1]),
+            item_ids=items[order.ravel()],
+            starts_ms=starts[order.ravel()],
+            similarities=np.take_along_axis(cosine, order, axis=1).ravel(),
+        )
+
+    def item_ids(self, space: str, where: Filter, most: int) -> list[int]:
+        with self._lock:
+            allowed = self._get(space, where.layout).allowed(where)
+        return list(dict.fromkeys(window.payload.item_id for window in allowed))[:most]
 
     def count_items(self, space: str, where: Filter) -> int:
         with self._lock:

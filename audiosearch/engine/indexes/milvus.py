@@ -9,7 +9,7 @@ import numpy as np
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import SpaceMissing
-from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_ITEM, Entry, Match
+from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_ITEM, Entry, Match, WindowHits
 from audiosearch.engine.indexes.filters import Filter
 from audiosearch.engine.indexes.milvus_building import MilvusBuilder
 from audiosearch.engine.indexes.milvus_connection import MilvusConnection
@@ -21,11 +21,13 @@ from audiosearch.engine.indexes.milvus_expressions import (
     to_expression,
 )
 from audiosearch.engine.indexes.milvus_ranks import (
+    batches,
     crowded,
     exact_limits,
     graph_limits,
     rank,
     settled,
+    window_hits,
 )
 from audiosearch.engine.indexes.milvus_schema import (
     EXACT_BYTES,
@@ -175,6 +177,48 @@ class MilvusIndex:
                 timeout=self._spaces.search_s,
             ),
         )
+
+    def nearest_windows(
+        self, space: str, queries: FloatArray, limit: int, where: Filter
+    ) -> WindowHits:
+        self._spaces.require_layout(space, where.layout)
+        if limit < 1 or not len(queries):
+            self._spaces.require(space)
+            return WindowHits.none()
+        alias, expression = self._spaces.alias(space), to_expression(where)
+        return window_hits(
+            [
+                hits
+                for part in batches(len(queries), limit)
+                for hits in self._nearest(space, alias, queries[part], limit, expression)
+            ]
+        )
+
+    def item_ids(self, space: str, where: Filter, most: int) -> list[int]:
+        self._spaces.require_layout(space, where.layout)
+        if most < 1:
+            return []
+        alias = self._spaces.alias(space)
+        first = first_windows(where.layout.item, lite=self._connection.lite)
+        expression = all_of(first, to_expression(where))
+
+        def read(client: Any) -> list[int]:
+            ids: list[int] = []
+            pages = client.query_iterator(
+                alias,
+                filter=expression,
+                batch_size=min(PAGE, most),
+                limit=most,
+                output_fields=["id"],
+                consistency_level="Bounded",
+                timeout=self._spaces.search_s,
+            )
+            while page := pages.next():
+                ids.extend(row["id"] // MAX_WINDOWS_PER_ITEM for row in page)
+            pages.close()
+            return ids
+
+        return self._spaces.on(space, read)
 
     def count_items(self, space: str, where: Filter) -> int:
         self._spaces.require_layout(space, where.layout)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_ITEM, Match
+from audiosearch.engine.indexes.base import MAX_WINDOWS_PER_ITEM, Match, WindowHits
 
 MAX_HITS = 16_384
 """The most rows asked for in one request, all query vectors together; Milvus's own bound too."""
@@ -80,6 +80,24 @@ def crowded(lists: Sequence[Any], breadth: int) -> bool:
         and np.unique(np.asarray(hits.ids) // MAX_WINDOWS_PER_ITEM, return_counts=True)[1].max()
         > breadth
         for hits in lists
+    )
+
+
+def batches(queries: int, limit: int) -> Iterator[slice]:
+    """Query vectors that may be asked in one request, `limit` windows each."""
+    size = max(MAX_HITS // limit, 1)
+    return (slice(begin, begin + size) for begin in range(0, queries, size))
+
+
+def window_hits(lists: Sequence[Any]) -> WindowHits:
+    """What pymilvus found for each query vector, as columns."""
+    ids = np.concatenate([np.asarray(hits.ids, np.int64) for hits in lists])
+    starts = [hit["entity"]["start_ms"] for hits in lists for hit in hits]
+    return WindowHits(
+        queries=np.repeat(np.arange(len(lists)), [len(hits.ids) for hits in lists]),
+        item_ids=ids // MAX_WINDOWS_PER_ITEM,
+        starts_ms=np.array(starts, np.int64),
+        similarities=np.concatenate([np.asarray(hits.distances, np.float32) for hits in lists]),
     )
 
 
