@@ -209,12 +209,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 ANALYSES = {
     "embedding": ("panns_cnn14", "spectral"),
     "landmarks": ("landmarks",),
+    "melody": ("melody",),
     "waveform": ("waveform",),
 }
 """What every track is analysed for: of each kind the first analyzer that is ready when the
 catalogue begins. Other encoders take over by `./manage models use`."""
 VOICE_ENCODER = env.text("VOICE_ENCODER", "resemblyzer")
 ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
+TUNE_MEMORY_MB = env.integer("TUNE_MEMORY_MB", 512, least=1)
+"""Of tunes that the web process keeps, so that it need not read them again; 1.5 MB an hour."""
 
 # --- People -------------------------------------------------------------------------------------
 WHO = ("anyone", "members", "staff")
@@ -266,6 +269,7 @@ TRACK_NOTICES = ["apps.discovery.notices.duplicate_notices"]
 
 ANSWERS = {
     "same_recording": "apps.search.same_recording.SameRecording",
+    "same_tune": "apps.search.same_tune.SameTune",
     "sounds_alike": "apps.search.sounds_alike.SoundsAlike",
     "same_voice": "apps.voices.same_voice.SameVoice",
 }

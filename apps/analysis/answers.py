@@ -101,6 +101,10 @@ class Answerer(ABC):
         Raises EngineError: the answer is unavailable, with the sentence of the error.
         """
 
+    def knows_tracks(self, *, whole: bool) -> bool:
+        """Can it answer for a track, or a stretch of one, without the samples?"""
+        return False
+
     def shown(self, hits: list[dict[str, Any]], viewer: Any) -> list[dict[str, Any]]:
         """Those of its hits, as they were kept, that `viewer` may know of, with names as of now.
 

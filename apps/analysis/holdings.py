@@ -26,10 +26,12 @@ from apps.jobs.models import State
 from audiosearch.engine.analyzers.base import Embeddings, Representation
 from audiosearch.engine.analyzers.landmarks.representation import Landmarks
 from audiosearch.engine.indexes.payloads import Layout, TrackPayload
+from audiosearch.engine.tunes.representation import Tune
 
 HOLDINGS = {
     SpaceKind.EMBEDDING: "apps.analysis.holdings.TrackHoldings",
     SpaceKind.LANDMARKS: "apps.analysis.holdings.LandmarkHoldings",
+    SpaceKind.MELODY: "apps.analysis.holdings.MelodyHoldings",
     SpaceKind.SPEAKER: "apps.voices.holdings.EnrolmentHoldings",
 }
 
@@ -116,7 +118,9 @@ class TrackHoldings(Holdings):
             except NotKept:
                 self.make_again(space, [row.track_id])
                 continue
-            yield index_entry(row.track, found)
+            entry = index_entry(row.track, found)
+            if entry is not None:
+                yield entry
 
     def counts(self, space: Space) -> dict[int, int]:
         return dict(self.rows(space).values_list("track_id", "windows"))
@@ -143,6 +147,12 @@ class LandmarkHoldings(TrackHoldings):
 
     representation = Landmarks
     rewritten_per_s = 5_000
+
+
+class MelodyHoldings(TrackHoldings):
+    """The windows of tunes, as vectors; what has no melody has none."""
+
+    representation = Tune
 
 
 def track_spaces() -> QuerySet[Space]:

@@ -21,6 +21,8 @@ from audiosearch.engine.indexes.landmarks_milvus import MilvusLandmarkIndex
 from audiosearch.engine.indexes.landmarks_segments import SegmentIndex
 from audiosearch.engine.indexes.milvus import MilvusIndex
 from audiosearch.engine.indexes.payloads import TrackPayload
+from audiosearch.engine.tunes.representation import Tune
+from audiosearch.engine.tunes.windows import tune_windows
 
 
 @lru_cache(maxsize=1)
@@ -80,15 +82,23 @@ def track_payload(track: Track) -> TrackPayload:
 
 def index_entry(track: Track, found: Representation) -> Entry | LandmarkEntry | None:
     """What the index of its kind holds of a track's representation; None: it is in none."""
-    if isinstance(found, Embeddings):
-        return Entry(track_payload(track), found.embeddings, found.span_pairs)
     if isinstance(found, Landmarks):
         return LandmarkEntry(track_payload(track), found)
-    return None
+    vectors = _vectors_of(found)
+    if vectors is None or not len(vectors.embeddings):
+        return None
+    return Entry(track_payload(track), vectors.embeddings, vectors.span_pairs)
 
 
 def indexed_size(found: Representation) -> int:
     """How many vectors or landmarks of a representation the index holds."""
-    if isinstance(found, Embeddings):
-        return len(found.embeddings)
-    return len(found.frames) if isinstance(found, Landmarks) else 0
+    if isinstance(found, Landmarks):
+        return len(found.frames)
+    vectors = _vectors_of(found)
+    return len(vectors.embeddings) if vectors else 0
+
+
+def _vectors_of(found: Representation) -> Embeddings | None:
+    if isinstance(found, Tune):
+        return tune_windows(found)
+    return found if isinstance(found, Embeddings) else None

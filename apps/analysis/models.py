@@ -18,6 +18,7 @@ class SpaceKind:
 
     EMBEDDING = "embedding"
     LANDMARKS = "landmarks"
+    MELODY = "melody"
     SPEAKER = "speaker"
 
 

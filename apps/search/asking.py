@@ -80,7 +80,8 @@ def ask_by_track(
 
     Raises Track.DoesNotExist, also for one that `by` may not know of, FileGone and Busy.
     """
-    asking = _Asking(names, by, without, kept=(DEFAULT,) if asked.is_whole else ())
+    kept = [name for name in names if answerer_of(name).knows_tracks(whole=asked.is_whole)]
+    asking = _Asking(names, by, without, kept=kept)
     return asking.answers_to(track_question(track_id, asking.rates, asked, by))
 
 

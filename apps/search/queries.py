@@ -11,7 +11,7 @@ from apps.analysis.answers import Question
 from apps.analysis.clips import Sound
 from apps.analysis.models import TrackAnalysis
 from apps.analysis.queueing import reanalyze
-from apps.analysis.representations import NotKept, load_kept
+from apps.analysis.representations import NotKept, R, load_kept
 from apps.analysis.spaces import active_name
 from apps.analysis.turns import model_turn
 from apps.catalog.id_map import cards_of
@@ -106,7 +106,7 @@ def track_question(
         {"track": track_id},
         track_id,
     )
-    if not question.is_whole_track and not path.exists():
+    if rates and not question.is_whole_track and not path.exists():
         raise FileGone(f"The file of “{card.title}” is gone from the storage.")
     return question
 
@@ -129,10 +129,10 @@ def embed_query(samples: FloatArray, encoder: Encoder) -> Embeddings:
         return embed_clip(encoder, [samples], most=MAX_QUERY_WINDOWS)
 
 
-def kept_query(space: str, track_id: int) -> Embeddings:
+def kept_query(space: str, track_id: int, kind: type[R]) -> R:
     """What was kept of a track; gone or damaged, it is made anew. Raises NotListenedYet."""
     try:
-        return load_kept(space, track_id, Embeddings)
+        return load_kept(space, track_id, kind)
     except NotKept as error:
         lost = TrackAnalysis.objects.filter(track=track_id, space__name=space, state=State.READY)
         for row in lost.select_related("space"):

@@ -90,7 +90,7 @@ def find_alike(asked: SearchQuestion) -> SearchResult:
         assert asked.track_id is not None  # noqa: S101 - for the type checker
         space = active_name(SOUNDS_ALIKE.spec.kind)
         with timed.stage("decode"):
-            query = kept_query(space, asked.track_id)
+            query = kept_query(space, asked.track_id, Embeddings)
     else:
         space, query = _embed(timed, asked.sound)
     if asked.track_id is None:

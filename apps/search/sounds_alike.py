@@ -24,6 +24,9 @@ class SoundsAlike(Answerer):
     def sample_rate(self) -> int:
         return alike_rate()
 
+    def knows_tracks(self, *, whole: bool) -> bool:
+        return whole
+
     def answer(self, asked: SearchQuestion) -> AlikeAnswer:  # type: ignore[override] # of a search
         return answer_of(find_alike(asked))
 

@@ -17,6 +17,7 @@ ANALYZERS = {
     "wavlm": "audiosearch.engine.analyzers.speaker.wavlm.WavLm",
     "waveform": "audiosearch.engine.analyzers.waveform.peaks.WaveformPeaks",
     "landmarks": "audiosearch.engine.analyzers.landmarks.analyzer.LandmarkAnalyzer",
+    "melody": "audiosearch.engine.analyzers.melody.analyzer.Melody",
 }
 
 _trained: dict[str, type[Encoder]] = {}

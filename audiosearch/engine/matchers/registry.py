@@ -9,6 +9,7 @@ from audiosearch.engine.matchers.base import Matcher
 MATCHERS = {
     "sounds_alike": "audiosearch.engine.matchers.sounds_alike.SoundsAlike",
     "same_recording": "audiosearch.engine.matchers.same_recording.SameRecording",
+    "same_tune": "audiosearch.engine.matchers.same_tune.SameTune",
 }
 
 

@@ -1,0 +1,84 @@
+"""Which track has a tune that was hummed, whistled or played differently, and how sure that is."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from audiosearch.engine.indexes.base import VectorIndex
+from audiosearch.engine.indexes.filters import TrackFilter
+from audiosearch.engine.matchers.base import Matcher, MatcherSpec
+from audiosearch.engine.tunes.candidates import tune_candidates
+from audiosearch.engine.tunes.matching import TuneHit, match_tune
+from audiosearch.engine.tunes.probability import MATCH, MAYBE, probabilities
+from audiosearch.engine.tunes.query import TuneQuery, why_unfit
+from audiosearch.engine.tunes.shelf import TuneShelf
+
+ALL_BELOW = 5_000
+"""Tracks up to which all are matched; of more, those whose windows are nearest are."""
+CANDIDATES = 500
+FAINTEST_HIT = 0.05
+
+
+@dataclass(frozen=True)
+class LikelyTune:
+    """A hit and the probability that its track has the tune."""
+
+    hit: TuneHit
+    probability: float
+
+
+@dataclass(frozen=True)
+class SameTuneAnswer:
+    """The verdict on the likeliest track, why in words, and hits, the likeliest first."""
+
+    verdict: Literal["match", "maybe", "none"]
+    reason: str
+    hits: list[LikelyTune]
+
+    @property
+    def likeliest(self) -> float:
+        """Probability of the first hit, 0 where there is none."""
+        return self.hits[0].probability if self.hits else 0.0
+
+
+class SameTune(Matcher[TuneQuery]):
+    """Warped alignment in any key; see docs/tunes.md."""
+
+    spec = MatcherSpec("same_tune", kind="melody", question="Which song has this tune?")
+
+    def match(  # type: ignore[override]  # what is verified with is kept outside the index
+        self,
+        query: TuneQuery,
+        index: VectorIndex,
+        space: str,
+        *,
+        top_k: int,
+        where: TrackFilter,
+        shelf: TuneShelf,
+        threads: int = 1,
+    ) -> SameTuneAnswer:
+        """The likeliest `top_k` tracks; shelf: the tunes of this space, by track.
+
+        Raises IndexUnavailable and SpaceMissing.
+        """
+        unfit = why_unfit(query)
+        if unfit:
+            return SameTuneAnswer("none", unfit, [])
+        ids = index.item_ids(space, where, ALL_BELOW + 1)
+        if len(ids) > ALL_BELOW:
+            ids = tune_candidates(query, index, space, where, CANDIDATES)
+        found = match_tune(query, shelf.tunes(ids), top_k=top_k, threads=threads)
+        return _judged(found.reason, found.hits, probabilities(query, found.hits))
+
+
+def _judged(reason: str, hits: list[TuneHit], likely: list[float]) -> SameTuneAnswer:
+    told = [
+        LikelyTune(hit, probability)
+        for hit, probability in zip(hits, likely, strict=True)
+        if probability >= FAINTEST_HIT
+    ]
+    likeliest = told[0].probability if told else 0.0
+    if likeliest >= MATCH:
+        return SameTuneAnswer("match", "", told)
+    if likeliest >= MAYBE:
+        return SameTuneAnswer("maybe", "Something is like it, but the evidence is thin.", told)
+    return SameTuneAnswer("none", reason or "No tune of the catalogue agrees with this.", told)
