@@ -95,4 +95,3 @@ class SecondOpinionStream:
         self._sharp.append(halved(sharpened(sums / np.diff(edges)[:, None])))
         self._likelihoods = waiting[edges[-1] :]
         self._frames += int(edges[-1])
-
