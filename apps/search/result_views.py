@@ -109,7 +109,8 @@ def _answer_again(kept: Search, name: str, by: Any) -> Answered:
 
 
 def _shown(kept: Search, viewer: Any) -> dict[str, Any]:
-    """A search as its viewer may see it: matches first, else in the order of `settings.ANSWERS`."""
+    """A search as its viewer may see it: matches first, then what was to be first, else in the
+    order of `settings.ANSWERS`."""
     is_own = kept.user_id == viewer.pk
     done = {name: each for name, each in kept.answers.items() if each["verdict"] in ANSWERED}
     shown = shown_answers(done, viewer)
@@ -119,7 +120,8 @@ def _shown(kept: Search, viewer: Any) -> dict[str, Any]:
         for name in answer_names()
         if name in askable and (name in shown or (name in kept.answers and is_own))
     ]
-    answers.sort(key=lambda one: not (one["answer"] and one["answer"]["verdict"] == "match"))
+    first = kept.settings.get("first")
+    answers.sort(key=lambda one: _standing(one["answer"], one["name"] == first))
     return {
         "search": kept,
         "result": shown_result(kept, viewer),
@@ -127,6 +129,10 @@ def _shown(kept: Search, viewer: Any) -> dict[str, Any]:
         "is_own": is_own,
         "may_add_clip": is_own and may_add(viewer),
     }
+
+
+def _standing(answer: dict[str, Any] | None, is_first: bool) -> tuple[bool, bool]:
+    return not (answer and answer["verdict"] == "match"), not is_first
 
 
 def _path_of(kept: Search) -> Path:
