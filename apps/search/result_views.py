@@ -31,7 +31,7 @@ from apps.search.recent import (
 )
 from apps.search.results import SearchResult
 from apps.search.showing import shown_answers
-from apps.search.views import ask_first, choices, respond
+from apps.search.views import TUNE, ask_first, choices, respond
 from audiosearch.engine.errors import EngineError
 from audiosearch.web.errors import status_of
 
@@ -127,6 +127,7 @@ def _shown(kept: Search, viewer: Any) -> dict[str, Any]:
         "result": shown_result(kept, viewer),
         "answers": answers,
         "is_own": is_own,
+        "is_hum": first == TUNE,
         "may_add_clip": is_own and may_add(viewer),
     }
 

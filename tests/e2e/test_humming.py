@@ -113,7 +113,7 @@ def test_a_hum_is_drawn_asks_for_its_tune_and_is_played_with_the_song(page: Page
 
 def _look_at_the_answer(page: Page) -> None:
     answer = page.locator(".answers > section").first
-    expect(answer.locator("h2")).to_contain_text("This is the tune of Scale, from 0:02.0 to 0:05.1")
+    expect(answer.locator("h2")).to_contain_text("This is the tune of Scale, from 0:02 to 0:05")
     expect(answer).to_contain_text("17 semitones lower than the song, about an octave and a fourth")
     expect(answer).to_contain_text("25 % faster than the song")
     chart = answer.get_by_role("img", name="The melodies of Scale, from 0:02 to 0:05")
@@ -157,6 +157,17 @@ PITCHES = f"""async () => {{
         silence: [pitchOf(new Float32Array(8192), rate).hz],
     }};
 }}"""
+HINTS = """async () => {
+    const { hintOf } = await import('/static/js/hum-hints.js');
+    const frames = (key, level) => Array.from(
+        {length: 150}, (_, i) => ({at: i / 30, key: key(i), level}));
+    return [
+        hintOf(frames((i) => 60 + Math.floor(i / 15), 0.1)),
+        hintOf(frames((i) => 60 + 0.1 * Math.sin(i), 0.1)),
+        hintOf(frames(() => null, 0.0005)),
+        hintOf(frames(() => null, 0.1)),
+    ];
+}"""
 CHANGES = f"""async () => {{
     const {{ changed }} = await import('/static/js/time-stretch.js');
     const {{ pitchOf }} = await import('/static/js/pitch-tracker.js');
@@ -181,5 +192,11 @@ def test_pitches_are_told_and_changed_within_a_percent(page: Page) -> None:
         assert heard[kind] == pytest.approx([1] * len(heard[kind]), rel=0.01), kind
     assert heard["noise"] == [None, None, None]
     assert heard["silence"] == [None]
+    assert page.evaluate(HINTS) == [
+        "I hear you",
+        "That is one note; hum a tune",
+        "Too quiet: hum closer to the microphone",
+        "I hear a sound, but no tune: hum or whistle",
+    ]
     for ratios in page.evaluate(CHANGES):
         assert ratios == pytest.approx([1, 1, 1], rel=0.01)

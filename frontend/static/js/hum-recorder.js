@@ -111,7 +111,7 @@ export class HumRecorder extends HTMLElement {
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (isCalm && performance.now() - this.drawnAt < DRAW_SELDOM_MS) return;
     this.drawnAt = performance.now();
-    drawPitchLine(this.canvas, this.frames, LONGEST_S);
+    drawPitchLine(this.canvas, this.frames, { seconds: LONGEST_S, enough: WANTED_S });
   }
 
   tell(at) {

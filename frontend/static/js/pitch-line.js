@@ -1,6 +1,7 @@
 import { voicedRuns } from "./hum-hints.js";
 
 const NARROWEST = 14; // semitones from the bottom to the top, at least
+const LEFT = 32; // for the names of notes
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 
 // "A4" for 69.
@@ -18,8 +19,9 @@ export function keyRange(keys, narrowest = NARROWEST) {
   return { lowest: lowest - missing, highest: highest + missing };
 }
 
-// Draws the pitch of [{at, key}] on a canvas that is `seconds` wide; the lines are an octave apart.
-export function drawPitchLine(canvas, frames, seconds) {
+// Draws the pitch of [{at, key}] on a canvas that is `seconds` wide, and marks when it is enough; the
+// lines across are an octave apart.
+export function drawPitchLine(canvas, frames, { seconds, enough }) {
   const scale = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;
@@ -31,9 +33,14 @@ export function drawPitchLine(canvas, frames, seconds) {
   const style = getComputedStyle(canvas);
   const runs = voicedRuns(frames);
   const { lowest, highest } = keyRange(runs.flat().map(({ key }) => key));
-  const x = (at) => (at / seconds) * width;
+  const x = (at) => LEFT + (at / seconds) * (width - LEFT);
   const y = (key) => height - ((key - lowest) / (highest - lowest)) * height;
-  drawOctaves(pen, style, { lowest, highest, width, y });
+  pen.lineWidth = 1;
+  pen.font = "12px system-ui, sans-serif";
+  pen.strokeStyle = style.getPropertyValue("--line");
+  pen.fillStyle = style.getPropertyValue("--soft");
+  drawOctaves(pen, { lowest, highest, width, y });
+  drawEnough(pen, { at: enough, x: x(enough), height });
   pen.strokeStyle = pen.fillStyle = style.getPropertyValue("--hum");
   pen.lineWidth = 3;
   pen.lineCap = pen.lineJoin = "round";
@@ -50,17 +57,23 @@ export function drawPitchLine(canvas, frames, seconds) {
   pen.fill();
 }
 
-function drawOctaves(pen, style, { lowest, highest, width, y }) {
-  pen.lineWidth = 1;
-  pen.font = "12px system-ui, sans-serif";
-  for (let key = Math.ceil(lowest); key <= highest; key += 1) {
-    if (key % 12) continue;
-    pen.strokeStyle = style.getPropertyValue("--line");
-    pen.beginPath();
-    pen.moveTo(0, y(key));
-    pen.lineTo(width, y(key));
-    pen.stroke();
-    pen.fillStyle = style.getPropertyValue("--soft");
-    pen.fillText(noteName(key), 4, y(key) - 4);
+function drawOctaves(pen, { lowest, highest, width, y }) {
+  for (let key = 12 * Math.ceil(lowest / 12); key <= highest; key += 12) {
+    drawLine(pen, [LEFT, y(key)], [width, y(key)]);
+    pen.fillText(noteName(key), 4, Math.max(12, y(key) + 4));
   }
+}
+
+function drawEnough(pen, { at, x, height }) {
+  pen.setLineDash([3, 4]);
+  drawLine(pen, [x, 0], [x, height]);
+  pen.setLineDash([]);
+  pen.fillText(`${at} s`, x + 4, height - 6);
+}
+
+function drawLine(pen, from, to) {
+  pen.beginPath();
+  pen.moveTo(...from);
+  pen.lineTo(...to);
+  pen.stroke();
 }

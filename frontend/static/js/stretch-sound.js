@@ -19,10 +19,10 @@ export class StretchSound {
     return this.to - this.from;
   }
 
-  // Whether it is so short that it is fetched whole in any case: what a microphone recorded cannot
-  // be played from the middle by an element.
-  async isShort() {
-    return this.kept !== null || (await this.bytes()) <= SHORT_BYTES;
+  // Whether samples are here, or better than an element: what a microphone recorded does not know how
+  // long it is, and cannot be played from the middle.
+  async isBestAsSamples() {
+    return this.kept !== null || (this.durationMs === null && (await this.bytes()) <= SHORT_BYTES);
   }
 
   // Mono samples of the stretch at the rate of the context. Throws TooLong before anything is fetched.

@@ -77,13 +77,13 @@ export class TuneComparison extends HTMLElement {
     for (const [line, label] of [["song", this.dataset.songName], ["asked", this.dataset.askedLabel]]) {
       const entry = document.createElement("span");
       entry.className = `legend ${line}`;
-      entry.textContent = line === "asked" ? `${label}, in the key and at the tempo of the other` : label;
+      entry.textContent = line === "asked" ? `${label}, brought to its key and tempo` : label;
       legend.append(entry);
     }
     const share = agreement(this.contours);
     if (share !== null) {
       const told = document.createElement("span");
-      told.textContent = `Within a semitone of each other for ${Math.round(100 * share)} % of the time`;
+      told.textContent = `Within a semitone of each other for ${Math.round(100 * share)} % of the time in which both sound`;
       legend.append(told);
     }
     this.figure.append(this.drawing, legend);
@@ -98,7 +98,7 @@ export class TuneComparison extends HTMLElement {
     const { startMs, endMs, songName, askedLabel } = this.dataset;
     const stretch = `${clock(startMs / 1000)} to ${clock(endMs / 1000)}`;
     const share = agreement(this.contours);
-    const agrees = share === null ? "" : `; within a semitone of each other for ${Math.round(100 * share)} % of the time`;
+    const agrees = share === null ? "" : `; within a semitone of each other for ${Math.round(100 * share)} % of the time in which both sound`;
     const label = `The melodies of ${songName}, from ${stretch}, and of “${askedLabel}” drawn on each other${agrees}`;
     this.svg = contourChart(this.contours, { width, label });
     this.drawing.replaceChildren(this.svg);

@@ -48,7 +48,7 @@ export class TunePlayer {
       const asked = await this.asked.samples(this.context);
       return [levelled(asked, HUM_DB), levelled(await this.accompaniment(), HUM_DB - SONG_BELOW_DB)];
     }
-    if (!(await this[mode].isShort())) return null;
+    if (!(await this[mode].isBestAsSamples())) return null;
     const samples = await this[mode].samples(this.context);
     return [mode === "asked" ? levelled(samples, HUM_DB) : samples];
   }
