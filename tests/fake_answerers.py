@@ -1,6 +1,7 @@
 """Answerers for tests: one that knows recordings by their fake embedding, and what goes wrong."""
 
 from threading import Event
+from typing import ClassVar
 
 from apps.analysis.answers import Answer, Answerer, AnswerHit, Question
 from apps.analysis.index import get_index
@@ -64,3 +65,17 @@ class Slow(Recording):
     def answer(self, asked: Question) -> Answer:
         self.go.wait(60)
         return super().answer(asked)
+
+
+class Tune(Answerer):
+    """Answers what a test has put here, as what knows tunes would."""
+
+    title = "Same tune"
+    template = "search/answers/tune.html"
+    found: ClassVar[Answer] = Answer("none", "")
+
+    def sample_rate(self) -> int:
+        return 16_000
+
+    def answer(self, asked: Question) -> Answer:
+        return self.found

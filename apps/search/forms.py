@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.catalog.models import Collection, Kind
 from apps.catalog.selectors import visible_collections
 from apps.catalog.services.tags import clean_tags
+from apps.search.answerers import askable_by
 from apps.search.results import SearchSettings
 
 
@@ -22,7 +23,10 @@ def _seconds(label: str) -> forms.FloatField:
 
 
 class SettingsForm(forms.Form):
-    """Times are in seconds here, and in milliseconds everywhere else."""
+    """Times are in seconds here, and in milliseconds everywhere else.
+
+    first: the answer that the page waits for and shows first; what may not be asked is left out.
+    """
 
     top_k = forms.IntegerField(min_value=1, max_value=100, initial=10, label="How many")
     start_s = _seconds("From second")
@@ -45,11 +49,17 @@ class SettingsForm(forms.Form):
     include_enrolments = forms.BooleanField(
         required=False, label="Recordings, too, that were added to enrol a speaker"
     )
+    first = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, by: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.by = by
         field: Any = self.fields["collections"]
         field.queryset = visible_collections(by)
+
+    def clean_first(self) -> str:
+        first: str = self.cleaned_data["first"]
+        return first if first in askable_by(self.by) else ""
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

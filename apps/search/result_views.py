@@ -31,7 +31,7 @@ from apps.search.recent import (
 )
 from apps.search.results import SearchResult
 from apps.search.showing import shown_answers
-from apps.search.views import ask_first, choices, respond
+from apps.search.views import TUNE, ask_first, choices, respond
 from audiosearch.engine.errors import EngineError
 from audiosearch.web.errors import status_of
 
@@ -109,7 +109,8 @@ def _answer_again(kept: Search, name: str, by: Any) -> Answered:
 
 
 def _shown(kept: Search, viewer: Any) -> dict[str, Any]:
-    """A search as its viewer may see it: matches first, else in the order of `settings.ANSWERS`."""
+    """A search as its viewer may see it: matches first, then what was to be first, else in the
+    order of `settings.ANSWERS`."""
     is_own = kept.user_id == viewer.pk
     done = {name: each for name, each in kept.answers.items() if each["verdict"] in ANSWERED}
     shown = shown_answers(done, viewer)
@@ -119,14 +120,20 @@ def _shown(kept: Search, viewer: Any) -> dict[str, Any]:
         for name in answer_names()
         if name in askable and (name in shown or (name in kept.answers and is_own))
     ]
-    answers.sort(key=lambda one: not (one["answer"] and one["answer"]["verdict"] == "match"))
+    first = kept.settings.get("first")
+    answers.sort(key=lambda one: _standing(one["answer"], one["name"] == first))
     return {
         "search": kept,
         "result": shown_result(kept, viewer),
         "answers": answers,
         "is_own": is_own,
+        "is_hum": first == TUNE,
         "may_add_clip": is_own and may_add(viewer),
     }
+
+
+def _standing(answer: dict[str, Any] | None, is_first: bool) -> tuple[bool, bool]:
+    return not (answer and answer["verdict"] == "match"), not is_first
 
 
 def _path_of(kept: Search) -> Path:

@@ -28,6 +28,9 @@ from apps.search.services import similar_to_track
 from audiosearch.engine.errors import EngineError
 from audiosearch.web.errors import RETRY_AFTER_S, status_of
 
+TUNE = "same_tune"
+"""The answer that a hum asks for first."""
+
 
 @takes_files(may_search)
 @require_page
@@ -69,9 +72,11 @@ def ask_first(
 ) -> tuple[Answered, list[str]]:
     """All answers at once; or, for a page that asks for them one by one, the first of them.
 
-    Gives the names of the others, too. Raises EngineError when there is nothing to show.
+    The first is the form's, else that of `settings.ANSWERS`. Gives the names of the others, too.
+    Raises EngineError when there is nothing to show.
     """
-    names = askable_by(request.user)
+    first = form.cleaned_data["first"]
+    names = sorted(askable_by(request.user), key=lambda name: name != first)
     count = 1 if "later" in request.POST else len(names)
     answered = ask_by_clip(
         clip=clip, name=name, asked=form.settings(), by=request.user, names=names[:count]
@@ -93,6 +98,7 @@ def _page(request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpRe
         "has_tracks": visible_tracks(request.user).filter(for_enrolment=False).exists(),
         "has_excerpt": EXCERPT.exists(),
         "lookup": next((name for name in askable if answerer_of(name).light), ""),
+        "may_hum": TUNE in askable,
         **choices(request.user),
     }
     return respond(request, "search/search.html", context, status)

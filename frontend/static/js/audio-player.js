@@ -107,6 +107,7 @@ export class AudioPlayer extends HTMLElement {
       if (goesOn) this.seek(this.from + last.audio.currentTime - last.from);
     }
     AudioPlayer.sounding = this;
+    document.dispatchEvent(new CustomEvent("sounding", { detail: this }));
     if (this.fresh && this.from !== null) this.audio.currentTime = this.from;
     this.fresh = false;
     try {

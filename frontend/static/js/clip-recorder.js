@@ -1,3 +1,5 @@
+import { closeMicrophone, openMicrophone, recordedFile, whyNoMicrophone } from "./microphone.js";
+
 const QUIET = 0.003; // -50 dBFS: below it nobody is taken to speak
 const FAINT = 0.02; // -34 dBFS
 const CLIPPED = 0.99;
@@ -15,10 +17,9 @@ export class ClipRecorder extends HTMLElement {
     this.hidden = false;
     this.status = document.createElement("span");
     this.status.setAttribute("role", "status");
-    if (!navigator.mediaDevices || !window.MediaRecorder) {
-      this.status.textContent = window.isSecureContext
-        ? "This browser gives pages no microphone; choose a file instead."
-        : "Browsers give the microphone to pages over HTTPS only; open this page by https://, or choose a file.";
+    const problem = whyNoMicrophone();
+    if (problem) {
+      this.status.textContent = problem;
       this.append(this.status);
       return;
     }
@@ -43,14 +44,9 @@ export class ClipRecorder extends HTMLElement {
   async start() {
     let stream;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({
-        audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
-      });
+      stream = await openMicrophone();
     } catch (error) {
-      this.status.textContent =
-        error.name === "NotFoundError"
-          ? "There is no microphone."
-          : "The browser does not let this page use the microphone; allow it and try again.";
+      this.status.textContent = error.message;
       return;
     }
     const chunks = [];
@@ -154,13 +150,11 @@ export class ClipRecorder extends HTMLElement {
   }
 
   fileOf(chunks) {
-    const type = this.recorder.mimeType.split(";")[0] || "audio/webm";
-    const name = `recording.${type.includes("mp4") ? "m4a" : type.includes("ogg") ? "ogg" : "webm"}`;
-    return new File(chunks, name, { type });
+    return recordedFile(chunks, this.recorder.mimeType, "recording");
   }
 
   finish(stream, chunks) {
-    for (const track of stream.getTracks()) track.stop();
+    closeMicrophone(stream);
     this.context.close();
     const file = this.fileOf(chunks);
     this.recorder = null;

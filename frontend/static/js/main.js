@@ -2,13 +2,17 @@
 import { AudioPlayer } from "./audio-player.js";
 import { ClipRecorder } from "./clip-recorder.js";
 import { DropZone } from "./drop-zone.js";
+import { HumRecorder } from "./hum-recorder.js";
 import { ScanUpload } from "./scan-upload.js";
+import { TuneComparison } from "./tune-comparison.js";
 import { UploadList } from "./upload-list.js";
 
 customElements.define("audio-player", AudioPlayer);
 customElements.define("clip-recorder", ClipRecorder);
 customElements.define("drop-zone", DropZone);
+customElements.define("hum-recorder", HumRecorder);
 customElements.define("scan-upload", ScanUpload);
+customElements.define("tune-comparison", TuneComparison);
 customElements.define("upload-list", UploadList);
 
 document.documentElement.classList.add("scripted");
