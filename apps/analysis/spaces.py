@@ -92,8 +92,16 @@ def _ensure_space(kind: str, active: Space | None) -> None:
         if active is None or active.name != spec.space:
             _make_active(spec)
         return
-    spec = analyzer_spec(active.analyzer)
-    if spec.space != active.name and not Space.objects.filter(name=spec.space).exists():
+    others = Space.objects.filter(kind=kind).exclude(pk=active.pk)
+    if kind == SpaceKind.EMBEDDING:  # of which `models use` says what answers
+        spec = analyzer_spec(active.analyzer)
+    else:
+        spec = _first_choice(kind)
+        others = others.exclude(state=SpaceState.RETIRED)
+    if spec.space == active.name:
+        if kind != SpaceKind.EMBEDDING:
+            others.update(state=SpaceState.RETIRED)
+    elif not others.filter(name=spec.space).exists():
         _build_beside(spec)
 
 

@@ -123,7 +123,7 @@ def test_a_second_backup_copies_what_is_new(
     call_command("backup", str(folder), stdout=StringIO())
     again = {path: path.stat().st_ino for path in (folder / "files").rglob("*") if path.is_file()}
     assert made.items() <= again.items()
-    assert len(again) == len(made) + 3  # the recording, its vectors, its landmarks
+    assert len(again) == len(made) + 4  # the recording, its vectors, its landmarks, its tune
     delete_tracks([catalogue[0].pk])
     call_command("backup", str(folder), stdout=StringIO())
     left = {path for path in (folder / "files").rglob("*") if path.is_file()}

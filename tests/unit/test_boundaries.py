@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("audiosearch.engine",),
     (
         *("audiosearch.database_damage", "audiosearch.environment", "audiosearch.schedule"),
-        "audiosearch.loading",
+        *("audiosearch.loading", "audiosearch.file_broker"),
     ),
     ("audiosearch.database_version", "audiosearch.web"),
     ("audiosearch.celery",),

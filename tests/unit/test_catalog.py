@@ -291,6 +291,7 @@ def test_what_broke_off_is_heard_alone(add_tone: AddTone) -> None:
     assert {(row.track_id, row.space.kind) for row in rows} == {
         (tracks[1].pk, "embedding"),
         (tracks[1].pk, "landmarks"),
+        (tracks[1].pk, "melody"),
         (tracks[1].pk, "waveform"),
     }
     assert max(row.attempts for row in rows) == 2
@@ -328,7 +329,7 @@ def test_a_worker_without_heartbeat_loses_its_claim(add_tone: AddTone) -> None:
     lease()
     assert requeue_lost(TrackAnalysis) == 0
     TrackAnalysis.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert requeue_lost(TrackAnalysis) == 3
+    assert requeue_lost(TrackAnalysis) == 4
 
 
 def test_what_breaks_off_three_times_is_set_aside(add_tone: AddTone) -> None:
@@ -400,7 +401,7 @@ def test_a_new_encoder_takes_over_in_one_step(add_tone: AddTone) -> None:
     assert not space.is_active
     assert active_space().name == "fake-v1"
     late = add_tone(460, listen=False)
-    assert late.analyses.count() == 4
+    assert late.analyses.count() == 5
     assert (
         similar_to_track(track_id=one.pk, asked=SearchSettings(), by=None).query["space"]
         == "fake-v1"

@@ -177,7 +177,7 @@ def test_erasures_close_together_share_one_rewrite(
     assert "fake-v1" not in rewrite_due()
     monkeypatch.setattr(Holdings, "rewritten_per_s", 50)
     assert "fake-v1" in rewrite_due()
-    assert rebuilt == ["fake-v1"]
+    assert rebuilt.count("fake-v1") == 1
     assert Leftover.objects.filter(space__name="fake-v1").count() == 1  # of the one meanwhile
     monkeypatch.undo()
     call_command("rewrite")
@@ -235,6 +235,7 @@ def test_the_database_does_not_wait_for_the_index(
     assert {row.space.name for row in Leftover.objects.all() if row.space} == {
         "fake-v1",
         "landmarks-v1",
+        "melody_fast-v1",
     }
     assert not Leftover.objects.filter(space=None).exists()
 

@@ -34,7 +34,9 @@ NEEDED = {
     **dict.fromkeys(["account-session-end", "account-sessions-end"], (MEMBER, MEMBER)),
     **dict.fromkeys(["api-schema", "api-docs"], (ANYONE, ANYONE)),
     **dict.fromkeys(["search", "search-result", "search-clip", "library"], (MEMBER, MEMBER)),
-    **dict.fromkeys(["library-states", "add", "track-similar", "search-excerpt"], (MEMBER, MEMBER)),
+    **dict.fromkeys(
+        ["library-states", "add", "track-similar", "same-tune", "search-excerpt"], (MEMBER, MEMBER)
+    ),
     **dict.fromkeys(["library-bulk", "track", "track-relisten"], (MEMBER, OWNER)),
     **dict.fromkeys(["track-detail"], (MEMBER, OWNER)),
     "track-delete": (OWNER, OWNER),

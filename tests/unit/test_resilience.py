@@ -73,7 +73,7 @@ def test_an_encoder_that_is_gone_keeps_nobody_from_adding(
     use_analyzer("fake_two")
     work()
     monkeypatch.delitem(ANALYZERS, "fake")
-    assert add_tone(450).analyses.filter(state=State.READY).count() == 3
+    assert add_tone(450).analyses.filter(state=State.READY).count() == 4
     reconcile()
     assert find_drift() == []
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audiosearch.engine.analyzers.base import Representation
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.pitch import PitchTrack, track_pitch
@@ -30,7 +31,7 @@ STILL = 0.5
 
 
 @dataclass(frozen=True)
-class TuneQuery:
+class TuneQuery(Representation):
     """The pitches of a tune where it is voiced, rests left out, five a second.
 
     keys: (n,) float32, MIDI numbers with fractions, n at most LONGEST_FRAMES; times_ms: (n,)

@@ -1,6 +1,6 @@
-"""Melody: by what a tune is found, however it is sung, hummed or played; see docs/tunes.md."""
+"""Melodies: by what a tune is found, however it is sung, hummed or played; see docs/tunes.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiosearch.engine.analyzers.base import AnalyzerSpec, Stream, StreamAnalyzer
@@ -8,6 +8,7 @@ from audiosearch.engine.tunes.analysis import TuneStream
 from audiosearch.engine.tunes.projection import DIMENSION
 from audiosearch.engine.tunes.representation import Tune
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
+from audiosearch.engine.tunes.second_opinion import SecondOpinion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,20 +20,31 @@ class MelodySpec(AnalyzerSpec):
     dimension: int = DIMENSION
 
 
-class Melody(StreamAnalyzer):
+class FastMelody(StreamAnalyzer):
     """How strongly each pitch sounds, and which one leads, five times a second."""
 
     representation = Tune
     spec = MelodySpec(
-        name="melody",
+        name="melody_fast",
         version=1,
-        title="Melody",
+        title="Melody, by salience alone",
         licence="Apache-2.0",
         source="docs/tunes.md",
     )
+    second: SecondOpinion | None = None
 
     def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
         """Nothing is loaded."""
 
     def begin(self, duration_ms: int, sample_rate: int) -> Stream:
-        return TuneStream()
+        return TuneStream(self.second)
+
+
+class Melody(FastMelody):
+    """The same, and what basic-pitch's network hears beside."""
+
+    spec = replace(FastMelody.spec, name="melody", title="Melody")
+
+    def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
+        """The network is loaded with the first recording; `threads` is always one."""
+        self.second = SecondOpinion()
