@@ -1,5 +1,6 @@
 """Which track has a tune that was hummed or whistled, or that of a track, as one of the answers."""
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from audiosearch.engine.tunes.shelf import TuneShelf
 from audiosearch.engine.tunes.stretches import stretches_of
 
 MATCHER = TuneMatcher()
+THREADS = max(1, len(os.sched_getaffinity(0)) // 2)
+"""That match at once; the other cores are left to others."""
 NOTHING_YET = SameTuneAnswer("none", "No recording has been analysed for this yet.", [])
 NO_MELODY = "There is no melody in this recording."
 
@@ -90,6 +93,7 @@ def recognise_tune(query: TuneQuery, *, top_k: int, where: TrackFilter) -> SameT
                 top_k=top_k,
                 where=where,
                 shelf=shelf_of(space),
+                threads=THREADS,
             )
     except SpaceMissing as error:
         if TrackAnalysis.objects.filter(space__name=space, windows__gt=0).exists():
@@ -151,7 +155,7 @@ def _contours(query: TuneQuery, hit: TuneHit) -> dict[str, Any] | None:
         tune = load_kept(active_name(SpaceKind.MELODY), hit.item_id, Tune)
     except NotKept:
         return None
-    lines = overlay(query, tune, hit.path, hit.key_difference)
+    lines = overlay(query, tune, hit.path, hit.lift)
     return {
         "step_ms": FRAME_MS,
         "begin_ms": lines.begin_ms,

@@ -127,7 +127,7 @@ def test_a_second_backup_copies_what_is_new(
     delete_tracks([catalogue[0].pk])
     call_command("backup", str(folder), stdout=StringIO())
     left = {path for path in (folder / "files").rglob("*") if path.is_file()}
-    assert len(left) == len(again) - 3
+    assert len(left) == len(again) - 4
 
 
 def test_nobody_waits_for_a_backup(catalogue: list[Track], tmp_path: Path) -> None:

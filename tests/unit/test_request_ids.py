@@ -82,7 +82,7 @@ def test_an_id_goes_with_the_work_to_the_worker(
         )
     rows = TrackAnalysis.objects.order_by("pk")
     assert answer.status_code == 201
-    assert [row.request_id for row in rows] == ["upload-1"] * 3
+    assert [row.request_id for row in rows] == ["upload-1"] * 4
     work()
     pk, lines = rows[0].track_id, of(told, "audiosearch.analysis")
     assert {line.fields["space"] for line in lines} == {

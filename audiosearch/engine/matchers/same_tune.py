@@ -67,7 +67,9 @@ class SameTune(Matcher[TuneQuery]):
         if len(ids) > ALL_BELOW:
             ids = tune_candidates(query, index, space, where, CANDIDATES)
         found = match_tune(query, shelf.tunes(ids), top_k=top_k, threads=threads)
-        return _judged(found.reason, found.hits, probabilities(query, found.hits))
+        standings = [hit.standing for hit in found.hits]
+        likely = probabilities(standings, query.voiced_seconds)
+        return _judged(found.reason, found.hits, likely)
 
 
 def _judged(reason: str, hits: list[TuneHit], likely: list[float]) -> SameTuneAnswer:

@@ -24,14 +24,17 @@ class Overlay:
 
 
 def overlay(
-    query: TuneQuery, tune: Tune, path: Sequence[tuple[int, int]], key_difference: int
+    query: TuneQuery, tune: Tune, path: Sequence[tuple[int, int]], lift: float
 ) -> Overlay:
-    """What agrees along a path of frames, (of the query, of the track), in ascending order."""
+    """What agrees along a path of frames, (of the query, of the track), in ascending order.
+
+    lift: semitones that bring the query's keys to the track's.
+    """
     begin, end = path[0][1], path[-1][1]
     song = tune.contour_keys[begin : end + 1]
     asked = np.full(end + 1 - begin, np.nan, np.float32)
     frames = [frame - begin for _, frame in path]
-    keys = query.keys[[frame for frame, _ in path]] - query.tuning - key_difference
+    keys = query.keys[[frame for frame, _ in path]] + np.float32(lift)
     asked[frames] = keys
     skipped = np.flatnonzero(np.isnan(asked))  # one at a time, where the track is slower
     asked[skipped] = np.interp(skipped, frames, keys)
