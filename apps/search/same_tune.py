@@ -11,6 +11,7 @@ import numpy as np
 from django.conf import settings
 
 from apps.analysis.answers import Answer, Answerer, AnswerHit
+from apps.analysis.clips import Sound
 from apps.analysis.index import get_index
 from apps.analysis.models import SpaceKind, TrackAnalysis
 from apps.analysis.representations import NotKept, load_kept
@@ -22,6 +23,7 @@ from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.same_tune import LikelyTune, SameTuneAnswer
 from audiosearch.engine.matchers.same_tune import SameTune as TuneMatcher
+from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.matching import TuneHit
 from audiosearch.engine.tunes.overlay import overlay
 from audiosearch.engine.tunes.query import TuneQuery
@@ -31,6 +33,8 @@ from audiosearch.engine.tunes.shelf import TuneShelf
 from audiosearch.engine.tunes.stretches import stretches_of
 
 MATCHER = TuneMatcher()
+LONGEST_HUM_S = 40
+"""Who hums does so for less; what is longer is taken for a recording."""
 THREADS = max(1, len(os.sched_getaffinity(0)) // 2)
 """That match at once; the other cores are left to others."""
 NOTHING_YET = SameTuneAnswer("none", "No recording has been analysed for this yet.", [])
@@ -51,9 +55,7 @@ class SameTune(Answerer):
 
     def answer(self, asked: SearchQuestion) -> Answer:  # type: ignore[override] # of a search
         if asked.track_id is None:
-            samples = asked.sound.samples(SAMPLE_RATE)
-            with model_turn():
-                queries = [(asked.sound.start_ms, TuneQuery.of_sound(samples, SAMPLE_RATE))]
+            queries = _queries(asked.sound)
         else:
             tune = kept_query(active_name(SpaceKind.MELODY), asked.track_id, Tune)
             if not tune.melodic:
@@ -81,6 +83,16 @@ class Asked:
     answer: SameTuneAnswer
 
 
+def _queries(sound: Sound) -> list[tuple[int, TuneQuery]]:
+    """What is asked by a clip, and from when on in its file; of a long one some stretches."""
+    samples = sound.samples(SAMPLE_RATE)
+    with model_turn():
+        if len(samples) <= LONGEST_HUM_S * SAMPLE_RATE:
+            return [(sound.start_ms, TuneQuery.of_sound(samples, SAMPLE_RATE))]
+        found = stretches_of(tune_of(samples))
+    return [(sound.start_ms + began_ms, query) for began_ms, query in found]
+
+
 def recognise_tune(query: TuneQuery, *, top_k: int, where: TrackFilter) -> SameTuneAnswer:
     """Which of the tracks that `where` allows have this tune. Raises IndexUnavailable."""
     space = active_name(SpaceKind.MELODY)
@@ -101,6 +113,18 @@ def recognise_tune(query: TuneQuery, *, top_k: int, where: TrackFilter) -> SameT
                 "The index of tunes lost its content; it is being built anew."
             ) from error
         return NOTHING_YET
+
+
+def warm_up() -> None:
+    """Compile what matches, and read the tunes of the active space, before the first search.
+
+    Raises IndexUnavailable.
+    """
+    at = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
+    keys = 60 + 2 * (at / 0.6).astype(int)
+    scale = np.sin(2 * np.pi * np.cumsum(440 * 2 ** ((keys - 69) / 12)) / SAMPLE_RATE) / 2
+    query = TuneQuery.of_sound(scale.astype(np.float32), SAMPLE_RATE)
+    recognise_tune(query, top_k=1, where=TrackFilter())
 
 
 @lru_cache(maxsize=2)

@@ -152,10 +152,12 @@ def _seen_hits(hits: list[Hit], by: Any) -> list[Hit]:
 
 def warm_up() -> None:
     """Run the active encoder and ask the index once, before the first search needs them."""
+    from apps.search import same_tune
     from audiosearch.engine.matchers import same_recording  # compiles, and loads SciPy
 
     same_recording.warm_up()
     try:
+        same_tune.warm_up()
         space, encoder = active_encoder()
         rate = encoder.spec.sample_rate
         noise = np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32)
