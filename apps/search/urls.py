@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.search import excerpt, result_views, versions, views
+from apps.search import excerpt, result_views, stretches, versions, views
 
 urlpatterns = [
     path("", views.search, name="search"),
@@ -14,4 +14,5 @@ urlpatterns = [
     path("searches/<uuid:pk>/forget/", result_views.forget, name="search-forget"),
     path("tracks/<int:pk>/similar/", views.similar, name="track-similar"),
     path("tracks/<int:pk>/same-tune/", versions.same_tune, name="same-tune"),
+    path("tracks/<int:pk>/stretch/", stretches.stretch, name="track-stretch"),
 ]

@@ -37,6 +37,7 @@ NEEDED = {
     **dict.fromkeys(
         ["library-states", "add", "track-similar", "same-tune", "search-excerpt"], (MEMBER, MEMBER)
     ),
+    "track-stretch": (MEMBER, MEMBER),
     **dict.fromkeys(["library-bulk", "track", "track-relisten"], (MEMBER, OWNER)),
     **dict.fromkeys(["track-detail"], (MEMBER, OWNER)),
     "track-delete": (OWNER, OWNER),
