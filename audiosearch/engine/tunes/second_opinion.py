@@ -87,11 +87,9 @@ class SecondOpinionStream:
         waiting = np.concatenate([self._likelihoods, likelihoods])
         first = sum(map(len, self._sharp)) * 2
         whole = (self._frames + len(waiting)) * MODEL_HOP // PEAK_SAMPLES // 2 * 2 - first
-        if whole < 2:
-            self._likelihoods = waiting
-            return
         edges = -(-np.arange(first, first + whole + 1) * PEAK_SAMPLES // MODEL_HOP) - self._frames
         sums = np.add.reduceat(waiting[: edges[-1]], edges[:-1], axis=0)
-        self._sharp.append(halved(sharpened(sums / np.diff(edges)[:, None])))
+        means = np.asarray(sums / np.diff(edges)[:, None], np.float32)
+        self._sharp.append(halved(sharpened(means)))
         self._likelihoods = waiting[edges[-1] :]
         self._frames += int(edges[-1])
