@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.search import excerpt, result_views, views
+from apps.search import excerpt, result_views, stretches, views
 
 urlpatterns = [
     path("", views.search, name="search"),
@@ -13,4 +13,5 @@ urlpatterns = [
     path("searches/<uuid:pk>/clip/", result_views.clip, name="search-clip"),
     path("searches/<uuid:pk>/forget/", result_views.forget, name="search-forget"),
     path("tracks/<int:pk>/similar/", views.similar, name="track-similar"),
+    path("tracks/<int:pk>/stretch/", stretches.stretch, name="track-stretch"),
 ]

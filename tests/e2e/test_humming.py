@@ -135,7 +135,7 @@ NOTE_WHAT_SOUNDS = """() => {
     window.sounded = new Set();
     const comparison = document.querySelector('tune-comparison');
     new MutationObserver(() => {
-        const pressed = comparison.querySelectorAll('[aria-pressed=true]');
+        const pressed = comparison.querySelectorAll('[aria-pressed=true]:not([aria-busy])');
         const head = comparison.querySelector('.playhead').getAttribute('visibility');
         if (pressed.length === 1 && head === 'visible') sounded.add(pressed[0].textContent);
     }).observe(comparison, {subtree: true, attributes: true});

@@ -35,6 +35,7 @@ NEEDED = {
     **dict.fromkeys(["api-schema", "api-docs"], (ANYONE, ANYONE)),
     **dict.fromkeys(["search", "search-result", "search-clip", "library"], (MEMBER, MEMBER)),
     **dict.fromkeys(["library-states", "add", "track-similar", "search-excerpt"], (MEMBER, MEMBER)),
+    "track-stretch": (MEMBER, MEMBER),
     **dict.fromkeys(["library-bulk", "track", "track-relisten"], (MEMBER, OWNER)),
     **dict.fromkeys(["track-detail"], (MEMBER, OWNER)),
     "track-delete": (OWNER, OWNER),

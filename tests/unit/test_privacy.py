@@ -121,6 +121,7 @@ def world(add_tone: AddTone) -> Iterator[World]:
 
 TRACKS = {
     *("track", "track-relisten", "track-delete", "track-similar", "track-voices"),
+    "track-stretch",
     *("track-detail", "api-track-audio", "api-track-peaks", "api-track-similar"),
 }
 CLUSTERS = {

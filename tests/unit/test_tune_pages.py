@@ -1,10 +1,13 @@
 """What pages say of tunes: which answer goes first, differences in words, and other renderings."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from django.template.loader import render_to_string
 from django.test import Client
 
@@ -142,3 +145,24 @@ def test_other_renderings_and_the_sections_that_correspond() -> None:
 def test_no_other_rendering() -> None:
     page = versions(answer={"verdict": "none", "reason": "", "hits": []})
     assert "No other recording has this tune" in page
+
+
+def test_a_stretch_of_a_recording_as_samples(member: Client, add_tone: AddTone) -> None:
+    address = f"/tracks/{add_tone(400, seconds=3, listen=False).pk}/stretch/"
+    answer = member.get(address, {"from_ms": 1500, "to_ms": 2000})
+    assert answer["Content-Type"] == "audio/wav"
+    samples, rate = soundfile.read(io.BytesIO(answer.content))
+    assert len(samples) == rate // 2
+    loudest = np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples)
+    assert loudest == pytest.approx(400, abs=2)
+    assert len(soundfile.read(io.BytesIO(member.get(address).content))[0]) == 3 * rate
+    for wrong in ({"from_ms": 9000, "to_ms": 9500}, {"from_ms": 900, "to_ms": 100}):
+        refused = member.get(address, wrong)
+        assert refused.status_code == 422, wrong
+        assert refused.json()["error"]["code"] == "invalid_stretch"
+
+
+def test_no_more_than_a_minute_is_given(member: Client, add_tone: AddTone) -> None:
+    address = f"/tracks/{add_tone(400, seconds=63, listen=False).pk}/stretch/"
+    assert member.get(address, {"from_ms": 0, "to_ms": 62_000}).status_code == 422
+    assert len(soundfile.read(io.BytesIO(member.get(address).content))[0]) == 60 * 32_000

@@ -1,17 +1,17 @@
 const MOST_BYTES = 30 * 2 ** 20;
-const MOST_MS = 12 * 60 * 1000; // decoded, more would fill the memory of a phone
 const SHORT_BYTES = 3 * 2 ** 20;
+const LONGEST_MS = 60_000; // that the address of a stretch gives
 
 export class TooLong extends Error {}
 
-// A stretch of a sound at an address: as an element that plays from there, which needs little of the
-// file, or as samples, which needs all of it. durationMs: of the whole; null where it is not known.
+// A stretch of a sound: as an element that plays from there, or as samples. whole: its address;
+// stretch: the address that gives samples from one moment to another, empty where there is none; then
+// samples take all of the sound.
 export class StretchSound {
-  constructor({ address, from_ms, to_ms, durationMs = null }) {
-    this.address = address;
+  constructor({ whole, stretch = "", from_ms, to_ms }) {
+    Object.assign(this, { whole, stretch, from_ms, to_ms });
     this.from = from_ms / 1000;
     this.to = to_ms / 1000;
-    this.durationMs = durationMs;
     this.kept = null;
   }
 
@@ -19,58 +19,53 @@ export class StretchSound {
     return this.to - this.from;
   }
 
-  // Whether samples are here, or better than an element: what a microphone recorded does not know how
-  // long it is, and cannot be played from the middle.
+  // What a microphone recorded does not say how long it is, so an element cannot begin in the middle.
   async isBestAsSamples() {
-    return this.kept !== null || (this.durationMs === null && (await this.bytes()) <= SHORT_BYTES);
+    return !this.stretch && (await this.bytes()) <= SHORT_BYTES;
   }
 
-  // Mono samples of the stretch at the rate of the context. Throws TooLong before anything is fetched.
+  // Mono, at the rate of the context; of a long stretch the first minute. Throws TooLong before
+  // anything is fetched.
   async samples(context) {
-    if (this.kept) return this.kept;
-    const isLong = this.durationMs !== null && this.durationMs > MOST_MS;
-    if (isLong || (await this.bytes()) > MOST_BYTES) throw new TooLong();
-    const sound = await this.decoded(context);
-    const first = Math.round(this.from * sound.sampleRate);
-    const last = Math.min(sound.length, Math.round(this.to * sound.sampleRate));
-    const mono = new Float32Array(Math.max(0, last - first));
-    for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
-      const data = sound.getChannelData(channel).subarray(first, last);
-      for (let i = 0; i < mono.length; i += 1) mono[i] += data[i] / sound.numberOfChannels;
-    }
-    this.kept = mono;
-    return mono;
+    this.kept ??= this.stretch
+      ? mixed(await context.decodeAudioData(await fetched(this.addressOfStretch)))
+      : mixed(await this.decoded(context), this.from, this.to);
+    return this.kept;
   }
 
   // What this browser cannot decode comes as FLAC, which all do.
   async decoded(context) {
+    if ((await this.bytes()) > MOST_BYTES) throw new TooLong();
     try {
-      return await context.decodeAudioData(await fetched(this.address));
+      return await context.decodeAudioData(await fetched(this.whole));
     } catch (error) {
       if (error.name !== "EncodingError") throw error;
       return context.decodeAudioData(await fetched(this.flac));
     }
   }
 
+  get addressOfStretch() {
+    const to_ms = Math.min(this.to_ms, this.from_ms + LONGEST_MS);
+    return withParameters(this.stretch, { from_ms: Math.round(this.from_ms), to_ms: Math.round(to_ms) });
+  }
+
   get flac() {
-    const address = new URL(this.address, location.href);
-    address.searchParams.set("flac", "1");
-    return address;
+    return withParameters(this.whole, { flac: 1 });
   }
 
   async bytes() {
-    const answer = await fetch(this.address, { method: "HEAD" });
+    const answer = await fetch(this.whole, { method: "HEAD" });
     if (!answer.ok) throw new Error(`${answer.status}`);
     return Number(answer.headers.get("Content-Length"));
   }
 
-  // Plays it by an <audio>, which is made once; ended() is called at its end and where it fails.
+  // Plays it by an <audio>, which is made once; ended() is called when it ends, fails or is paused.
   async playElement(ended) {
-    this.audio ??= new Audio(this.address);
+    this.audio ??= new Audio(this.whole);
+    this.audio.onpause = this.audio.onerror = null;
     this.audio.ontimeupdate = () => {
       if (this.audio.currentTime >= this.to) ended();
     };
-    this.audio.onended = ended;
     this.audio.currentTime = this.from;
     try {
       await this.audio.play();
@@ -80,6 +75,7 @@ export class StretchSound {
       this.audio.currentTime = this.from;
       await this.audio.play();
     }
+    this.audio.onpause = this.audio.onerror = ended;
   }
 }
 
@@ -87,4 +83,22 @@ async function fetched(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${answer.status}`);
   return answer.arrayBuffer();
+}
+
+function withParameters(address, parameters) {
+  const made = new URL(address, location.href);
+  for (const [name, value] of Object.entries(parameters)) made.searchParams.set(name, value);
+  return made;
+}
+
+// All channels as one, from one second to another.
+function mixed(sound, from = 0, to = sound.duration) {
+  const first = Math.round(from * sound.sampleRate);
+  const last = Math.min(sound.length, Math.round(to * sound.sampleRate));
+  const mono = new Float32Array(Math.max(0, last - first));
+  for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
+    const data = sound.getChannelData(channel).subarray(first, last);
+    for (let i = 0; i < mono.length; i += 1) mono[i] += data[i] / sound.numberOfChannels;
+  }
+  return mono;
 }

@@ -5,15 +5,15 @@ import { TunePlayer } from "./tune-player.js";
 import { clock } from "./waveform.js";
 
 const SELDOM_MS = 250; // for who wants less motion
-const TOO_LONG =
-  "One of the two is too long to be fetched whole and brought to the other's key; play them one after the other.";
+const TOO_LONG = "This is too long to be fetched whole and played together; play the two one after the other.";
 const NOT_FETCHED = "The sound could not be fetched or played; try again in a moment.";
 
 // Two renderings of a tune: their contours on each other, and buttons that play them in turn and at
-// once. data-asked-src, data-song-src (addresses), data-asked-label, data-song-label, data-song-name,
+// once. data-asked-src, data-song-src (addresses), data-asked-stretch-src, data-song-stretch-src (what
+// gives a stretch of them, if anything does), data-asked-label, data-song-label, data-song-name,
 // data-start-ms, data-end-ms (in the song), data-query-start-ms, data-query-end-ms (in what was asked
-// with), data-asked-duration-ms, data-song-duration-ms (of the whole), data-key-difference (semitones
-// that what was asked with is above); the contours are JSON in a script of its own, if there are any.
+// with), data-key-difference (semitones that what was asked with is above); the contours are JSON in a
+// script of its own, if there are any.
 export class TuneComparison extends HTMLElement {
   connectedCallback() {
     if (!this.player) this.build();
@@ -29,16 +29,11 @@ export class TuneComparison extends HTMLElement {
 
   build() {
     const told = this.dataset;
-    const sound = (address, begin, end, whole) =>
-      new StretchSound({
-        address,
-        from_ms: Number(begin),
-        to_ms: Number(end),
-        durationMs: whole ? Number(whole) : null,
-      });
+    const sound = (whole, stretch, begin, end) =>
+      new StretchSound({ whole, stretch, from_ms: Number(begin), to_ms: Number(end) });
     this.player = new TunePlayer({
-      asked: sound(told.askedSrc, told.queryStartMs, told.queryEndMs, told.askedDurationMs),
-      song: sound(told.songSrc, told.startMs, told.endMs, told.songDurationMs),
+      asked: sound(told.askedSrc, told.askedStretchSrc, told.queryStartMs, told.queryEndMs),
+      song: sound(told.songSrc, told.songStretchSrc, told.startMs, told.endMs),
       semitones: Number(told.keyDifference) || 0,
       told: () => this.show(),
     });

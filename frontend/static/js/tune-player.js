@@ -72,7 +72,7 @@ export class TunePlayer {
       source.start(this.begins);
       return source;
     });
-    this.seconds = Math.max(...layers.map((samples) => samples.length)) / this.context.sampleRate;
+    this.seconds = (this.mode === "song" ? this.song : this.asked).seconds;
     const longest = this.sources.reduce((one, other) => (other.buffer.length > one.buffer.length ? other : one));
     longest.onended = () => this.stop();
   }
