@@ -78,7 +78,7 @@ export class TuneComparison extends HTMLElement {
     const share = agreement(this.contours);
     if (share !== null) {
       const told = document.createElement("span");
-      told.textContent = `Within a semitone of each other for ${Math.round(100 * share)} % of the time in which both sound`;
+      told.textContent = `Within a semitone of each other for ${Math.round(100 * share)}\u00a0% of the time in which both sound`;
       legend.append(told);
     }
     this.figure.append(this.drawing, legend);
@@ -93,7 +93,7 @@ export class TuneComparison extends HTMLElement {
     const { startMs, endMs, songName, askedLabel } = this.dataset;
     const stretch = `${clock(startMs / 1000)} to ${clock(endMs / 1000)}`;
     const share = agreement(this.contours);
-    const agrees = share === null ? "" : `; within a semitone of each other for ${Math.round(100 * share)} % of the time in which both sound`;
+    const agrees = share === null ? "" : `; within a semitone of each other for ${Math.round(100 * share)}\u00a0% of the time in which both sound`;
     const label = `The melodies of ${songName}, from ${stretch}, and of “${askedLabel}” drawn on each other${agrees}`;
     this.svg = contourChart(this.contours, { width, label });
     this.drawing.replaceChildren(this.svg);

@@ -4,6 +4,7 @@ const HUM_DB = -18; // root mean square of 1 full scale: hums come faint, as no 
 const SONG_BELOW_DB = 9;
 const LOUDEST = 0.9;
 const SOON_S = 0.05;
+let context = null; // one for a page: browsers give few
 
 // Plays the stretch that was hummed, that of the song, or both at once: then the song is softened,
 // in the hum's key (an octave apart is the same key) and at its tempo.
@@ -26,8 +27,8 @@ export class TunePlayer {
     this.isPreparing = true;
     this.told();
     try {
-      this.context ??= new AudioContext();
-      await this.context.resume();
+      context ??= new AudioContext();
+      await context.resume();
       const layers = await this.layersOf(mode);
       if (turn !== this.turn) return;
       if (layers) this.start(layers);
@@ -45,30 +46,30 @@ export class TunePlayer {
   // Samples to start together; null for a long sound, which an element plays.
   async layersOf(mode) {
     if (mode === "together") {
-      const asked = await this.asked.samples(this.context);
+      const asked = await this.asked.samples(context);
       return [levelled(asked, HUM_DB), levelled(await this.accompaniment(), HUM_DB - SONG_BELOW_DB)];
     }
     if (!(await this[mode].isBestAsSamples())) return null;
-    const samples = await this[mode].samples(this.context);
+    const samples = await this[mode].samples(context);
     return [mode === "asked" ? levelled(samples, HUM_DB) : samples];
   }
 
   async accompaniment() {
     const semitones = sameKey(this.semitones);
     const duration = this.asked.seconds / this.song.seconds;
-    const samples = await this.song.samples(this.context);
-    this.adapted ??= changed(samples, this.context.sampleRate, { semitones, duration });
+    const samples = await this.song.samples(context);
+    this.adapted ??= changed(samples, context.sampleRate, { semitones, duration });
     return this.adapted;
   }
 
   start(layers) {
-    this.begins = this.context.currentTime + SOON_S;
+    this.begins = context.currentTime + SOON_S;
     this.sources = layers.map((samples) => {
-      const buffer = this.context.createBuffer(1, Math.max(1, samples.length), this.context.sampleRate);
+      const buffer = context.createBuffer(1, Math.max(1, samples.length), context.sampleRate);
       buffer.copyToChannel(samples, 0);
-      const source = this.context.createBufferSource();
+      const source = context.createBufferSource();
       source.buffer = buffer;
-      source.connect(this.context.destination);
+      source.connect(context.destination);
       source.start(this.begins);
       return source;
     });
@@ -103,7 +104,7 @@ export class TunePlayer {
   get progress() {
     if (this.element) return (this.element.audio.currentTime - this.element.from) / this.element.seconds;
     if (!this.sources.length) return null;
-    return Math.min(1, Math.max(0, (this.context.currentTime - this.begins) / this.seconds));
+    return Math.min(1, Math.max(0, (context.currentTime - this.begins) / this.seconds));
   }
 }
 
