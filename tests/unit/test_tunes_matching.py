@@ -138,10 +138,17 @@ def test_costs_are_those_of_the_best_path() -> None:
 
 
 def test_the_path_that_is_told_costs_least() -> None:
-    costs = np.random.default_rng(4).integers(0, FULL + 1, (6, 11)).astype(np.uint8)
+    """Of all by which two frames of the query take one to four of the track."""
+    costs = np.random.default_rng(4).integers(0, FULL + 1, (9, 8)).astype(np.uint8)
+    later = np.pad(costs[1:8:2, 1:], ((0, 0), (0, 1)), constant_values=FULL)
+    paired = costs[:8:2].astype(int) + np.minimum(costs[1:8:2], later)
     path = align(costs)
-    assert (path[0][0], path[-1][0]) == (0, 5)
-    assert _cost_of(costs, path) == min(_cheapest(costs, 5, column) for column in range(11))
+    assert [asked for asked, _ in path] == list(range(8))
+    assert {later - sooner for (_, sooner), (_, later) in pairwise(path[::2])} <= {1, 2, 3, 4}
+    assert {
+        later - sooner for (_, sooner), (_, later) in zip(path[::2], path[1::2], strict=True)
+    } <= {0, 1}
+    assert sum(float(costs[place]) for place in path) == _cheapest(paired)
 
 
 def test_a_long_track_is_matched_in_parts_without_seams() -> None:
@@ -208,7 +215,7 @@ def test_a_hit_is_drawn_on_the_contour(songs: dict[int, Tune], tunes: PackedTune
     hit = match_tune(query, tunes).hits[0]
     asked, there = np.array(hit.path).T
     assert (np.diff(asked) >= 1).all()
-    assert (np.diff(there) >= 1).all()
+    assert (np.diff(there) >= 0).all()
     assert there[0] * 200 == hit.start_ms
     assert (there[-1] + 1) * 200 == hit.end_ms
     apart = query.keys[asked] + hit.lift - songs[ASKED].contour_keys[there]
@@ -243,38 +250,17 @@ def _random_tune(rng: np.random.Generator, frames: int) -> Tune:
 
 
 def _cheapest_of(phases: list[np.ndarray]) -> float:
-    """Per frame, when every other frame is compared, with one to four frames of the track each."""
+    """Per frame, when every other frame is compared."""
+    return sum(map(_cheapest, phases)) / (FULL * sum(map(len, phases)))
 
-    def ending(costs: np.ndarray, row: int, column: int) -> float:
+
+def _cheapest(costs: np.ndarray) -> float:
+    """The cost of the best path, by definition: each row takes one to four columns."""
+
+    def ending(row: int, column: int) -> float:
         if column < 0:
             return float("inf")
-        if row == 0:
-            return float(costs[0, column])
-        before = min(ending(costs, row - 1, column - step) for step in (1, 2, 3, 4))
+        before = min(ending(row - 1, column - step) for step in (1, 2, 3, 4)) if row else 0.0
         return before + float(costs[row, column])
 
-    lowest = [
-        min(ending(one, len(one) - 1, column) for column in range(one.shape[1])) for one in phases
-    ]
-    return sum(lowest) / (FULL * sum(map(len, phases)))
-
-
-def _cheapest(costs: np.ndarray, row: int, column: int) -> float:
-    """The cost of the best path that ends here, by definition."""
-    if column < 0 or row < 0:
-        return float("inf")
-    own = float(costs[row, column])
-    if row == 0:
-        return own
-    return min(
-        _cheapest(costs, row - 1, column - 1) + own,
-        _cheapest(costs, row - 1, column - 2) + own,
-        _cheapest(costs, row - 2, column - 1) + 2 * own,
-    )
-
-
-def _cost_of(costs: np.ndarray, path: list[tuple[int, int]]) -> float:
-    total = float(costs[path[0]])
-    for (row, _), (later, column) in pairwise(path):
-        total += (later - row) * float(costs[later, column])
-    return total
+    return min(ending(len(costs) - 1, column) for column in range(costs.shape[1]))

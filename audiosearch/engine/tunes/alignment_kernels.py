@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.compiled import compiled
+from audiosearch.engine.tunes.alignment import LONGEST_STEP
 from audiosearch.engine.tunes.packing import CONTOUR_ROW, FULL
 from audiosearch.engine.tunes.representation import CLASSES
 
 BARRED = 1 << 15
 """More than the longest query can cost, and far enough from the end of uint16."""
-LONGEST_STEP = 4
-"""Frames of the track from one frame of the query to the next, at most; at least one."""
 PART_COLUMNS = 2048
 """Matched at once: two rows of sums stay in the fastest cache, and the costs in the second."""
 FARTHEST_STEPS = 9
@@ -35,9 +34,9 @@ def sums_of_keys(
     table: of a `PackedTune`; classes: (tunings, keys, phases, frames) rows of the folded costs that
     a query takes; rows: the same of the table's unfolded costs, 0 where they are out of reach and
     cost FULL, or nothing where unfolded costs do not count; shares: 256ths of the folded, the
-    unfolded and the contour's costs that count, of the unfolded ones all or none. All keys are tried in the first tuning, and in the others as
-    many as `tried`, those that cost least in the first. BARRED by phase where a key was not tried;
-    as much or more where the track is too short.
+    unfolded and the contour's costs that count, of the unfolded ones all or none. All keys are
+    tried in the first tuning, and in the others as many as `tried`, those that cost least in the
+    first. BARRED by phase where a key was not tried or the track is too short.
     """
     tunings, keys, phases, frames = classes.shape
     melody = _melody(table, shares[0], shares[2])

@@ -83,11 +83,11 @@ def match_tune(
     places = best.tolist()
     standing = standings(compared, field, ranking, places, len(tunes), threads)
 
-    def told(found: tuple[int, Standing]) -> TuneHit | None:
+    def told(found: tuple[int, Standing]) -> TuneHit:
         return _hit(query, tunes, compared.lowest, ranking, *found)
 
     hits = mapped(told, list(zip(places, standing, strict=True)), threads)
-    return TuneAnswer("", [hit for hit in hits if hit])
+    return TuneAnswer("", hits)
 
 
 def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
@@ -112,15 +112,12 @@ def _hit(
     ranking: Ranking,
     place: int,
     standing: Standing,
-) -> TuneHit | None:
-    """None for a track that is too short for the query."""
+) -> TuneHit:
     track, fits = int(ranking.tracks[place]), ranking.fits
     shift = lowest + int(fits.keys[place])
     lift = shift - query.tuning + TUNINGS[int(fits.tunings[place])]
     costs = _costs(query.keys + np.float32(lift), tunes.packed[track])
     path = align(costs)
-    if not path:
-        return None
     stretch = agreeing(costs, path)
     asked = query.times_ms[[stretch.query_begin, stretch.query_end]] + [-FRAME_MS / 2, FRAME_MS / 2]
     frames = stretch.end - stretch.begin + 1
