@@ -1,24 +1,28 @@
-"""The trained projection: what of a window tells tunes apart, however it was heard.
+"""The trained projection: what of a window tells tunes apart, however they are heard.
 
 Two matrices, one for windows of recordings and one for those of queries, bring both to vectors of
-unit length that are near each other when they are of the same tune; see `training`.
+unit length that are near each other when they are of the same tune. `manage.py
+train_tune_projection` makes them; see `training` and docs/tunes.md.
 """
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.salience import KEYS
+from audiosearch.engine.tunes.patches import intervals
 
-SLOTS = 14
-"""A window's equal parts; its patch is how strongly each key sounds in each of them."""
 DIMENSION = 64
+RECIPE = 1
+"""Raised with every change to patches, training or what it trains on: vectors of two recipes are
+never compared."""
+PATH = Path(__file__).with_name("projection.npz")
 
 
 class Projection(NamedTuple):
-    """(SLOTS * KEYS, DIMENSION) float32 each."""
+    """(FEATURES, DIMENSION) float32 each."""
 
     recordings: FloatArray
     queries: FloatArray
@@ -26,19 +30,26 @@ class Projection(NamedTuple):
 
 @cache
 def projection() -> Projection:
-    """The projection in use."""
-    rng = np.random.default_rng(0)
-    matrix = rng.standard_normal((SLOTS * KEYS, DIMENSION)).astype(np.float32)
-    return Projection(matrix, matrix)
+    """The projection in use. Raises ValueError when its file is of another recipe."""
+    with np.load(PATH) as kept:
+        if int(kept["recipe"]) != RECIPE:
+            raise ValueError(f"{PATH.name} is of another recipe: run train_tune_projection.")
+        return Projection(*(kept[name].astype(np.float32) for name in Projection._fields))
+
+
+def save_projection(made: Projection, path: Path = PATH) -> None:
+    """Keep a projection, in half precision: 224 kB."""
+    matrices = {name: getattr(made, name).astype(np.float16) for name in Projection._fields}
+    np.savez(path, recipe=np.int64(RECIPE), **matrices)  # type: ignore[arg-type]
 
 
 def projected(patches: FloatArray, matrix: FloatArray) -> FloatArray:
-    """(n, DIMENSION) of unit length, or all 0 where nothing sounds.
+    """(n, DIMENSION) of unit length, or all 0 where no two slots have a pitch.
 
-    patches: (n, SLOTS, KEYS).
+    patches: (n, SLOTS, KEYS); matrix: (FEATURES, DIMENSION).
     """
-    flat = patches.reshape(len(patches), SLOTS * KEYS)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    vectors = flat @ matrix
+    if not len(patches):
+        return np.zeros((0, DIMENSION), np.float32)
+    vectors = intervals(patches) @ matrix
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)

@@ -7,38 +7,34 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.base import Embeddings
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.projection import DIMENSION, SLOTS, projected, projection
+from audiosearch.engine.tunes.patches import patches_of, sounding
+from audiosearch.engine.tunes.projection import DIMENSION, projected, projection
 from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.representation import FRAME_MS, Tune
-from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY
 
-WINDOW_MS = 5_000
-HOP_MS = 2_000
+WINDOW_MS, HOP_MS = 5_000, 2_000
 WINDOW_FRAMES, HOP_FRAMES = WINDOW_MS // FRAME_MS, HOP_MS // FRAME_MS
-LOWEST_MIDDLE, TRIED_KEYS = 57, 28
-"""The middle of a query is brought to these keys."""
-TEMPI = (0.7, 0.79, 0.89, 1.0, 1.12, 1.26, 1.41)
-STARTS = 3
+TEMPI = (0.8, 0.9, 1.0, 1.12, 1.26)
+STEP_MS = 400
+"""Of a query's windows: finer than HOP_MS, so that some of them begin where windows of the
+recording do."""
 
 
 @dataclass(frozen=True)
 class QueryWindows:
-    """A query's windows at all keys and tempi that are tried.
+    """A query's windows, at all tempi that are tried; their vectors are the same in any key.
 
-    embeddings: (n, DIMENSION) float32 of unit length. For each of them, (n,): windows: which
-    window of the query it is, from 0; keys: semitones that the query was lifted by; tempi: how
-    fast the query was taken to be, 1.0 as fast as the recording; starts_ms: when it begins in
-    the query, in its voiced time.
+    embeddings: (n, DIMENSION) float32 of unit length. For each of them, (n,): tempi: index in
+    TEMPI, how fast the query was taken to be; begins_ms: when it begins in the query, in the
+    recording's time and without rests, float64.
     """
 
     embeddings: FloatArray
-    windows: NDArray[np.int64]
-    keys: NDArray[np.int64]
-    tempi: FloatArray
-    starts_ms: NDArray[np.int64]
+    tempi: NDArray[np.int64]
+    begins_ms: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.windows)
+        return len(self.tempi)
 
 
 def tune_windows(tune: Tune) -> Embeddings:
@@ -48,11 +44,11 @@ def tune_windows(tune: Tune) -> Embeddings:
     """
     padding = max(0, WINDOW_FRAMES - len(tune)) if len(tune) else 0
     salience = np.pad(tune.unfolded, ((0, padding), (0, 0)))
-    if len(salience) < WINDOW_FRAMES:
+    if not len(salience):
         return Embeddings(np.zeros((0, DIMENSION), np.float32), np.zeros((0, 2), np.int64))
     frames = np.lib.stride_tricks.sliding_window_view(salience, WINDOW_FRAMES, axis=0)
-    patches = _patches(frames[::HOP_FRAMES].transpose(0, 2, 1).astype(np.float32))
-    vectors = projected(patches, projection().recordings)
+    frames = frames[::HOP_FRAMES].transpose(0, 2, 1).astype(np.float32)
+    vectors = projected(patches_of(frames), projection().recordings)
     starts = np.arange(len(vectors), dtype=np.int64) * HOP_MS
     spans = np.stack([starts, np.minimum(starts + WINDOW_MS, len(tune) * FRAME_MS)], axis=1)
     heard = vectors.any(axis=1)
@@ -60,41 +56,24 @@ def tune_windows(tune: Tune) -> Embeddings:
 
 
 def query_windows(query: TuneQuery) -> QueryWindows:
-    """The windows of a query, for `candidates`."""
-    keys = query.keys - query.tuning
-    lowest = LOWEST_MIDDLE - round(float(np.median(keys))) if len(keys) else 0
-    lifts = lowest + np.arange(TRIED_KEYS)
-    embeddings, rows = [], []
-    for tempo in TEMPI:
-        frames = min(round(WINDOW_FRAMES * tempo), len(keys))
+    """The windows of a query, STEP_MS apart at each of TEMPI; for `candidates`.
+
+    One that is shorter than a window has a single one of it all.
+    """
+    embeddings, tempi, begins = [np.zeros((0, DIMENSION), np.float32)], [], []
+    for number, tempo in enumerate(TEMPI):
+        frames = min(round(WINDOW_FRAMES / tempo), len(query.keys))
         if not frames:
             continue
-        starts = np.unique(np.linspace(0, len(keys) - frames, STARTS).round().astype(np.int64))
-        for window, start in enumerate(starts):
-            lines = keys[start : start + frames] - LOWEST_KEY + lifts[:, None]
-            embeddings.append(projected(_patches(_sounding(lines)), projection().queries))
-            rows += [(window, lift, tempo, start * FRAME_MS) for lift in lifts]
-    windows, lifted, tempi, starts_ms = np.array(rows).T if rows else np.zeros((4, 0))
+        step = max(1, round(STEP_MS / tempo / FRAME_MS))
+        lines = np.lib.stride_tricks.sliding_window_view(query.keys, frames)[::step]
+        embeddings.append(projected(patches_of(sounding(lines)), projection().queries))
+        tempi += [number] * len(lines)
+        begins += (np.arange(len(lines)) * step * FRAME_MS * tempo).tolist()
+    vectors = np.concatenate(embeddings)
+    heard = vectors.any(axis=1)
     return QueryWindows(
-        np.concatenate([np.zeros((0, DIMENSION), np.float32), *embeddings]),
-        windows.astype(np.int64),
-        lifted.astype(np.int64),
-        tempi.astype(np.float32),
-        starts_ms.astype(np.int64),
+        vectors[heard],
+        np.array(tempi, np.int64)[heard],
+        np.array(begins, np.float64)[heard],
     )
-
-
-def _sounding(lines: FloatArray) -> FloatArray:
-    """(n, frames, KEYS) in 0..1, the salience of lines of one pitch; lines: (n, frames)."""
-    apart = np.abs(lines[..., None] - np.arange(KEYS))
-    return np.maximum(0, 1 - apart / 1.5).astype(np.float32)
-
-
-def _patches(frames: FloatArray) -> FloatArray:
-    """(n, SLOTS, KEYS) means over equal parts; frames: (n, frames, KEYS)."""
-    count = frames.shape[1]
-    edges = np.linspace(0, count, SLOTS + 1)
-    below = np.minimum(edges.astype(np.int64), count - 1)
-    sums = np.concatenate([np.zeros_like(frames[:, :1]), frames.cumsum(axis=1)], axis=1)
-    at = sums[:, below] + frames[:, below] * (edges - below)[:, None].astype(np.float32)
-    return np.asarray(np.diff(at, axis=1) * (SLOTS / count), np.float32)
