@@ -95,7 +95,7 @@ def test_an_id_goes_with_the_work_to_the_worker(
     assert member.post(f"/tracks/{pk}/relisten/", headers={"X-Request-ID": "again-2"})
     work()
     again = of(told, "audiosearch.analysis")[3:]
-    assert [line.request_id for line in again] == ["again-2"] * 3
+    assert [line.request_id for line in again] == ["again-2"] * 4
     reanalyze([pk])
     assert set(rows.values_list("request_id", flat=True)) == {""}
 
