@@ -42,8 +42,8 @@ def align(costs: NDArray[np.uint8]) -> list[tuple[int, int]]:
     sums = np.full((len(paired), LONGEST_STEP + costs.shape[1]), BARRED)
     sums[0, LONGEST_STEP:] = paired[0]
     for row in range(1, len(paired)):
-        before = np.lib.stride_tricks.sliding_window_view(sums[row - 1, :-1], LONGEST_STEP)
-        sums[row, LONGEST_STEP:] = before.min(axis=1) + paired[row]
+        before = [sums[row - 1, step : step - LONGEST_STEP] for step in range(LONGEST_STEP)]
+        sums[row, LONGEST_STEP:] = np.minimum.reduce(before) + paired[row]
     column = int(sums[-1].argmin())
     path: list[tuple[int, int]] = []
     for row in range(len(paired) - 1, -1, -1):

@@ -76,7 +76,8 @@ def match_tune(
     if unfit or not len(tunes):
         return TuneAnswer(unfit or "There is no tune to compare this with.", [])
     compared = Compared.of(query)
-    field = [*tunes.packed, *strangers(tunes.packed)[: max(0, FEWEST - len(tunes))]]
+    missing = max(0, FEWEST - len(tunes))
+    field = [*tunes.packed, *(strangers(tunes.packed)[:missing] if missing else [])]
     ranking = rank_tracks(compared, field, top_k, threads)
     scores = np.where(ranking.tracks < len(tunes), ranking.fits.scores, -np.inf)
     best = np.argsort(-scores, kind="stable")[: min(top_k, int(np.isfinite(scores).sum()))]

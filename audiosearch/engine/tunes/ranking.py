@@ -68,10 +68,10 @@ class Compared:
         reached = (rows >= 0) & (rows < KEYS)
         return cls(classes % CLASSES, np.where(reached, rows + FIRST_UNFOLDED, 0), lowest)
 
-    def only(self, tunings: slice, phases: slice) -> "Compared":
-        """Some of the tunings and phases."""
+    def only(self, tunings: slice, phases: slice, keys: slice = slice(None)) -> "Compared":
+        """Some of the tunings, phases and keys, from the lowest on."""
         classes, rows = (
-            np.ascontiguousarray(one[tunings, :, phases]) for one in (self.classes, self.rows)
+            np.ascontiguousarray(one[tunings, keys, phases]) for one in (self.classes, self.rows)
         )
         return Compared(classes, rows, self.lowest)
 

@@ -107,7 +107,9 @@ def _by_way(
 ) -> list[float]:
     """The score by each way alone, in the key and tuning that are best by all."""
     tuning, key = int(ranking.fits.tunings[place]), int(ranking.fits.keys[place])
-    own = compared.only(slice(tuning, tuning + 1), slice(1))
     tune = [tunes[ranking.tracks[place]]]
-    costs = [own.costs(tune, shares)[0, 0] for shares in (FOLDED, UNFOLDED, CONTOUR)]
-    return [float(FITTING_ANY * one.mean() - one[key]) for one in costs]
+    own = compared.only(slice(tuning, tuning + 1), slice(1))
+    octave = own.only(slice(1), slice(1), slice(12))  # all that there is where octaves are folded
+    by_way = (octave.costs(tune, FOLDED), own.costs(tune, UNFOLDED), octave.costs(tune, CONTOUR))
+    costs = [one[0, 0] for one in by_way]
+    return [float(FITTING_ANY * one.mean() - one[key % len(one)]) for one in costs]
