@@ -13,30 +13,40 @@ fused     … and what each pitch's salience says, with octaves folded and not
 MAP       of fused: the mean of 1 / rank, as one song is right
 moment    of the fused method's first: where the stretch begins is right within a second
 key       … and the difference in key is right within a semitone, octaves included
+found     the right song comes first and is a match, of a probability of 0.7 or more
+wrong     another one does
+What is not there, hums of songs that are in no catalogue and the sounds of --sounds, should be
+no match. ESC-10 and LibriSpeech are folders of such sounds.
 Intervals are Wilson's, of 95 %.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from audiosearch.engine.tunes.packing import PackedTunes
+from audiosearch.engine.tunes.probability import verdict_of
 from benchmarks.report import show
 from benchmarks.tunes_asked import (
+    ABSENT,
     CONDITIONS,
+    Asked,
     Condition,
     Outcome,
     hums,
     other_renderings,
     outcome_of,
+    sounds,
 )
 from benchmarks.tunes_catalogue import Rendering, tunes_of
 from benchmarks.tunes_played import LEADS, PACKAGES, why_missing
 
+ABSENT_SONG = 200_000
 TEST_FONTS = [Path(font) for font in list(PACKAGES)[:2]]
 
 
@@ -46,6 +56,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="queries of a condition")
     parser.add_argument("--seed", type=int, default=1, help="of hums and moments")
     parser.add_argument("--fonts", type=Path, nargs="+", default=TEST_FONTS)
+    parser.add_argument("--sounds", type=Path, nargs="*", default=[], help="folders of no songs")
     parser.add_argument("--alone", action="store_true", help="play melodies without company")
     parser.add_argument("--cache", type=Path, help="where analyses are kept for next time")
     parser.add_argument("--processes", type=int, default=2, help="that play and analyse")
@@ -60,32 +71,51 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Ask for songs in all conditions, and show what came of it."""
+    """Ask for songs in all conditions, and for what is not there, and show what came of it."""
     songs = catalogue(options.songs, options.fonts, alone=options.alone)
     kept = tunes_of(songs, options.cache, options.processes)
     tunes = PackedTunes({song.song: tune for song, tune in zip(songs, kept, strict=True)})
-    outcomes: dict[Condition, list[Outcome]] = {}
+
+    def outcomes(asked: Iterable[Asked], name: str, total: int) -> list[Outcome]:
+        asked = tqdm(asked, total=total, desc=name, leave=False, disable=None)
+        return [outcome_of(one, tunes) for one in asked]
+
+    found: dict[Condition, list[Outcome]] = {}
     for number, condition in enumerate(CONDITIONS):
         rng = np.random.default_rng((options.seed, number))
-        chosen = rng.integers(0, len(songs), options.each).tolist()
-        asked = (
-            hums(chosen, condition, rng)
-            if condition.skill
-            else other_renderings(
-                [songs[song] for song in chosen],
-                options.fonts,
-                condition.seconds,
-                rng,
-                options.cache,
-                options.processes,
-            )
-        )
-        outcomes[condition] = [outcome_of(one, tunes) for one in asked]
-    rows = [summary(condition, found) for condition, found in outcomes.items()]
-    show("tunes", rows, as_json=options.json, songs=options.songs)
-    if not options.json:
-        hummed = [one for own, found in outcomes.items() if own.skill for one in found]
-        show("by what leads", led_by(hummed, songs), as_json=False)
+        asked = asked_for(songs, condition, rng, options)
+        found[condition] = outcomes(asked, condition.name, options.each)
+    absent = []
+    for number, condition in enumerate(ABSENT):
+        rng = np.random.default_rng((options.seed, 100 + number))
+        own = [ABSENT_SONG + 1000 * number + song for song in range(options.each)]
+        name = f"{condition.name}, {condition.seconds} s"
+        absent.append(verdicts(name, outcomes(hums(own, condition, rng), name, options.each)))
+    for folder in options.sounds:
+        asked = sounds([folder], options.each)
+        absent.append(verdicts(folder.name, outcomes(asked, folder.name, options.each)))
+    rows = [summary(condition, own) for condition, own in found.items()]
+    hummed = [one for condition, own in found.items() if condition.skill for one in own]
+    leads = led_by(hummed, songs)
+    if options.json:
+        show("tunes", rows, as_json=True, songs=options.songs, absent=absent, led_by=leads)
+        return
+    for title, table in (("tunes", rows), ("what is not there", absent), ("what leads", leads)):
+        show(title, table, as_json=False)
+
+
+def asked_for(
+    songs: Sequence[Rendering],
+    condition: Condition,
+    rng: np.random.Generator,
+    options: argparse.Namespace,
+) -> Iterator[Asked]:
+    """Queries for songs that are chosen by chance."""
+    chosen = rng.integers(0, len(songs), options.each).tolist()
+    if condition.skill:
+        return hums(chosen, condition, rng)
+    own, seconds = [songs[song] for song in chosen], condition.seconds
+    return other_renderings(own, options.fonts, seconds, rng, options.cache, options.processes)
 
 
 def catalogue(songs: int, fonts: Sequence[Path], *, alone: bool = False) -> list[Rendering]:
@@ -113,8 +143,28 @@ def summary(condition: Condition, outcomes: list[Outcome]) -> dict[str, Any]:
         "MAP": float((1 / (1 + fused)).mean()),
         "moment": float(np.mean([one.moment for one in firsts])) if firsts else 0.0,
         "key": float(np.mean([one.key for one in firsts])) if firsts else 0.0,
+        "found": float(np.mean([one.fused == 0 and is_match(one) for one in outcomes])),
+        "wrong": float(np.mean([one.fused > 0 and is_match(one) for one in outcomes])),
         "CPU ms": float(np.median([one.cpu_ms for one in outcomes])),
     }
+
+
+def verdicts(name: str, outcomes: list[Outcome]) -> dict[str, Any]:
+    """What is said of sounds whose song is not there."""
+    said = [verdict_of(one.probability) for one in outcomes]
+    return {
+        "asked by": name,
+        "n": len(outcomes),
+        "refused": sum(one.refused for one in outcomes),
+        "none": said.count("none"),
+        "maybe": said.count("maybe"),
+        "match": said.count("match"),
+        "share of matches": told(said.count("match"), len(outcomes)),
+    }
+
+
+def is_match(outcome: Outcome) -> bool:
+    return verdict_of(outcome.probability) == "match"
 
 
 def led_by(outcomes: list[Outcome], songs: Sequence[Rendering]) -> list[dict[str, Any]]:

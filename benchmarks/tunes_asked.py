@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.tunes.matching import TuneHit, match_tune, score_tracks
 from audiosearch.engine.tunes.packing import PackedTunes
-from audiosearch.engine.tunes.query import TuneQuery, why_unfit
+from audiosearch.engine.tunes.probability import probabilities
+from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from benchmarks.tunes_catalogue import Rendering, song_of, tunes_of
 from benchmarks.tunes_hummed import QUIET_DB, SKILLS, hum
@@ -18,6 +20,9 @@ KEYS, SPEEDS = (-5, 5), (0.85, 1.18)
 """Of another rendering."""
 OTHER_ARRANGEMENT = 1_000_000
 TOLERANCE_S = 1.0
+NOWHERE = -1
+"""Of a sound that is no song's."""
+SOUNDS = ".flac", ".ogg", ".wav"
 
 
 @dataclass(frozen=True)
@@ -74,14 +79,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Ranks from 0 of the right song, that of no song where it is absent; moment, key: whether the
-    first hit is right, and in that."""
+    """contour, fused: ranks from 0 of the right song, as many as there are songs where it has none;
+    moment, key: whether the first hit is right, and in that; probability: of the first hit, 0
+    where there is none; refused: not searched for; cpu_ms: of matching."""
 
     asked: Asked
     contour: int
     fused: int
     moment: bool
     key: bool
+    probability: float
+    refused: bool
     cpu_ms: float
 
 
@@ -131,23 +139,48 @@ def other_renderings(
         yield Asked(other.song, query, *whole, other.key, seconds)
 
 
+def sounds(folders: Sequence[Path], each: int) -> Iterator[Asked]:
+    """At most `each` sounds of each folder, as if they had been hummed."""
+    for folder in folders:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in SOUNDS)
+        for number in np.random.default_rng(34).permutation(len(paths))[:each].tolist():
+            samples = decode(paths[number], SAMPLE_RATE)
+            query = TuneQuery.from_samples(samples, SAMPLE_RATE)
+            yield Asked(NOWHERE, query, 0, query.seconds, 0, round(query.seconds))
+
+
 def outcome_of(asked: Asked, tunes: PackedTunes) -> Outcome:
-    """Where the right song ranks, and whether the first hit, where it is the right one, is right
-    in its moment and key; tunes: by the numbers of their songs."""
+    """What is answered, and how right it is; tunes: by the numbers of their songs."""
     began = time.process_time()
-    answer = match_tune(asked.query, tunes)
+    hits = match_tune(asked.query, tunes).hits
     cpu_ms = (time.process_time() - began) * 1000
-    place = np.flatnonzero(tunes.item_ids == asked.song)
-    if why_unfit(asked.query) or not len(place):
-        return Outcome(asked, len(tunes), len(tunes), False, False, cpu_ms)
-    scores = score_tracks(asked.query, tunes)
-    contour, fused = (
-        int((score > score[place[0]]).sum()) for score in (scores.contour, scores.fused)
+    if not hits:
+        return Outcome(asked, len(tunes), len(tunes), False, False, 0.0, True, cpu_ms)
+    right = hits[0].item_id == asked.song
+    contour, fused = _ranks(asked, tunes)
+    return Outcome(
+        asked,
+        contour,
+        fused,
+        moment=right and _in_time(hits[0], asked),
+        key=right and abs(hits[0].key_difference - asked.lift) <= 1,
+        probability=probabilities([hits[0].standing], asked.query.voiced_seconds)[0],
+        refused=False,
+        cpu_ms=cpu_ms,
     )
-    hit = answer.hits[0]
-    right = hit.item_id == asked.song
-    key = right and abs(hit.key_difference - asked.lift) <= 1
-    return Outcome(asked, contour, fused, right and _in_time(hit, asked), key, cpu_ms)
+
+
+def _ranks(asked: Asked, tunes: PackedTunes) -> tuple[int, int]:
+    """Of the right song by contour and by all; as many as there are songs where it is not one of
+    them, or not among those that were matched in full."""
+    places = np.flatnonzero(np.array(tunes.item_ids) == asked.song)
+    if not len(places):
+        return len(tunes), len(tunes)
+    contour, fused = (
+        int((score > score[places[0]]).sum()) if np.isfinite(score[places[0]]) else len(tunes)
+        for score in score_tracks(asked.query, tunes)
+    )
+    return contour, fused
 
 
 def _in_time(hit: TuneHit, asked: Asked) -> bool:

@@ -7,11 +7,13 @@ import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,12 @@ from benchmarks.tunes_played import Arrangement, arranged, play
 
 FIRST_SEED = 100
 """Those below were looked at while constants were chosen."""
-BATCH = 10
+BATCH = 20
 """Songs that are played in one go."""
-MADE_BY = (analysis, contour, melody, representation, salience, tunes_known, tunes_made)
-MODULES = (*MADE_BY, tunes_played)
+PLAYED_BY = melody, tunes_known, tunes_made, tunes_played
+ANALYSED_BY = analysis, contour, representation, salience
 """What is kept is made anew when one of these changes."""
+FULL_SCALE = 32_767
 
 
 @dataclass(frozen=True, order=True)
@@ -48,10 +51,10 @@ class Rendering:
 
     @property
     def name(self) -> str:
-        """Of the file that the analysis is kept in, without a suffix."""
+        """Of the file that its sound is kept in, without a suffix."""
         alone = "-alone" if self.alone else ""
         place = f"{self.font.stem}-{self.song}-{self.seed}-{self.key}-{self.speed:.4f}{alone}"
-        return f"{_version()}-{place}"
+        return f"{_version(PLAYED_BY)}-{place}"
 
     def arranged(self) -> Arrangement:
         tune = song_of(self.song)
@@ -64,9 +67,10 @@ def song_of(number: int) -> MadeTune:
 
 
 def tunes_of(renderings: Sequence[Rendering], kept: Path, processes: int) -> Iterator[Tune]:
-    """The analysis of each, made where it is not kept in this folder yet."""
-    kept.mkdir(parents=True, exist_ok=True)
-    missing = sorted({one for one in renderings if not _path(one, kept).exists()})
+    """The analysis of each, made where it is not kept in this folder yet, as sounds are, too."""
+    for path in (_sound_path(renderings[0], kept), _tune_path(renderings[0], kept)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    missing = sorted({one for one in renderings if not _tune_path(one, kept).exists()})
     batches = [
         own[begin : begin + BATCH]
         for _, group in groupby(missing, lambda one: one.font)
@@ -82,24 +86,40 @@ def tunes_of(renderings: Sequence[Rendering], kept: Path, processes: int) -> Ite
         for done in as_completed([pool.submit(_keep, batch, kept) for batch in batches]):
             bar.update(done.result())
     for one in renderings:
-        with np.load(_path(one, kept)) as arrays:
+        with np.load(_tune_path(one, kept)) as arrays:
             yield Tune(**arrays)
 
 
 def _keep(batch: Sequence[Rendering], kept: Path) -> int:
-    """Play and analyse songs of one font; returns how many."""
-    sounds = play([one.arranged() for one in batch], batch[0].font)
-    for one, samples in zip(batch, sounds, strict=True):
+    """Play, where they are not yet, and analyse songs of one font; returns how many."""
+    silent = [one for one in batch if not _sound_path(one, kept).exists()]
+    if silent:
+        sounds = play([one.arranged() for one in silent], silent[0].font)
+        for one, samples in zip(silent, sounds, strict=True):
+            with _whole(_sound_path(one, kept)) as path:
+                np.save(path, np.round(samples * FULL_SCALE).astype(np.int16))
+    for one in batch:
+        samples = np.load(_sound_path(one, kept)).astype(np.float32) / FULL_SCALE
         arrays: dict[str, Any] = analysis.tune_of(samples).arrays()
-        path = _path(one, kept)
-        unfinished = path.with_suffix(".part.npz")
-        np.savez(unfinished, **arrays)
-        unfinished.rename(path)
+        with _whole(_tune_path(one, kept)) as path:
+            np.savez(path, **arrays)
     return len(batch)
 
 
-def _path(one: Rendering, kept: Path) -> Path:
-    return kept / f"{one.name}.npz"
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that is there when all of it is."""
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    yield unfinished
+    unfinished.rename(path)
+
+
+def _sound_path(one: Rendering, kept: Path) -> Path:
+    return kept / "sounds" / f"{one.name}.npy"
+
+
+def _tune_path(one: Rendering, kept: Path) -> Path:
+    return kept / _version(ANALYSED_BY) / f"{one.name}.npz"
 
 
 @cache
@@ -108,7 +128,7 @@ def _known() -> list[MadeTune]:
 
 
 @cache
-def _version() -> str:
-    """Of what songs and analyses are made by."""
-    source = "".join(inspect.getsource(module) for module in MODULES)
+def _version(modules: tuple[ModuleType, ...]) -> str:
+    """Of the source of these modules."""
+    source = "".join(inspect.getsource(module) for module in modules)
     return hashlib.sha256(source.encode()).hexdigest()[:8]
