@@ -5,8 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from audiosearch.engine.tunes import packing
-from audiosearch.engine.tunes.alignment import agreeing, align, lowest_costs
+from audiosearch.engine.tunes.alignment import agreeing, align
 from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.matching import match_tune, score_tracks
 from audiosearch.engine.tunes.packing import FULL, PackedTunes

@@ -1,8 +1,8 @@
-"""Subsequence dynamic time warping: where in a track a query costs least, at any tempo in reach.
+"""Subsequence dynamic time warping of the best hits: which frame of a track is which of a query.
 
 After M. Müller, Information Retrieval for Music and Motion, Springer 2007, chapter 4. A step goes
 one frame on in both, or two in one of them, so that tempi from half to twice the query's are
-reached, and a row depends on the two rows before it only: whole rows are computed at once.
+reached.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.packing import FULL, Block
+from audiosearch.engine.tunes.packing import FULL
 
-BARRED = 1 << 15
-"""More than the longest query can cost, and far enough from the end of uint16."""
+BARRED = 1 << 30
+"""More than any path costs."""
 AGREEING = 0.5
 """Of FULL: of a path, frames that cost less speak for it and others against it."""
 
@@ -27,36 +26,6 @@ class Stretch:
     query_end: int
     begin: int
     end: int
-
-
-def lowest_costs(
-    costs: NDArray[np.uint16], query: NDArray[np.int64], shifts: range, block: Block
-) -> FloatArray:
-    """(shifts, tracks) the cost of the best path through each track, per frame of the query, in
-    0..1; more than 1 where the track is too short.
-
-    costs: (rows, columns) of the block; query: (frames,) rows; shifts: by how many rows they are
-    shifted; all of these must be rows of the costs.
-    """
-    width = costs.shape[1]
-    before, last, following = (np.full((len(shifts), width), BARRED, np.uint16) for _ in range(3))
-    lowest, stretched = (np.empty((len(shifts), width - 2), np.uint16) for _ in range(2))
-    last[:] = _shifted(costs, query[0], shifts)
-    last[:, block.barriers] = BARRED
-    for row in query[1:]:
-        cost = _shifted(costs, row, shifts)[:, 2:]
-        np.minimum(last[:, 1:-1], last[:, :-2], out=lowest)
-        np.add(before[:, 1:-1], cost, out=stretched)
-        np.minimum(lowest, stretched, out=lowest)
-        np.add(lowest, cost, out=following[:, 2:])
-        following[:, block.barriers] = BARRED
-        before, last, following = last, following, before
-    found = np.minimum.reduceat(last, block.starts, axis=1)
-    return (found / np.float32(FULL * len(query))).astype(np.float32)
-
-
-def _shifted(costs: NDArray[np.uint16], row: int, shifts: range) -> NDArray[np.uint16]:
-    return costs[row + shifts.start : row + shifts.stop : shifts.step]
 
 
 def align(costs: NDArray[np.uint8]) -> list[tuple[int, int]]:

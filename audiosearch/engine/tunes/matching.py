@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.alignment import agreeing, align, lowest_costs
-from audiosearch.engine.tunes.packing import FULL, TRIED_KEYS, Block, PackedTunes
+from audiosearch.engine.tunes.alignment import agreeing, align
+from audiosearch.engine.tunes.field import FEWEST, strangers
+from audiosearch.engine.tunes.packing import FULL, PackedTune, PackedTunes
 from audiosearch.engine.tunes.query import TuneQuery, why_unfit
+from audiosearch.engine.tunes.ranking import (
+    CONTOUR,
+    TUNINGS,
+    Compared,
+    Fit,
+    mapped,
+    rank_tracks,
+)
 from audiosearch.engine.tunes.representation import CLASSES, FRAME_MS
 from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY, STEPS
-
-LOWEST_MIDDLE = 57
-"""The middle of a query is brought to this key and those of two octaves above it: where melodies
-of recordings have theirs."""
-FITTING_ANY = 0.35
-"""Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
-CONTOUR_SHARE = 0.3
-OTHER_TUNINGS = -1 / STEPS, 1 / STEPS
-"""Semitones by which the likeliest tracks are tried again: who hums is in no tuning for long."""
-TRIED_AGAIN = 50
+from audiosearch.engine.tunes.standing import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class TuneHit:
 
     start_ms, end_ms: in the track; query_start_ms, query_end_ms: the stretch of the query that
     agrees; key_difference: semitones that the query is above the track; tempo: of the query, 1.0
-    as fast as the track; score: the higher the better, and no probability.
+    as fast as the track; score: the higher the better, and no probability; standing: what one can
+    be told from; path: of that stretch, pairs of a frame of the query (a place in its keys) and the
+    frame of the track that it is aligned with; lift: semitones, with fractions, to add to the
+    query's keys to draw them on the track's contour.
     """
 
     item_id: int
@@ -41,6 +44,9 @@ class TuneHit:
     query_end_ms: int
     key_difference: int
     tempo: float
+    standing: Standing
+    path: tuple[tuple[int, int], ...]
+    lift: float
 
 
 @dataclass(frozen=True)
@@ -52,28 +58,40 @@ class TuneAnswer:
 
 
 class TrackScores(NamedTuple):
-    """(tracks,) each, the higher the better; shifts: semitones from the query up to the track."""
+    """(tracks,) each, the higher the better; fused: -inf where a track was not matched in full."""
 
     contour: FloatArray
     fused: FloatArray
-    shifts: NDArray[np.int64]
 
 
-def match_tune(query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10) -> TuneAnswer:
+def match_tune(
+    query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10, threads: int = 1
+) -> TuneAnswer:
     """The `top_k` tracks whose tune is likest to the query, whatever its key, octave and tempo.
 
-    Tempi from half to twice the track's are reached. See docs/tunes.md.
+    Tempi from half to twice the track's are reached. threads: among which tracks are split, at
+    most; the answer is the same. See docs/tunes.md.
     """
     unfit = why_unfit(query)
     if unfit or not len(tunes):
         return TuneAnswer(unfit or "There is no tune to compare this with.", [])
-    scores = score_tracks(query, tunes)
-    best = np.argsort(-scores.fused, kind="stable")[:top_k]
-    found = (
-        _hit(query, tunes, int(track), float(scores.fused[track]), int(scores.shifts[track]))
-        for track in best
-    )
-    return TuneAnswer("", [hit for hit in found if hit])
+    compared = Compared.of(query)
+    field = [*tunes.packed, *strangers(tunes.packed)[: max(0, FEWEST - len(tunes))]]
+    ranking = rank_tracks(compared, field, top_k, threads)
+    order = np.argsort(-ranking.scores, kind="stable").tolist()
+    best = [
+        place
+        for place in order
+        if ranking.tracks[place] < len(tunes) and np.isfinite(ranking.fits[place].score)
+    ][:top_k]
+    standing = standings(compared, field, ranking, best, len(tunes), threads)
+    pairs = list(zip(best, standing, strict=True))
+
+    def told(pair: tuple[int, Standing]) -> TuneHit | None:
+        track, fit = ranking.tracks[pair[0]], ranking.fits[pair[0]]
+        return _hit(query, tunes.item_ids[track], field[track], fit, compared.lowest, pair[1])
+
+    return TuneAnswer("", [hit for hit in mapped(told, pairs, threads) if hit])
 
 
 def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
@@ -82,59 +100,22 @@ def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
     query: one that is not unfit; tunes: at least one. The likeliest are tried in other tunings, by
     contours alone they are not.
     """
-    keys = query.keys - query.tuning
-    scores = _scores_in_tuning(keys, tunes)
-    best = np.argsort(-scores.fused, kind="stable")[:TRIED_AGAIN]
-    likeliest = tunes.only(best)
-    for tuning in OTHER_TUNINGS:
-        tried = _scores_in_tuning(keys + tuning, likeliest)
-        better = tried.fused > scores.fused[best]
-        scores.fused[best[better]] = tried.fused[better]
-        scores.shifts[best[better]] = tried.shifts[better]
-    return scores
-
-
-def _scores_in_tuning(keys: FloatArray, tunes: PackedTunes) -> TrackScores:
-    """By what the best key costs, all three ways together, less what any key costs."""
-    classes = _classes(keys)
-    lowest = LOWEST_MIDDLE - round(float(np.median(keys)))
-    rows = np.round(keys).astype(np.int64) - LOWEST_KEY + lowest + TRIED_KEYS
-    rows = np.clip(rows, 0, KEYS + TRIED_KEYS)
-    folded, unfolded, contours = (
-        np.concatenate(found, axis=1)
-        for found in zip(*(_costs(block, classes, rows) for block in tunes.blocks), strict=True)
-    )
-    shifts = lowest + np.arange(TRIED_KEYS)
-    together = unfolded + (folded + CONTOUR_SHARE * contours)[shifts % 12]
-    fused = FITTING_ANY * together.mean(axis=0) - together.min(axis=0)
-    return TrackScores(-contours.min(axis=0), fused, shifts[together.argmin(axis=0)])
-
-
-def _costs(
-    block: Block, classes: NDArray[np.int64], rows: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    octave, keys = range(0, CLASSES, STEPS), range(TRIED_KEYS)
-    return (
-        lowest_costs(block.folded_costs(), classes, octave, block),
-        lowest_costs(block.unfolded_costs(), rows, keys, block),
-        lowest_costs(block.contour_costs(), classes, octave, block),
-    )
-
-
-def _classes(keys: FloatArray) -> NDArray[np.int64]:
-    return np.round(keys * STEPS).astype(np.int64) % CLASSES
+    compared = Compared.of(query)
+    plain = compared.only(slice(1), slice(None))
+    contour = [-plain.costs(tune, CONTOUR).min() for tune in tunes.packed]
+    fused = np.full(len(tunes), -np.inf, np.float32)
+    ranking = rank_tracks(compared, tunes.packed, 1, threads=1)
+    fused[ranking.tracks] = ranking.scores
+    return TrackScores(np.array(contour, np.float32), fused)
 
 
 def _hit(
-    query: TuneQuery, tunes: PackedTunes, track: int, score: float, shift: int
+    query: TuneQuery, item_id: int, tune: PackedTune, fit: Fit, lowest: int, standing: Standing
 ) -> TuneHit | None:
     """None for a track that is too short for the query."""
-    folded, unfolded, _ = tunes.costs_of(track)
-    keys = query.keys - query.tuning + shift
-    rows = np.round(keys).astype(np.int64) - LOWEST_KEY
-    in_reach = (rows >= 0) & (rows < KEYS)
-    there = np.where(in_reach[:, None], unfolded[np.clip(rows, 0, KEYS - 1)], np.uint8(FULL))
-    costs = ((folded[_classes(keys)] + there) >> 1).astype(np.uint8)
+    shift = lowest + fit.key
+    lift = shift - query.tuning + TUNINGS[fit.tuning]
+    costs = _costs(query.keys + np.float32(lift), tune)
     path = align(costs)
     if not path:
         return None
@@ -142,12 +123,24 @@ def _hit(
     asked = query.times_ms[[stretch.query_begin, stretch.query_end]] + [-FRAME_MS / 2, FRAME_MS / 2]
     frames = stretch.end - stretch.begin + 1
     return TuneHit(
-        item_id=int(tunes.item_ids[track]),
-        score=score,
+        item_id=item_id,
+        score=fit.score,
         start_ms=stretch.begin * FRAME_MS,
         end_ms=(stretch.end + 1) * FRAME_MS,
         query_start_ms=max(0, round(float(asked[0]))),
         query_end_ms=round(float(asked[1])),
         key_difference=-shift,
         tempo=frames / (stretch.query_end - stretch.query_begin + 1),
+        standing=standing,
+        path=tuple(p for p in path if stretch.query_begin <= p[0] <= stretch.query_end),
+        lift=lift,
     )
+
+
+def _costs(keys: FloatArray, tune: PackedTune) -> NDArray[np.uint8]:
+    """(frames of the query, frames of the track) by both saliences."""
+    rows = np.round(keys).astype(np.int64) - LOWEST_KEY
+    in_reach = (rows >= 0) & (rows < KEYS)
+    there = np.where(in_reach[:, None], tune.unfolded[np.clip(rows, 0, KEYS - 1)], np.uint8(FULL))
+    classes = np.round(keys * STEPS).astype(np.int64) % CLASSES
+    return np.asarray((tune.folded[classes] + there) >> 1, np.uint8)
