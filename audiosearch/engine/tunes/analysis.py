@@ -6,7 +6,13 @@ from numpy.typing import NDArray
 from audiosearch.engine.analyzers.base import Stream
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.contour import smoothest_path
-from audiosearch.engine.tunes.representation import CLASSES, CONTOUR_STEPS, POOLED, Tune
+from audiosearch.engine.tunes.representation import (
+    CLASSES,
+    CONTOUR_STEPS,
+    MELODIC,
+    POOLED,
+    Tune,
+)
 from audiosearch.engine.tunes.salience import (
     BINS,
     BRIGHTNESS,
@@ -16,9 +22,11 @@ from audiosearch.engine.tunes.salience import (
     LEAD,
     LOWEST_KEY,
     STEPS,
+    halved,
     salience,
     sharpened,
 )
+from audiosearch.engine.tunes.second_opinion import SecondOpinion, SecondOpinionStream
 
 PART_FRAMES = 160 * POOLED
 """32 s."""
@@ -36,9 +44,13 @@ FOLDED_KEYS = 50, 88
 
 
 class TuneStream(Stream):
-    """Holds the samples of one part and of what is around it."""
+    """Holds the samples of one part and of what is around it.
 
-    def __init__(self) -> None:
+    second: asked, too, what sounds, which takes some ten times as long; both are believed.
+    """
+
+    def __init__(self, second: SecondOpinion | None = None) -> None:
+        self._second = SecondOpinionStream(second) if second else None
         self._blocks: list[FloatArray] = [np.zeros(LEAD, np.float32)]
         self._dropped = 0
         self._seen = LEAD
@@ -47,6 +59,8 @@ class TuneStream(Stream):
         self._contours: list[NDArray[np.uint8]] = []
 
     def feed(self, block: FloatArray) -> None:
+        if self._second:
+            self._second.feed(block)
         self._blocks.append(np.array(block, np.float32))
         self._seen += len(block)
         while self._whole_frames() >= (self._part + 1) * PART_FRAMES + CONTEXT:
@@ -60,6 +74,11 @@ class TuneStream(Stream):
         self._blocks.clear()
         pitches = np.concatenate([*self._saliences, np.zeros((0, BINS), np.uint8)])
         contour = np.concatenate([*self._contours, np.zeros(0, np.uint8)])
+        harmonic = float((contour > 0).mean()) if len(contour) else 0.0
+        if harmonic < MELODIC:
+            return Tune.without_melody(harmonic)
+        if self._second:
+            np.maximum(pitches, self._second.finish(len(pitches)), out=pitches)
         return _tune_of(pitches, contour)
 
     def _whole_frames(self) -> int:
@@ -71,8 +90,8 @@ class TuneStream(Stream):
         samples = np.concatenate(self._blocks)
         found = salience(samples[first * HOP - self._dropped :], last - first)
         own = slice(begin - first, end - first)
-        sharp = sharpened(found[own]).reshape(-1, 2, BINS).mean(axis=1)
-        self._saliences.append(np.round(sharp * 255).astype(np.uint8))
+        sharp = sharpened(found[own].reshape(-1, POOLED // 2, BINS).mean(axis=1))
+        self._saliences.append(halved(sharp))
         self._contours.append(_contour_of(found, own))
         self._part += 1
         keep_from = max(0, self._part * PART_FRAMES - CONTEXT) * HOP
@@ -80,9 +99,9 @@ class TuneStream(Stream):
         self._dropped = keep_from
 
 
-def tune_of(samples: FloatArray) -> Tune:
+def tune_of(samples: FloatArray, second: SecondOpinion | None = None) -> Tune:
     """The tune of mono sound at SAMPLE_RATE."""
-    stream = TuneStream()
+    stream = TuneStream(second)
     stream.feed(samples)
     return stream.finish()
 
@@ -121,6 +140,7 @@ def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
         unfolded=np.round(tuned[:, ::STEPS]).astype(np.uint8),
         contour=np.where(contour > 0, lifted, 0).astype(np.uint8),
         tuning=np.array([tuning], np.float32),
+        harmonic=np.array([(contour > 0).mean()], np.float32),
     )
 
 

@@ -3,23 +3,30 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.pitch import track_pitch
+from audiosearch.engine.tunes.analysis import tune_of
+from audiosearch.engine.tunes.pitch import PitchTrack, track_pitch
 from audiosearch.engine.tunes.representation import FRAME_MS, POOLED, Tune
 from audiosearch.engine.tunes.salience import HOP, SAMPLE_RATE
+from audiosearch.engine.tunes.steadiness import held_share, lasting
 
 SHORTEST_S = 3.0
 LONGEST_FRAMES = 100
 """20 s of what is voiced."""
 QUIETEST = 3e-4
 """Root mean square, of 1 full scale: -70 dBFS."""
-SHORTEST_NOTE = 5
-"""Frames of 20 ms; what is voiced for less is none."""
 SMOOTHED = 9
 NARROWEST = 0.8
 """Semitones between the tenth and the ninetieth percentile of a tune, at least."""
+STEADIEST_SPEECH = 0.4
+"""Steadiness below which it is speech: that of two in a hundred utterances is higher, of hums 0.72
+and more."""
+AGREEING, AGREED = 0.8, 0.7
+"""Share of the pitches of one voice that are the predominant ones, within so many semitones; of
+several sounds at once the tracker of one voice finds others."""
+STILL = 0.5
+"""Semitones between two frames of a predominant contour that holds its pitch, at most."""
 
 
 @dataclass(frozen=True)
@@ -28,38 +35,59 @@ class TuneQuery:
 
     keys: (n,) float32, MIDI numbers with fractions, n at most LONGEST_FRAMES; times_ms: (n,)
     float32, when each is heard, from the beginning of the sound or stretch; seconds: of it; level:
-    root mean square where it is loud.
+    root mean square where it is loud; steadiness: share of what is voiced that is held notes.
     """
 
     keys: FloatArray
     times_ms: FloatArray
     seconds: float
     level: float
+    steadiness: float = 1.0
+
+    @classmethod
+    def of_sound(cls, samples: FloatArray, rate: int) -> "TuneQuery":
+        """What is hummed, sung or whistled, or what leads where several sounds are heard at once,
+        as in music that is played to the microphone; (n,) mono in -1..1 at `rate` Hz."""
+        samples = _at_sample_rate(samples, rate)
+        track = track_pitch(samples)
+        one_voice = cls._from_track(track, len(samples))
+        contour = tune_of(samples).contour_keys
+        if not _is_several(track, contour):
+            return one_voice
+        heard = np.flatnonzero(~np.isnan(contour))
+        still = np.abs(np.diff(contour[heard])) <= STILL
+        keys, times = _kept(contour)
+        steadiness = max(one_voice.steadiness, float(still.mean()))
+        return cls(keys, times, one_voice.seconds, track.level, steadiness)
 
     @classmethod
     def from_samples(cls, samples: FloatArray, rate: int) -> "TuneQuery":
         """What one voice hums, sings or whistles; (n,) mono in -1..1 at `rate` Hz."""
-        if rate != SAMPLE_RATE:
-            import soxr
-
-            samples = soxr.resample(np.asarray(samples, np.float32), rate, SAMPLE_RATE)
-        track = track_pitch(np.asarray(samples, np.float32))
-        heard = np.flatnonzero(_lasting(track.voiced))[: LONGEST_FRAMES * POOLED]
-        heard = heard[: len(heard) // POOLED * POOLED]
-        keys = np.median(_smoothed(track.keys[heard]).reshape(-1, POOLED), axis=1)
-        times = heard.reshape(-1, POOLED).mean(axis=1) * (1000 * HOP / SAMPLE_RATE)
-        seconds = len(samples) / SAMPLE_RATE
-        return cls(keys.astype(np.float32), times.astype(np.float32), seconds, track.level)
+        samples = _at_sample_rate(samples, rate)
+        return cls._from_track(track_pitch(samples), len(samples))
 
     @classmethod
     def from_tune(cls, tune: Tune, start_ms: int, end_ms: int) -> "TuneQuery":
         """The predominant pitches of a stretch of a recording."""
         stretch = slice(start_ms // FRAME_MS, -(-end_ms // FRAME_MS))
-        keys = tune.contour_keys[stretch]
-        heard = np.flatnonzero(~np.isnan(keys))[:LONGEST_FRAMES]
-        times = (heard + 0.5) * FRAME_MS
-        seconds = len(keys) * FRAME_MS / 1000
-        return cls(keys[heard], times.astype(np.float32), seconds, 1.0)
+        contour = tune.contour_keys[stretch]
+        keys, times = _kept(contour)
+        return cls(keys, times, len(contour) * FRAME_MS / 1000, 1.0)
+
+    @classmethod
+    def _from_track(cls, track: PitchTrack, samples: int) -> "TuneQuery":
+        voiced = lasting(track.voiced)
+        heard = np.flatnonzero(voiced)[: LONGEST_FRAMES * POOLED]
+        heard = heard[: len(heard) // POOLED * POOLED]
+        keys = np.median(_smoothed(track.keys[heard]).reshape(-1, POOLED), axis=1)
+        times = heard.reshape(-1, POOLED).mean(axis=1) * (1000 * HOP / SAMPLE_RATE)
+        return cls(
+            keys.astype(np.float32),
+            times.astype(np.float32),
+            samples / SAMPLE_RATE,
+            track.level,
+            held_share(track.keys, voiced),
+        )
 
     @property
     def voiced_seconds(self) -> float:
@@ -87,16 +115,36 @@ def why_unfit(query: TuneQuery) -> str:
     low, high = np.quantile(query.keys, (0.1, 0.9))
     if high - low < NARROWEST:
         return "This is one constant tone, and no tune."
+    if query.steadiness < STEADIEST_SPEECH:
+        return "This sounds like speech rather than a tune: its pitch is never held."
     return ""
 
 
-def _lasting(voiced: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where it is voiced for SHORTEST_NOTE frames or more."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], voiced, [False]]).astype(np.int8)))
-    lasting = np.zeros(len(voiced), bool)
-    for begin, end in edges.reshape(-1, 2):
-        lasting[begin:end] = end - begin >= SHORTEST_NOTE
-    return lasting
+def _at_sample_rate(samples: FloatArray, rate: int) -> FloatArray:
+    samples = np.asarray(samples, np.float32)
+    if rate == SAMPLE_RATE:
+        return samples
+    import soxr
+
+    return np.asarray(soxr.resample(samples, rate, SAMPLE_RATE), np.float32)
+
+
+def _is_several(track: PitchTrack, contour: FloatArray) -> bool:
+    """Whether the pitches of one voice are not what sounds predominantly, whatever the octave."""
+    frames = min(len(contour), len(track.keys) // POOLED)
+    keys = np.median(track.keys[: frames * POOLED].reshape(-1, POOLED), axis=1)
+    voiced = track.voiced[: frames * POOLED].reshape(-1, POOLED).mean(axis=1) > 0.5
+    both = voiced & ~np.isnan(contour[:frames])
+    if both.sum() < 2:
+        return False
+    apart = (keys[both] - contour[:frames][both] + 6) % 12 - 6
+    return float((np.abs(apart) <= AGREED).mean()) < AGREEING
+
+
+def _kept(contour: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Its keys and times where something is harmonic, so many as a query keeps."""
+    heard = np.flatnonzero(~np.isnan(contour))[:LONGEST_FRAMES]
+    return contour[heard], ((heard + 0.5) * FRAME_MS).astype(np.float32)
 
 
 def _smoothed(keys: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ is loaded with the first sound: many processes want the constants alone.
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
 
@@ -32,7 +33,6 @@ BRIGHTNESS = 0.012
 """Preferred by semitone: a melody is mostly above what accompanies it."""
 BLUR = (0.92, 0.75, 0.55, 0.35, 0.2)
 """Of a peak, one to five thirds of a semitone beside it: who hums is not in tune."""
-FRAMES_PER_PEAK = 5
 
 
 def salience(samples: FloatArray, frames: int) -> FloatArray:
@@ -60,16 +60,15 @@ def salience(samples: FloatArray, frames: int) -> FloatArray:
     return found
 
 
-def sharpened(salience: FloatArray) -> FloatArray:
-    """(frames // 5, BINS) in 0..1: its peaks at a fifth of the frames, blurred by a semitone and
-    more, 1 the highest of each moment.
+def sharpened(strengths: FloatArray) -> FloatArray:
+    """(n, BINS) in 0..1: the peaks of each moment, blurred by a semitone and more, 1 the highest.
 
-    salience: as `salience` gives it; frames: a multiple of FRAMES_PER_PEAK.
+    strengths: (n, BINS), 0 and up, each of a moment of a tenth of a second.
     """
     from scipy.ndimage import maximum_filter1d
 
-    pooled = salience.reshape(-1, FRAMES_PER_PEAK, BINS).mean(axis=1)
-    pooled *= 1 + BRIGHTNESS * (np.arange(BINS, dtype=np.float32) / STEPS - KEYS / 2)
+    bright = 1 + BRIGHTNESS * (np.arange(BINS, dtype=np.float32) / STEPS - KEYS / 2)
+    pooled = strengths * bright
     is_peak = pooled >= maximum_filter1d(pooled, PEAK_BINS, axis=1)
     peaks = np.where(is_peak, pooled, 0)
     peaks /= peaks.max(axis=1, keepdims=True) + 1e-6
@@ -79,6 +78,12 @@ def sharpened(salience: FloatArray) -> FloatArray:
         np.maximum(blurred[:, steps:], peaks[:, :-steps] * share, out=blurred[:, steps:])
         np.maximum(blurred[:, :-steps], peaks[:, steps:] * share, out=blurred[:, :-steps])
     return blurred
+
+
+def halved(sharp: FloatArray) -> NDArray[np.uint8]:
+    """(n // 2, BINS): the means of two moments each, as bytes, 255 for 1."""
+    pairs = sharp.reshape(-1, 2, sharp.shape[1]).mean(axis=1)
+    return np.asarray(np.round(pairs * 255), np.uint8)
 
 
 @cache
