@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path, nargs="+", default=TEST_FONTS)
     parser.add_argument("--sounds", type=Path, nargs="*", default=[], help="folders of no songs")
     parser.add_argument("--alone", action="store_true", help="play melodies without company")
+    parser.add_argument("--second", action="store_true", help="analyse with a second opinion")
     parser.add_argument("--cache", type=Path, help="where analyses are kept for next time")
     parser.add_argument("--processes", type=int, default=2, help="that play and analyse")
     parser.add_argument("--json", action="store_true")
@@ -73,7 +74,7 @@ def main() -> None:
 def measure(options: argparse.Namespace) -> None:
     """Ask for songs in all conditions, and for what is not there, and show what came of it."""
     songs = catalogue(options.songs, options.fonts, alone=options.alone)
-    kept = tunes_of(songs, options.cache, options.processes)
+    kept = tunes_of(songs, options.cache, options.processes, second=options.second)
     tunes = PackedTunes({song.song: tune for song, tune in zip(songs, kept, strict=True)})
 
     def outcomes(asked: Iterable[Asked], name: str, total: int) -> list[Outcome]:

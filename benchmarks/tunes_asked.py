@@ -107,7 +107,7 @@ def hums(songs: Sequence[int], condition: Condition, rng: np.random.Generator) -
             hastening=condition.hastening,
             phone=condition.phone,
         )
-        query = TuneQuery.from_samples(made.samples, SAMPLE_RATE)
+        query = TuneQuery.of_sound(made.samples, SAMPLE_RATE)
         yield Asked(song, query, made.begin, made.end, made.lift, condition.seconds)
 
 
@@ -145,7 +145,7 @@ def sounds(folders: Sequence[Path], each: int) -> Iterator[Asked]:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in SOUNDS)
         for number in np.random.default_rng(34).permutation(len(paths))[:each].tolist():
             samples = decode(paths[number], SAMPLE_RATE)
-            query = TuneQuery.from_samples(samples, SAMPLE_RATE)
+            query = TuneQuery.of_sound(samples, SAMPLE_RATE)
             yield Asked(NOWHERE, query, 0, query.seconds, 0, round(query.seconds))
 
 

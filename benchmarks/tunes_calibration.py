@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=SIZES[-1])
     parser.add_argument("--each", type=int, default=100, help="queries of a condition, twice")
     parser.add_argument("--seed", type=int, default=2, help="of hums and moments")
+    parser.add_argument("--second", action="store_true", help="analyse with a second opinion")
     parser.add_argument("--cache", type=Path, help="where songs are kept for next time")
     parser.add_argument("--processes", type=int, default=2, help="that play and analyse")
     parser.add_argument("--sounds", type=Path, nargs="*", default=[], help="folders of no songs")
@@ -91,7 +92,7 @@ def answered(options: argparse.Namespace) -> Iterator[Answered]:
     tunes = dict(
         zip(
             (song.song for song in songs),
-            tunes_of(songs, options.cache, options.processes),
+            tunes_of(songs, options.cache, options.processes, second=options.second),
             strict=True,
         )
     )

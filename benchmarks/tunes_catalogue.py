@@ -20,7 +20,13 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.ops.demo import melody
-from audiosearch.engine.tunes import analysis, contour, representation, salience
+from audiosearch.engine.tunes import (
+    analysis,
+    contour,
+    representation,
+    salience,
+    second_opinion,
+)
 from audiosearch.engine.tunes.representation import Tune
 from benchmarks import tunes_known, tunes_made, tunes_played
 from benchmarks.tunes_known import KNOWN, known_tunes
@@ -32,7 +38,7 @@ FIRST_SEED = 100
 BATCH = 20
 """Songs that are played in one go."""
 PLAYED_BY = melody, tunes_known, tunes_made, tunes_played
-ANALYSED_BY = analysis, contour, representation, salience
+ANALYSED_BY = analysis, contour, representation, salience, second_opinion
 """What is kept is made anew when one of these changes."""
 FULL_SCALE = 32_767
 
@@ -66,11 +72,16 @@ def song_of(number: int) -> MadeTune:
     return _known()[number] if number < len(KNOWN) else made_tune(FIRST_SEED + number)
 
 
-def tunes_of(renderings: Sequence[Rendering], kept: Path, processes: int) -> Iterator[Tune]:
-    """The analysis of each, made where it is not kept in this folder yet, as sounds are, too."""
-    for path in (_sound_path(renderings[0], kept), _tune_path(renderings[0], kept)):
+def tunes_of(
+    renderings: Sequence[Rendering], kept: Path, processes: int, *, second: bool = False
+) -> Iterator[Tune]:
+    """The analysis of each, made where it is not kept in this folder yet, as sounds are, too.
+
+    second: with a second opinion of what sounds.
+    """
+    for path in (_sound_path(renderings[0], kept), _tune_path(renderings[0], kept, second)):
         path.parent.mkdir(parents=True, exist_ok=True)
-    missing = sorted({one for one in renderings if not _tune_path(one, kept).exists()})
+    missing = sorted({one for one in renderings if not _tune_path(one, kept, second).exists()})
     batches = [
         own[begin : begin + BATCH]
         for _, group in groupby(missing, lambda one: one.font)
@@ -83,14 +94,14 @@ def tunes_of(renderings: Sequence[Rendering], kept: Path, processes: int) -> Ite
         ) as bar,
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
     ):
-        for done in as_completed([pool.submit(_keep, batch, kept) for batch in batches]):
+        for done in as_completed([pool.submit(_keep, batch, kept, second) for batch in batches]):
             bar.update(done.result())
     for one in renderings:
-        with np.load(_tune_path(one, kept)) as arrays:
+        with np.load(_tune_path(one, kept, second)) as arrays:
             yield Tune(**arrays)
 
 
-def _keep(batch: Sequence[Rendering], kept: Path) -> int:
+def _keep(batch: Sequence[Rendering], kept: Path, second: bool) -> int:
     """Play, where they are not yet, and analyse songs of one font; returns how many."""
     silent = [one for one in batch if not _sound_path(one, kept).exists()]
     if silent:
@@ -98,10 +109,11 @@ def _keep(batch: Sequence[Rendering], kept: Path) -> int:
         for one, samples in zip(silent, sounds, strict=True):
             with _whole(_sound_path(one, kept)) as path:
                 np.save(path, np.round(samples * FULL_SCALE).astype(np.int16))
+    opinion = _opinion() if second else None
     for one in batch:
         samples = np.load(_sound_path(one, kept)).astype(np.float32) / FULL_SCALE
-        arrays: dict[str, Any] = analysis.tune_of(samples).arrays()
-        with _whole(_tune_path(one, kept)) as path:
+        arrays: dict[str, Any] = analysis.tune_of(samples, opinion).arrays()
+        with _whole(_tune_path(one, kept, second)) as path:
             np.savez(path, **arrays)
     return len(batch)
 
@@ -118,8 +130,14 @@ def _sound_path(one: Rendering, kept: Path) -> Path:
     return kept / "sounds" / f"{one.name}.npy"
 
 
-def _tune_path(one: Rendering, kept: Path) -> Path:
-    return kept / _version(ANALYSED_BY) / f"{one.name}.npz"
+def _tune_path(one: Rendering, kept: Path, second: bool) -> Path:
+    folder = f"{_version(ANALYSED_BY)}{'-second' if second else ''}"
+    return kept / folder / f"{one.name}.npz"
+
+
+@cache
+def _opinion() -> second_opinion.SecondOpinion:
+    return second_opinion.SecondOpinion()
 
 
 @cache
