@@ -39,19 +39,21 @@ class PitchTrack:
     """The pitch of a sound, a frame each 20 ms.
 
     keys: (n,) float32, MIDI numbers with fractions, also where nothing is voiced; voiced: (n,)
-    bool; level: root mean square of the loud frames, of 1 full scale.
+    bool; level: root mean square of the loud frames, of 1 full scale; periodicity: median
+    correlation, at its period, of what is voiced.
     """
 
     keys: FloatArray
     voiced: NDArray[np.bool_]
     level: float
+    periodicity: float
 
 
 def track_pitch(samples: FloatArray) -> PitchTrack:
     """The pitch of mono sound in -1..1 at SAMPLE_RATE, of a voice or a whistle alone."""
     frames = len(samples) // HOP
     if not frames:
-        return PitchTrack(np.zeros(0, np.float32), np.zeros(0, bool), 0.0)
+        return PitchTrack(np.zeros(0, np.float32), np.zeros(0, bool), 0.0, 0.0)
     around = np.pad(samples, ((FRAME - HOP) // 2, FRAME))
     windows = np.lib.stride_tricks.sliding_window_view(around, FRAME)[::HOP][:frames]
     levels = np.sqrt(np.square(windows).mean(axis=1))
@@ -63,9 +65,11 @@ def track_pitch(samples: FloatArray) -> PitchTrack:
     preferred = np.where(_is_peak(correlations), correlations + _octave_bonus(), 0)
     path = smoothest_path(preferred.astype(np.float32), JUMP, FARTHEST_JUMP)
     columns = path + _beside_peak(correlations, path)
-    periodic = correlations[np.arange(frames), path] >= PERIODIC
-    voiced = periodic & (levels > max(QUIETEST, FAINTEST * level))
-    return PitchTrack((LOWEST_KEY + columns / STEPS).astype(np.float32), voiced, level)
+    chosen = correlations[np.arange(frames), path]
+    voiced = (chosen >= PERIODIC) & (levels > max(QUIETEST, FAINTEST * level))
+    periodicity = float(np.median(chosen[voiced])) if voiced.any() else 0.0
+    keys = (LOWEST_KEY + columns / STEPS).astype(np.float32)
+    return PitchTrack(keys, voiced, level, periodicity)
 
 
 def _correlations(windows: FloatArray) -> FloatArray:
