@@ -21,7 +21,11 @@ Intervals are Wilson's, of 95 %.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,7 +33,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from audiosearch.engine.tunes.packing import PackedTunes
 from audiosearch.engine.tunes.probability import verdict_of
 from benchmarks.report import show
 from benchmarks.tunes_asked import (
@@ -43,7 +46,7 @@ from benchmarks.tunes_asked import (
     outcome_of,
     sounds,
 )
-from benchmarks.tunes_catalogue import Rendering, tunes_of
+from benchmarks.tunes_catalogue import Rendering, packed, tunes_of
 from benchmarks.tunes_played import LEADS, PACKAGES, why_missing
 
 ABSENT_SONG = 200_000
@@ -60,7 +63,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="play melodies without company")
     parser.add_argument("--second", action="store_true", help="analyse with a second opinion")
     parser.add_argument("--cache", type=Path, help="where analyses are kept for next time")
-    parser.add_argument("--processes", type=int, default=2, help="that play and analyse")
+    parser.add_argument("--processes", type=int, default=2, help="that play, analyse and ask")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     missing = why_missing(options.fonts)
@@ -74,35 +77,39 @@ def main() -> None:
 def measure(options: argparse.Namespace) -> None:
     """Ask for songs in all conditions, and for what is not there, and show what came of it."""
     songs = catalogue(options.songs, options.fonts, alone=options.alone)
-    kept = tunes_of(songs, options.cache, options.processes, second=options.second)
-    tunes = PackedTunes({song.song: tune for song, tune in zip(songs, kept, strict=True)})
-
-    def outcomes(asked: Iterable[Asked], name: str, total: int) -> list[Outcome]:
-        asked = tqdm(asked, total=total, desc=name, leave=False, disable=None)
-        return [outcome_of(one, tunes) for one in asked]
-
-    found: dict[Condition, list[Outcome]] = {}
-    for number, condition in enumerate(CONDITIONS):
-        rng = np.random.default_rng((options.seed, number))
-        asked = asked_for(songs, condition, rng, options)
-        found[condition] = outcomes(asked, condition.name, options.each)
-    absent = []
-    for number, condition in enumerate(ABSENT):
-        rng = np.random.default_rng((options.seed, 100 + number))
-        own = [ABSENT_SONG + 1000 * number + song for song in range(options.each)]
-        name = f"{condition.name}, {condition.seconds} s"
-        absent.append(verdicts(name, outcomes(hums(own, condition, rng), name, options.each)))
-    for folder in options.sounds:
-        asked = sounds([folder], options.each)
-        absent.append(verdicts(folder.name, outcomes(asked, folder.name, options.each)))
-    rows = [summary(condition, own) for condition, own in found.items()]
-    hummed = [one for condition, own in found.items() if condition.skill for one in own]
-    leads = led_by(hummed, songs)
+    for _ in tunes_of(songs, options.cache, options.processes, second=options.second):
+        pass  # they are kept now, for each process to read
+    groups = [*CONDITIONS, *(replace(one, absent=True) for one in ABSENT), *options.sounds]
+    ask = partial(outcomes_of, songs=tuple(songs), options=options)
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        bar = tqdm(pool.map(ask, groups), total=len(groups), desc="ask", disable=None)
+        found = dict(zip(groups, bar, strict=True))
+    there = {one: own for one, own in found.items() if one in CONDITIONS}
+    rows = [summary(condition, own) for condition, own in there.items()]
+    absent = [verdicts(one, own) for one, own in found.items() if one not in there]
+    leads = led_by([one for kind, own in there.items() if kind.skill for one in own], songs)
     if options.json:
         show("tunes", rows, as_json=True, songs=options.songs, absent=absent, led_by=leads)
         return
     for title, table in (("tunes", rows), ("what is not there", absent), ("what leads", leads)):
         show(title, table, as_json=False)
+
+
+def outcomes_of(
+    group: Condition | Path, songs: tuple[Rendering, ...], options: argparse.Namespace
+) -> list[Outcome]:
+    """Of the queries of a condition, or of the sounds of a folder."""
+    tunes = packed(songs, options.cache, options.second)
+    if isinstance(group, Path):
+        return [outcome_of(one, tunes) for one in sounds([group], options.each)]
+    place = (CONDITIONS, ABSENT)[group.absent].index(replace(group, absent=False))
+    rng = np.random.default_rng((options.seed, place + 100 * group.absent))
+    if group.absent:
+        first = ABSENT_SONG + 1000 * place
+        asked = hums(range(first, first + options.each), group, rng)
+    else:
+        asked = asked_for(songs, group, rng, options)
+    return [outcome_of(one, tunes) for one in asked]
 
 
 def asked_for(
@@ -150,8 +157,9 @@ def summary(condition: Condition, outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def verdicts(name: str, outcomes: list[Outcome]) -> dict[str, Any]:
+def verdicts(group: Condition | Path, outcomes: list[Outcome]) -> dict[str, Any]:
     """What is said of sounds whose song is not there."""
+    name = group.name if isinstance(group, Path) else f"{group.name}, {group.seconds} s"
     said = [verdict_of(one.probability) for one in outcomes]
     return {
         "asked by": name,

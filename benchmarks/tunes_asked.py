@@ -27,7 +27,8 @@ SOUNDS = ".flac", ".ogg", ".wav"
 
 @dataclass(frozen=True)
 class Condition:
-    """How a song is asked for; skill: "" for another rendering of it; the rest is as in `hum`."""
+    """How a song is asked for; skill: "" for another rendering of it; absent: one that is not
+    there; the rest is as in `hum`."""
 
     name: str
     seconds: int = 10
@@ -37,6 +38,7 @@ class Condition:
     drifting: float = 0.0
     hastening: float = 0.0
     phone: bool = False
+    absent: bool = False
 
 
 CONDITIONS = (

@@ -12,8 +12,11 @@ by a model that was fitted to the others.
 
 import argparse
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,10 +29,9 @@ from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.matching import match_tune
 from audiosearch.engine.tunes.packing import PackedTunes
 from audiosearch.engine.tunes.probability import MATCH, MAYBE, MEASURES, measures_of
-from audiosearch.engine.tunes.representation import Tune
 from benchmarks.report import show
-from benchmarks.tunes_asked import CONDITIONS, Asked, hums, other_renderings, sounds
-from benchmarks.tunes_catalogue import Rendering, tunes_of
+from benchmarks.tunes_asked import CONDITIONS, Asked, Condition, hums, other_renderings, sounds
+from benchmarks.tunes_catalogue import Rendering, packed, tunes_of
 from benchmarks.tunes_played import PACKAGES, why_missing
 
 FONT = Path(list(PACKAGES)[2])
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2, help="of hums and moments")
     parser.add_argument("--second", action="store_true", help="analyse with a second opinion")
     parser.add_argument("--cache", type=Path, help="where songs are kept for next time")
-    parser.add_argument("--processes", type=int, default=2, help="that play and analyse")
+    parser.add_argument("--processes", type=int, default=2, help="that play, analyse and ask")
     parser.add_argument("--sounds", type=Path, nargs="*", default=[], help="folders of no songs")
     options = parser.parse_args()
     missing = why_missing([FONT])
@@ -89,56 +91,67 @@ def answered(options: argparse.Namespace) -> Iterator[Answered]:
     songs = [
         Rendering(FONT, FIRST_SONG + number, FIRST_SONG + number) for number in range(options.songs)
     ]
-    tunes = dict(
-        zip(
-            (song.song for song in songs),
-            tunes_of(songs, options.cache, options.processes, second=options.second),
-            strict=True,
-        )
-    )
-    rng = np.random.default_rng(options.seed)
-    total = 2 * len(KINDS) * options.each
-    with tqdm(total=total, desc="ask", disable=None) as bar:
-        for number, asked in enumerate(queries(songs, options, rng)):
-            bar.update()
-            for size in SIZES:
-                yield from _asked_of(asked, number, size, tunes, rng)
+    for _ in tunes_of(songs, options.cache, options.processes, second=options.second):
+        pass  # they are kept now, for each process to read
+    ask = partial(answers_of, songs=tuple(songs), options=options)
+    groups = [*KINDS, *options.sounds]
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        for answers in tqdm(pool.map(ask, groups), total=len(groups), desc="ask", disable=None):
+            yield from answers
+
+
+def answers_of(
+    group: Condition | Path, songs: tuple[Rendering, ...], options: argparse.Namespace
+) -> list[Answered]:
+    """Of the queries of a condition, or of the sounds of a folder."""
+    tunes = packed(songs, options.cache, options.second)
+    place = [*KINDS, *options.sounds].index(group)
+    rng = np.random.default_rng((options.seed, place))
+    return [
+        answer
+        for number, asked in enumerate(queries(songs, group, place, options, rng))
+        for answer in _asked_of(asked, 10_000 * place + number, tunes, rng)
+    ]
 
 
 def queries(
-    songs: Sequence[Rendering], options: argparse.Namespace, rng: np.random.Generator
+    songs: Sequence[Rendering],
+    group: Condition | Path,
+    place: int,
+    options: argparse.Namespace,
+    rng: np.random.Generator,
 ) -> Iterator[Asked]:
-    """For songs that are there, for as many that are not, and sounds that are no songs."""
+    """For songs that are there and as many that are not, or sounds that are no songs."""
     each = options.each
-    for number, condition in enumerate(KINDS):
-        chosen = [songs[song] for song in rng.integers(0, len(songs), each).tolist()]
-        first = ABSENT_SONG + 1000 * number
-        chosen += [Rendering(FONT, song, song) for song in range(first, first + each)]
-        if condition.skill:
-            yield from hums([one.song for one in chosen], condition, rng)
-        else:
-            yield from other_renderings(
-                chosen, [FONT], condition.seconds, rng, options.cache, options.processes
-            )
-    for folder in options.sounds:
-        yield from list(sounds([folder], 10_000))[options.each :]
+    if isinstance(group, Path):
+        yield from list(sounds([group], 10_000))[each:]
+        return
+    chosen = [songs[song] for song in rng.integers(0, len(songs), each).tolist()]
+    first = ABSENT_SONG + 1000 * place
+    chosen += [Rendering(FONT, song, song) for song in range(first, first + each)]
+    if group.skill:
+        yield from hums([one.song for one in chosen], group, rng)
+    else:
+        yield from other_renderings(chosen, [FONT], group.seconds, rng, options.cache, 1)
 
 
 def _asked_of(
-    asked: Asked, number: int, size: int, tunes: dict[int, Tune], rng: np.random.Generator
+    asked: Asked, number: int, tunes: PackedTunes, rng: np.random.Generator
 ) -> Iterator[Answered]:
-    """Asked of so many songs, its own among them where it is there; nothing where it is refused."""
-    chosen = rng.permutation(list(tunes))[:size].tolist()
-    there = asked.song in tunes
-    if there and asked.song not in chosen:
-        chosen[0] = asked.song
-    answer = match_tune(asked.query, PackedTunes({song: tunes[song] for song in chosen}))
-    hits = answer.hits[:HITS]
-    if hits:
-        seconds = asked.query.voiced_seconds
-        measures = [measures_of(hit.standing, hits[0].standing, seconds) for hit in hits]
-        right = np.array([hit.item_id == asked.song for hit in hits])
-        yield Answered(number, size, there, np.array(measures), right)
+    """Asked of catalogues of all sizes, its own song among them where it is there; nothing where
+    it is refused."""
+    by_song = dict(zip(tunes.item_ids, tunes.packed, strict=True))
+    for size in SIZES:
+        chosen = rng.permutation(tunes.item_ids)[:size].tolist()
+        if asked.song in by_song and asked.song not in chosen:
+            chosen[0] = asked.song
+        some = PackedTunes.holding({song: by_song[song] for song in chosen})
+        hits = match_tune(asked.query, some).hits[:HITS]
+        if hits:
+            seconds = asked.query.voiced_seconds
+            measures = [measures_of(hit.standing, hits[0].standing, seconds) for hit in hits]
+            right = np.array([hit.item_id == asked.song for hit in hits])
+            yield Answered(number, size, asked.song in by_song, np.array(measures), right)
 
 
 def fitted(answers: Sequence[Answered]) -> tuple[float, FloatArray]:

@@ -27,6 +27,7 @@ from audiosearch.engine.tunes import (
     salience,
     second_opinion,
 )
+from audiosearch.engine.tunes.packing import PackedTunes
 from audiosearch.engine.tunes.representation import Tune
 from benchmarks import tunes_known, tunes_made, tunes_played
 from benchmarks.tunes_known import KNOWN, known_tunes
@@ -99,6 +100,13 @@ def tunes_of(
     for one in renderings:
         with np.load(_tune_path(one, kept, second)) as arrays:
             yield Tune(**arrays)
+
+
+@cache
+def packed(renderings: tuple[Rendering, ...], kept: Path, second: bool) -> PackedTunes:
+    """The tunes that are kept of these, by the numbers of their songs."""
+    tunes = tunes_of(renderings, kept, 1, second=second)
+    return PackedTunes({one.song: tune for one, tune in zip(renderings, tunes, strict=True)})
 
 
 def _keep(batch: Sequence[Rendering], kept: Path, second: bool) -> int:
