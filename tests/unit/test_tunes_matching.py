@@ -1,15 +1,19 @@
 """Same tune: found in any key, octave and tempo, with the right moment; tracks do not mix."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from audiosearch.engine.tunes import ranking
 from audiosearch.engine.tunes.alignment import agreeing, align
 from audiosearch.engine.tunes.analysis import tune_of
-from audiosearch.engine.tunes.matching import match_tune, score_tracks
-from audiosearch.engine.tunes.packing import FULL, PackedTunes
+from audiosearch.engine.tunes.field import made_tune
+from audiosearch.engine.tunes.matching import match_tune
+from audiosearch.engine.tunes.packing import FULL, PackedTune, PackedTunes
 from audiosearch.engine.tunes.query import TuneQuery
+from audiosearch.engine.tunes.ranking import Compared
 from audiosearch.engine.tunes.representation import Tune
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from tests.tune_sounds import Notes, made_melody, noise, played, stretch
@@ -110,50 +114,112 @@ def test_tracks_too_short_are_no_hits(songs: dict[int, Tune]) -> None:
     assert {hit.item_id for hit in answer.hits} == set(songs)
 
 
-def test_paths_do_not_go_from_track_to_track() -> None:
-    """Half of what is asked at the end of a track and half at the beginning of the next is in
-    neither."""
-    ladder = np.eye(36, dtype=np.uint8)[:12] * np.uint8(255)
-    query = np.arange(12)
-
-    def costs(*parts: np.ndarray) -> list[float]:
-        packed = PackedTunes({n: _folded_only(part) for n, part in enumerate(parts)})
-        block = packed.blocks[0]
-        return lowest_costs(block.folded_costs(), query, range(1), block)[0].tolist()
-
-    assert costs(ladder) == [0]
-    assert costs(ladder[:6], ladder[6:]) == costs(ladder[:6]) + costs(ladder[6:])
-    assert min(costs(ladder[:6], ladder[6:])) > 0.3
-
-
-def test_the_same_however_they_are_packed(
-    songs: dict[int, Tune], tunes: PackedTunes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    query = hummed(excerpt(), key=-5)
-    monkeypatch.setattr(packing, "BLOCK_COLUMNS", 250)
-    several = PackedTunes(songs)
-    assert len(several.blocks) > 3
-    assert np.array_equal(score_tracks(query, several).fused, score_tracks(query, tunes).fused)
-    assert match_tune(query, several) == match_tune(query, tunes)
-
-
 def test_costs_are_those_of_the_best_path() -> None:
-    """Against all paths tried one by one; the path that is told costs what it should."""
+    """Against all paths tried one by one, whatever the way, the phase and the key."""
     rng = np.random.default_rng(3)
-    made = [_random_tune(rng, 11), _random_tune(rng, 8)]
-    packed = PackedTunes(dict(enumerate(made)))
-    query, block = rng.integers(0, 36, 6), packed.blocks[0]
-    found = lowest_costs(block.folded_costs(), query, range(0, 8, 7), block)
-    for track in range(2):
-        folded = packed.costs_of(track).folded
-        for shift in (0, 1):
-            costs = folded[(query + 7 * shift) % 36]
-            best = min(_cheapest(costs, len(costs) - 1, column) for column in range(costs.shape[1]))
-            assert found[shift, track] == pytest.approx(best / (FULL * 6))
-            path = align(costs)
-            assert path[0][0] == 0
-            assert path[-1][0] == 5
-            assert _cost_of(costs, path) == best
+    tune = PackedTune.of(_random_tune(rng, 11))
+    compared = Compared.of(_query(rng.uniform(55, 70, 9)))
+    by_contour = _contour_costs(tune)
+    ways = {(256, 0, 0): tune.folded, (0, 0, 256): by_contour}
+    for shares, folded in ways.items():
+        found = compared.costs([tune], shares)[0, 0]
+        for key in (0, 5, 25):
+            costs = [folded[compared.classes[0, key, phase]] for phase in range(2)]
+            assert found[key] == pytest.approx(_cheapest_of(costs), abs=0.01)
+    together = compared.costs([tune])[0, 0]
+    unfolded = np.concatenate([np.full((1, 11), FULL), tune.table[1:]])
+    melody = np.floor(tune.folded + 77 / 256 * by_contour + 0.5)
+    for key in (0, 13, 25):
+        costs = [
+            melody[compared.classes[0, key, phase]] + unfolded[compared.rows[0, key, phase]]
+            for phase in range(2)
+        ]
+        assert together[key] == pytest.approx(_cheapest_of(costs), abs=0.01)
+
+
+def test_the_path_that_is_told_costs_least() -> None:
+    """Of all by which two frames of the query take one to four of the track."""
+    costs = np.random.default_rng(4).integers(0, FULL + 1, (9, 8)).astype(np.uint8)
+    later = np.pad(costs[1:8:2, 1:], ((0, 0), (0, 1)), constant_values=FULL)
+    paired = costs[:8:2].astype(int) + np.minimum(costs[1:8:2], later)
+    path = align(costs)
+    assert [asked for asked, _ in path] == list(range(8))
+    assert {later - sooner for (_, sooner), (_, later) in pairwise(path[::2])} <= {1, 2, 3, 4}
+    assert {
+        later - sooner for (_, sooner), (_, later) in zip(path[::2], path[1::2], strict=True)
+    } <= {0, 1}
+    assert sum(float(costs[place]) for place in path) == _cheapest(paired)
+
+
+def test_a_long_track_is_matched_in_parts_without_seams() -> None:
+    """What lies across the 2,048th column costs what it does at the beginning of a track."""
+    rng = np.random.default_rng(5)
+    notes = rng.uniform(58, 72, 60)
+    tune = _random_tune(rng, 60)
+    before = _random_tune(rng, 2020)
+    joined = Tune(
+        **{
+            name: np.concatenate([before.arrays()[name], one])
+            for name, one in tune.arrays().items()
+        }
+    )
+    compared = Compared.of(_query(notes))
+    alone = compared.costs([PackedTune.of(one) for one in (tune, before, joined)])[:, 0]
+    assert (alone[2] <= np.minimum(alone[0], alone[1])).all()
+    planted = PackedTune.of(joined)
+    planted.table[compared.classes[0, 4].T.ravel(), np.arange(2018, 2078)] = 0
+    planted.table[compared.rows[0, 4].T.ravel(), np.arange(2018, 2078)] = 0
+    assert compared.costs([planted], (0, 256, 0))[0, 0, 4] == 0
+
+
+def test_the_same_by_any_number_of_threads(tunes: PackedTunes) -> None:
+    query = hummed(excerpt(), key=-5)
+    assert match_tune(query, tunes, threads=3) == match_tune(query, tunes)
+
+
+def test_the_first_pass_finds_the_likeliest(
+    songs: dict[int, Tune], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many, few are matched in full; the right one is among them, and scores as it did."""
+    query = hummed(excerpt(), key=-5)
+    many = PackedTunes({**{100 + n: made_tune(n, 110) for n in range(60)}, ASKED: songs[ASKED]})
+    in_full = match_tune(query, many, top_k=3).hits
+    monkeypatch.setattr(ranking, "FEWEST_LIKELIEST", 4)
+    monkeypatch.setattr(ranking, "SAMPLED", 5)
+    ranked = ranking.rank_tracks(Compared.of(query), many.packed, top=4, threads=1)
+    assert len(ranked.tracks) <= 9 + 5
+    assert ranked.weights.sum() == pytest.approx(len(many))
+    few = match_tune(query, many, top_k=3).hits
+    assert few[0].item_id == in_full[0].item_id == ASKED
+    assert few[0].score == in_full[0].score
+
+
+@pytest.mark.parametrize("seed", [2, 4, 11])
+def test_the_likeliest_are_tried_in_other_tunings(
+    tunes: PackedTunes, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Where notes are off by chance, so is what the tuning of all of them seems to be."""
+    hum = hummed(excerpt())
+    slips = np.repeat(np.random.default_rng(seed).normal(0, 0.4, 20), 4)[: len(hum.keys)]
+    query = replace(hum, keys=(hum.keys + slips - slips.mean()).astype(np.float32))
+    tried = match_tune(query, tunes).hits[0]
+    assert tried.item_id == ASKED
+    assert tried.lift == pytest.approx(-hum.tuning, abs=0.25)
+    monkeypatch.setattr(ranking, "TUNINGS", (0.0,))
+    assert tried.score > match_tune(query, tunes).hits[0].score + 0.05
+
+
+def test_a_hit_is_drawn_on_the_contour(songs: dict[int, Tune], tunes: PackedTunes) -> None:
+    """Lifted, most of the aligned pitches lie on the song's, frame by frame."""
+    query = hummed(excerpt(), key=-9.3)
+    hit = match_tune(query, tunes).hits[0]
+    asked, there = np.array(hit.path).T
+    assert (np.diff(asked) >= 1).all()
+    assert (np.diff(there) >= 0).all()
+    assert there[0] * 200 == hit.start_ms
+    assert (there[-1] + 1) * 200 == hit.end_ms
+    apart = query.keys[asked] + hit.lift - songs[ASKED].contour_keys[there]
+    assert np.nanmedian(np.abs(apart)) < 0.5
 
 
 def test_the_stretch_that_agrees() -> None:
@@ -163,14 +229,15 @@ def test_the_stretch_that_agrees() -> None:
     assert (found.query_begin, found.query_end, found.begin, found.end) == (3, 6, 3, 6)
 
 
-def _folded_only(folded: np.ndarray) -> Tune:
-    frames = len(folded)
-    return Tune(
-        folded=folded,
-        unfolded=np.zeros((frames, 45), np.uint8),
-        contour=np.ones(frames, np.uint8),
-        tuning=np.zeros(1, np.float32),
-    )
+def _query(keys: np.ndarray) -> TuneQuery:
+    times = np.arange(len(keys), dtype=np.float32) * 200
+    return TuneQuery(keys.astype(np.float32), times, len(keys) / 5, 1.0)
+
+
+def _contour_costs(tune: PackedTune) -> np.ndarray:
+    """(36, frames) by definition: three semitones apart and more cost the same."""
+    apart = np.abs(np.arange(36)[:, None] - tune.table[-1].astype(int))
+    return np.minimum(np.minimum(apart, 36 - apart) / 9, 1) * FULL
 
 
 def _random_tune(rng: np.random.Generator, frames: int) -> Tune:
@@ -182,22 +249,18 @@ def _random_tune(rng: np.random.Generator, frames: int) -> Tune:
     )
 
 
-def _cheapest(costs: np.ndarray, row: int, column: int) -> float:
-    """The cost of the best path that ends here, by definition."""
-    if column < 0 or row < 0:
-        return float("inf")
-    own = float(costs[row, column])
-    if row == 0:
-        return own
-    return min(
-        _cheapest(costs, row - 1, column - 1) + own,
-        _cheapest(costs, row - 1, column - 2) + own,
-        _cheapest(costs, row - 2, column - 1) + 2 * own,
-    )
+def _cheapest_of(phases: list[np.ndarray]) -> float:
+    """Per frame, when every other frame is compared."""
+    return sum(map(_cheapest, phases)) / (FULL * sum(map(len, phases)))
 
 
-def _cost_of(costs: np.ndarray, path: list[tuple[int, int]]) -> float:
-    total = float(costs[path[0]])
-    for (row, _), (later, column) in pairwise(path):
-        total += (later - row) * float(costs[later, column])
-    return total
+def _cheapest(costs: np.ndarray) -> float:
+    """The cost of the best path, by definition: each row takes one to four columns."""
+
+    def ending(row: int, column: int) -> float:
+        if column < 0:
+            return float("inf")
+        before = min(ending(row - 1, column - step) for step in (1, 2, 3, 4)) if row else 0.0
+        return before + float(costs[row, column])
+
+    return min(ending(len(costs) - 1, column) for column in range(costs.shape[1]))

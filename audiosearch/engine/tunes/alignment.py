@@ -1,8 +1,7 @@
 """Subsequence dynamic time warping of the best hits: which frame of a track is which of a query.
 
-After M. Müller, Information Retrieval for Music and Motion, Springer 2007, chapter 4. A step goes
-one frame on in both, or two in one of them, so that tempi from half to twice the query's are
-reached.
+After M. Müller, Information Retrieval for Music and Motion, Springer 2007, chapter 4. Two frames of
+the query take one to four of the track, so that tempi from half to twice the query's are reached.
 """
 
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from audiosearch.engine.tunes.packing import FULL
 
 BARRED = 1 << 30
 """More than any path costs."""
+LONGEST_STEP = 4
+"""Frames of the track that two of the query take, at most; at least one."""
 AGREEING = 0.5
 """Of FULL: of a path, frames that cost less speak for it and others against it."""
 
@@ -31,29 +32,26 @@ class Stretch:
 def align(costs: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """The best path as (frame of the query, frame of the track), the query's first one first.
 
-    costs: (frames of the query, frames of the track). Empty where the track is too short.
+    costs: (frames of the query, frames of the track), two and more of the query to one of the track
+    at most. The second frame of each two of the query is where the first is or one on; a last
+    single one is left out.
     """
-    rows, columns = costs.shape
-    sums = np.full((rows, columns + 2), BARRED, np.int64)
-    sums[0, 2:] = costs[0]
-    for row in range(1, rows):
-        reached = np.minimum(sums[row - 1, 1:-1], sums[row - 1, :-2])
-        if row > 1:
-            reached = np.minimum(reached, sums[row - 2, 1:-1] + costs[row])
-        sums[row, 2:] = reached + costs[row]
-    row, column = rows - 1, int(sums[-1].argmin())
-    if sums[row, column] >= BARRED:
-        return []
-    path = [(row, column - 2)]
-    while row > 0:
-        rest = sums[row, column] - costs[row, column - 2]
-        if rest == sums[row - 1, column - 1]:
-            row, column = row - 1, column - 1
-        elif rest == sums[row - 1, column - 2]:
-            row, column = row - 1, column - 2
-        else:
-            row, column = row - 2, column - 1
-        path.append((row, column - 2))
+    first, second = (costs[one : len(costs) // 2 * 2 : 2].astype(np.int64) for one in (0, 1))
+    later = np.pad(second[:, 1:], ((0, 0), (0, 1)), constant_values=BARRED)
+    paired = first + np.minimum(second, later)
+    sums = np.full((len(paired), LONGEST_STEP + costs.shape[1]), BARRED)
+    sums[0, LONGEST_STEP:] = paired[0]
+    for row in range(1, len(paired)):
+        before = [sums[row - 1, step : step - LONGEST_STEP] for step in range(LONGEST_STEP)]
+        sums[row, LONGEST_STEP:] = np.minimum.reduce(before) + paired[row]
+    column = int(sums[-1].argmin())
+    path: list[tuple[int, int]] = []
+    for row in range(len(paired) - 1, -1, -1):
+        there = column - LONGEST_STEP
+        path.append((2 * row + 1, there + int(later[row, there] < second[row, there])))
+        path.append((2 * row, there))
+        if row:
+            column = there + int(sums[row - 1, there:column].argmin())
     return path[::-1]
 
 

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.compiled import compiled
+from audiosearch.engine.tunes.alignment import LONGEST_STEP
 from audiosearch.engine.tunes.packing import CONTOUR_ROW, FULL
 from audiosearch.engine.tunes.representation import CLASSES
 
 BARRED = 1 << 15
 """More than the longest query can cost, and far enough from the end of uint16."""
-LONGEST_STEP = 4
-"""Frames of the track from one frame of the query to the next, at most; at least one."""
 PART_COLUMNS = 2048
 """Matched at once: two rows of sums stay in the fastest cache, and the costs in the second."""
 FARTHEST_STEPS = 9
@@ -34,10 +33,10 @@ def sums_of_keys(
 
     table: of a `PackedTune`; classes: (tunings, keys, phases, frames) rows of the folded costs that
     a query takes; rows: the same of the table's unfolded costs, 0 where they are out of reach and
-    cost FULL; shares: 256ths of the folded, the unfolded and the contour's costs that count, the
-    unfolded ones wholly or not at all. All keys are tried in the first tuning, and in the others as
-    many as `tried`, those that cost least in the first. BARRED by phase where a key was not tried;
-    as much or more where the track is too short.
+    cost FULL, or nothing where unfolded costs do not count; shares: 256ths of the folded, the
+    unfolded and the contour's costs that count, of the unfolded ones all or none. All keys are
+    tried in the first tuning, and in the others as many as `tried`, those that cost least in the
+    first. BARRED by phase where a key was not tried or the track is too short.
     """
     tunings, keys, phases, frames = classes.shape
     melody = _melody(table, shares[0], shares[2])
@@ -45,17 +44,30 @@ def sums_of_keys(
     width = min(table.shape[1], PART_COLUMNS + LONGEST_STEP * frames)
     sums = np.full((2, width + LONGEST_STEP), BARRED, np.uint16)
     found = np.full((tunings, keys), phases * BARRED, np.int64)
-    order = np.arange(keys)
+    chosen = np.ones(keys, np.bool_)
     for tuning in range(tunings):
-        for key in order if tuning == 0 else order[:tried]:
+        if tuning == 1:
+            _choose_lowest(found[0], tried, chosen)
+        for key in range(keys):
+            if not chosen[key]:
+                continue
             total = 0
             for phase in range(phases):
                 taken = classes[tuning, key, phase], rows[tuning, key, phase]
                 total += _lowest_sum(melody, taken[0], table, taken[1], silent, sums)
             found[tuning, key] = total
-        if tuning == 0:
-            order = np.argsort(found[0])
     return found
+
+
+@compiled
+def _choose_lowest(sums: NDArray[np.int64], most: int, chosen: NDArray[np.bool_]) -> None:
+    chosen[:] = False
+    for _ in range(min(most, len(sums))):
+        best = -1
+        for key in range(len(sums)):
+            if not chosen[key] and (best < 0 or sums[key] < sums[best]):
+                best = key
+        chosen[best] = True
 
 
 @compiled
@@ -145,4 +157,4 @@ def _lowest(sums: NDArray[np.uint16], row: int, width: int) -> int:
     lowest, last = np.uint16(BARRED), np.uint64(row)
     for number in range(width):
         lowest = min(lowest, sums[last, np.uint64(number) + FOUR])
-    return lowest
+    return int(lowest)

@@ -15,7 +15,7 @@ from audiosearch.engine.tunes.ranking import (
     CONTOUR,
     TUNINGS,
     Compared,
-    Fit,
+    Ranking,
     mapped,
     rank_tracks,
 )
@@ -76,22 +76,19 @@ def match_tune(
     if unfit or not len(tunes):
         return TuneAnswer(unfit or "There is no tune to compare this with.", [])
     compared = Compared.of(query)
-    field = [*tunes.packed, *strangers(tunes.packed)[: max(0, FEWEST - len(tunes))]]
+    missing = max(0, FEWEST - len(tunes))
+    field = [*tunes.packed, *(strangers(tunes.packed)[:missing] if missing else [])]
     ranking = rank_tracks(compared, field, top_k, threads)
-    order = np.argsort(-ranking.scores, kind="stable").tolist()
-    best = [
-        place
-        for place in order
-        if ranking.tracks[place] < len(tunes) and np.isfinite(ranking.fits[place].score)
-    ][:top_k]
-    standing = standings(compared, field, ranking, best, len(tunes), threads)
-    pairs = list(zip(best, standing, strict=True))
+    scores = np.where(ranking.tracks < len(tunes), ranking.fits.scores, -np.inf)
+    best = np.argsort(-scores, kind="stable")[: min(top_k, int(np.isfinite(scores).sum()))]
+    places = best.tolist()
+    standing = standings(compared, field, ranking, places, len(tunes), threads)
 
-    def told(pair: tuple[int, Standing]) -> TuneHit | None:
-        track, fit = ranking.tracks[pair[0]], ranking.fits[pair[0]]
-        return _hit(query, tunes.item_ids[track], field[track], fit, compared.lowest, pair[1])
+    def told(found: tuple[int, Standing]) -> TuneHit:
+        return _hit(query, tunes, compared.lowest, ranking, *found)
 
-    return TuneAnswer("", [hit for hit in mapped(told, pairs, threads) if hit])
+    hits = mapped(told, list(zip(places, standing, strict=True)), threads)
+    return TuneAnswer("", hits)
 
 
 def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
@@ -102,29 +99,32 @@ def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
     """
     compared = Compared.of(query)
     plain = compared.only(slice(1), slice(None))
-    contour = [-plain.costs(tune, CONTOUR).min() for tune in tunes.packed]
+    contour = -plain.costs(tunes.packed, CONTOUR).min(axis=(1, 2))
+    ranking = rank_tracks(compared, tunes.packed, top=1, threads=1)
     fused = np.full(len(tunes), -np.inf, np.float32)
-    ranking = rank_tracks(compared, tunes.packed, 1, threads=1)
-    fused[ranking.tracks] = ranking.scores
-    return TrackScores(np.array(contour, np.float32), fused)
+    fused[ranking.tracks] = ranking.fits.scores
+    return TrackScores(contour, fused)
 
 
 def _hit(
-    query: TuneQuery, item_id: int, tune: PackedTune, fit: Fit, lowest: int, standing: Standing
-) -> TuneHit | None:
-    """None for a track that is too short for the query."""
-    shift = lowest + fit.key
-    lift = shift - query.tuning + TUNINGS[fit.tuning]
-    costs = _costs(query.keys + np.float32(lift), tune)
+    query: TuneQuery,
+    tunes: PackedTunes,
+    lowest: int,
+    ranking: Ranking,
+    place: int,
+    standing: Standing,
+) -> TuneHit:
+    track, fits = int(ranking.tracks[place]), ranking.fits
+    shift = lowest + int(fits.keys[place])
+    lift = shift - query.tuning + TUNINGS[int(fits.tunings[place])]
+    costs = _costs(query.keys + np.float32(lift), tunes.packed[track])
     path = align(costs)
-    if not path:
-        return None
     stretch = agreeing(costs, path)
     asked = query.times_ms[[stretch.query_begin, stretch.query_end]] + [-FRAME_MS / 2, FRAME_MS / 2]
     frames = stretch.end - stretch.begin + 1
     return TuneHit(
-        item_id=item_id,
-        score=fit.score,
+        item_id=tunes.item_ids[track],
+        score=float(fits.scores[place]),
         start_ms=stretch.begin * FRAME_MS,
         end_ms=(stretch.end + 1) * FRAME_MS,
         query_start_ms=max(0, round(float(asked[0]))),

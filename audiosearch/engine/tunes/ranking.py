@@ -26,7 +26,7 @@ of recordings have theirs."""
 TRIED_KEYS = 26
 TUNINGS = 0.0, -1 / STEPS, 1 / STEPS
 """Semitones by which a query is moved: who hums is in no tuning for long."""
-RETUNED_KEYS = 4
+RETUNED_KEYS = 3
 """Keys, the best ones, that are tried in the other tunings."""
 PHASES = 2
 FITTING_ANY = 0.35
@@ -39,7 +39,8 @@ Shares = tuple[int, int, int]
 TOGETHER: Shares = (256, 256, 77)
 """256ths of the costs by folded salience, unfolded salience and contour."""
 FOLDED, UNFOLDED, CONTOUR = (256, 0, 0), (0, 256, 0), (0, 0, 256)
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -67,84 +68,89 @@ class Compared:
         reached = (rows >= 0) & (rows < KEYS)
         return cls(classes % CLASSES, np.where(reached, rows + FIRST_UNFOLDED, 0), lowest)
 
-    def only(self, tunings: slice, phases: slice) -> "Compared":
-        """Some of the tunings and phases."""
-        chosen = (one[tunings, :, phases] for one in (self.classes, self.rows))
-        return Compared(*map(np.ascontiguousarray, chosen), self.lowest)
+    def only(self, tunings: slice, phases: slice, keys: slice = slice(None)) -> "Compared":
+        """Some of the tunings, phases and keys, from the lowest on."""
+        classes, rows = (
+            np.ascontiguousarray(one[tunings, keys, phases]) for one in (self.classes, self.rows)
+        )
+        return Compared(classes, rows, self.lowest)
 
-    def costs(self, tune: PackedTune, shares: Shares = TOGETHER) -> FloatArray:
-        """(tunings, keys) of the best paths, per frame, 0..1 by each way; in other tunings than the
-        first those of RETUNED_KEYS. UNREACHED and more where there is none."""
+    def costs(
+        self, tunes: Sequence[PackedTune], shares: Shares = TOGETHER, threads: int = 1
+    ) -> FloatArray:
+        """(tracks, tunings, keys) of the best paths, per frame, 0..1 by each way; in other tunings
+        than the first of RETUNED_KEYS. Infinite where there is none."""
         from audiosearch.engine.tunes.alignment_kernels import BARRED, sums_of_keys
 
-        sums = sums_of_keys(tune.table, self.classes, self.rows, shares, RETUNED_KEYS)
-        compared = self.classes.shape[2] * self.classes.shape[3]
-        costs = sums / np.float32(FULL * compared)
-        costs[sums >= BARRED * self.classes.shape[2]] = np.inf
-        return costs.astype(np.float32)
+        rows = self.rows if shares[1] else np.zeros_like(self.rows)
+
+        def summed(tune: PackedTune) -> NDArray[np.int64]:
+            return sums_of_keys(tune.table, self.classes, rows, shares, RETUNED_KEYS)
+
+        tunings, keys, phases, frames = self.classes.shape
+        sums = np.array(mapped(summed, tunes, threads), np.int64).reshape(-1, tunings, keys)
+        costs = (sums / np.float32(FULL * phases * frames)).astype(np.float32)
+        costs[sums >= BARRED * phases] = np.inf
+        return costs
 
 
-class Fit(NamedTuple):
-    """How well a track fits; score: the higher the better, -inf where it is too short."""
+class Fits(NamedTuple):
+    """How well tracks fit, (tracks,) each; scores: the higher the better, -inf of those too short;
+    tunings, keys: the best ones, as places in those that were tried."""
 
-    score: float
-    tuning: int
-    key: int
+    scores: FloatArray
+    tunings: NDArray[np.int64]
+    keys: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, costs: FloatArray) -> "Fits":
+        """By what the best key costs, less what any key costs; costs: as `Compared.costs` gives."""
+        flat = costs.reshape(len(costs), -1)
+        best = flat.argmin(axis=1)
+        lowest = np.take_along_axis(flat, best[:, None], axis=1)[:, 0]
+        long_enough = np.isfinite(lowest)
+        scores = np.full(len(costs), -np.inf, np.float32)
+        means = costs[long_enough, 0].mean(axis=1)
+        scores[long_enough] = FITTING_ANY * means - lowest[long_enough]
+        return cls(scores, *np.divmod(best, costs.shape[2]))
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Tracks that were matched in full.
 
-    tracks: their places, ascending; fits: one each; weights: how many tracks each stands for, when
-    the field is asked for.
+    tracks: (n,) their places, ascending; fits: of these; weights: (n,) how many tracks each stands
+    for, when the field is asked for.
     """
 
-    tracks: list[int]
-    fits: list[Fit]
+    tracks: NDArray[np.int64]
+    fits: Fits
     weights: FloatArray
-
-    @property
-    def scores(self) -> FloatArray:
-        """(tracks,) one each."""
-        return np.array([fit.score for fit in self.fits], np.float32)
-
-
-def fit_of(costs: FloatArray) -> Fit:
-    """By what the best key costs, less what any key costs; costs: as `Compared.costs` gives."""
-    tuning, key = np.unravel_index(int(costs.argmin()), costs.shape)
-    if not np.isfinite(costs[0].min()):
-        return Fit(-np.inf, 0, 0)
-    score = FITTING_ANY * costs[0].mean() - costs[tuning, key]
-    return Fit(float(score), int(tuning), int(key))
 
 
 def rank_tracks(compared: Compared, tunes: Sequence[PackedTune], top: int, threads: int) -> Ranking:
     """The tracks that fit best, at least `top` where there are as many, and a sample of others."""
-    tracks, likely = likeliest(compared, tunes, top, threads)
-    fits = mapped(lambda track: fit_of(compared.costs(tunes[track])), tracks, threads)
-    others = len(tracks) - int(likely.sum())
-    rest = (len(tunes) - int(likely.sum())) / max(1, others)
-    return Ranking(tracks, fits, np.where(likely, 1, rest).astype(np.float32))
+    likely = likeliest(compared, tunes, top, threads)
+    chosen = likely.copy()
+    chosen[np.linspace(0, len(tunes) - 1, SAMPLED).astype(int)] = True
+    tracks = np.flatnonzero(chosen)
+    fits = Fits.of(compared.costs([tunes[track] for track in tracks.tolist()], threads=threads))
+    stand_for = (len(tunes) - likely.sum()) / max(1, len(tracks) - likely.sum())
+    return Ranking(tracks, fits, np.where(likely[tracks], 1, stand_for).astype(np.float32))
 
 
 def likeliest(
     compared: Compared, tunes: Sequence[PackedTune], top: int, threads: int
-) -> tuple[list[int], NDArray[np.bool_]]:
-    """Which tracks to match in full, and which of them as they are likely: the others are a sample
-    of those that are not."""
+) -> NDArray[np.bool_]:
+    """(tracks,) which of them the first pass has among the best; all where they are few."""
     most = max(round(LIKELIEST_SHARE * len(tunes)), FEWEST_LIKELIEST, top)
     if len(tunes) <= most:
-        return list(range(len(tunes))), np.ones(len(tunes), bool)
+        return np.ones(len(tunes), bool)
     first = compared.only(slice(1), slice(1))
-    fits = mapped(lambda tune: fit_of(first.costs(tune)).score, tunes, threads)
-    order = np.argsort(-np.array(fits), kind="stable")
+    scores = Fits.of(first.costs(tunes, threads=threads)).scores
     likely = np.zeros(len(tunes), bool)
-    likely[order[:most]] = True
-    chosen = likely.copy()
-    chosen[np.linspace(0, len(tunes) - 1, SAMPLED).astype(int)] = True
-    tracks = np.flatnonzero(chosen)
-    return tracks.tolist(), likely[tracks]
+    likely[np.argsort(-scores, kind="stable")[:most]] = True
+    return likely
 
 
 def mapped(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:

@@ -1,5 +1,6 @@
 """How far a hit stands above the field: what its probability can be told from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,7 @@ from audiosearch.engine.tunes.ranking import (
     SAMPLED,
     UNFOLDED,
     Compared,
-    Fit,
     Ranking,
-    Shares,
     mapped,
 )
 
@@ -67,37 +66,33 @@ class Field:
 
 def standings(
     compared: Compared,
-    tunes: list[PackedTune],
+    tunes: Sequence[PackedTune],
     ranking: Ranking,
-    hits: list[int],
+    hits: Sequence[int],
     asked: int,
     threads: int,
 ) -> list[Standing]:
-    """Of some of the ranked; hits: places in the ranking; asked: of the tunes, those that were
-    asked and not made."""
-    scores = ranking.scores
-    field = Field.of(scores, ranking.weights)
+    """Of some of the ranked; hits: places in the ranking; asked: how many of the tunes were asked,
+    those after them are made ones."""
+    scores, weights = ranking.fits.scores, ranking.weights
+    field = Field.of(scores, weights)
     sample = np.flatnonzero(np.isfinite(scores))
     sample = sample[np.linspace(0, len(sample) - 1, min(SAMPLED, len(sample))).astype(int)]
     places = sorted({*hits, *sample.tolist()})
-    found = mapped(lambda at: _ways(compared, tunes, ranking, at), places, threads)
-    ways = dict(zip(places, found, strict=True))
-    weights = ranking.weights[sample]
-    fields = [
-        Field.of(np.array([ways[at][way] for at in sample.tolist()], np.float32), weights)
-        for way in range(3)
-    ]
-    long_enough = np.isfinite(scores) & (np.array(ranking.tracks) < asked)
-    tracks = round(float(ranking.weights[long_enough].sum()))
+    found = mapped(lambda place: _by_way(compared, tunes, ranking, place), places, threads)
+    by_way = dict(zip(places, found, strict=True))
+    sampled = np.array([by_way[place] for place in sample.tolist()], np.float32).reshape(-1, 3)
+    fields = [Field.of(column, weights[sample]) for column in sampled.T]
+    own = np.isfinite(scores) & (ranking.tracks < asked)
     best = np.sort(scores)[-2:]
     return [
         Standing(
-            field.height(float(scores[at])),
-            _margin(float(scores[at]), best) / field.spread,
-            tracks,
-            *(one.height(score) for one, score in zip(fields, ways[at], strict=True)),
+            field.height(float(scores[place])),
+            _margin(float(scores[place]), best) / field.spread,
+            round(float(weights[own].sum())),
+            *(one.height(score) for one, score in zip(fields, by_way[place], strict=True)),
         )
-        for at in hits
+        for place in hits
     ]
 
 
@@ -107,14 +102,14 @@ def _margin(score: float, best: FloatArray) -> float:
     return score - float(others[0]) if len(others) and np.isfinite(others[0]) else 0.0
 
 
-def _ways(
-    compared: Compared, tunes: list[PackedTune], ranking: Ranking, place: int
-) -> tuple[float, ...]:
-    tune, fit = tunes[ranking.tracks[place]], ranking.fits[place]
-    own = compared.only(slice(fit.tuning, fit.tuning + 1), slice(1))
-    return tuple(_by(own, tune, fit, shares) for shares in (FOLDED, UNFOLDED, CONTOUR))
-
-
-def _by(compared: Compared, tune: PackedTune, fit: Fit, shares: Shares) -> float:
-    costs = compared.costs(tune, shares)[0]
-    return float(FITTING_ANY * costs.mean() - costs[fit.key])
+def _by_way(
+    compared: Compared, tunes: Sequence[PackedTune], ranking: Ranking, place: int
+) -> list[float]:
+    """The score by each way alone, in the key and tuning that are best by all."""
+    tuning, key = int(ranking.fits.tunings[place]), int(ranking.fits.keys[place])
+    tune = [tunes[ranking.tracks[place]]]
+    own = compared.only(slice(tuning, tuning + 1), slice(1))
+    octave = own.only(slice(1), slice(1), slice(12))  # all that there is where octaves are folded
+    by_way = (octave.costs(tune, FOLDED), own.costs(tune, UNFOLDED), octave.costs(tune, CONTOUR))
+    costs = [one[0, 0] for one in by_way]
+    return [float(FITTING_ANY * one.mean() - one[key % len(one)]) for one in costs]
