@@ -198,7 +198,7 @@ def reliability(answers: Sequence[Answered], told: Sequence[FloatArray]) -> list
                 float(one[own].mean()) if own.any() else 0.0 for one in (probability, right)
             )
             row |= {f"{name}: n": int(own.sum()), "told " + name: mean, "right " + name: share}
-            off[place] += own.sum() * abs(mean - share) / len(probability)
+            off[place] += own.sum() * abs(mean - share) / max(len(probability), 1)
         rows.append(row)
     rows.append(dict.fromkeys(rows[0], "") | {"probability": "calibration error"})
     rows[-1] |= {"right first": float(off[0]), "right behind": float(off[1])}

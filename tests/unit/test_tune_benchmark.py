@@ -8,6 +8,8 @@ import pytest
 from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.pitch import track_pitch
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
+from benchmarks.tunes import told
+from benchmarks.tunes_calibration import Answered, fitted, held_out, kept, reliability
 from benchmarks.tunes_catalogue import Rendering
 from benchmarks.tunes_hummed import Skill, hum
 from benchmarks.tunes_known import KNOWN, TOKEN, known_tunes
@@ -129,3 +131,25 @@ def test_an_analysis_is_kept_by_all_that_it_depends_on():
         Rendering(FONT, 60, 60, alone=True),
     ]
     assert len({one.name, *(other.name for other in others)}) == 7
+
+
+def test_shares_are_told_with_their_interval():
+    assert told(50, 100) == "0.50 (0.40–0.60)"
+    assert told(0, 100) == "0.00 (0.00–0.04)"
+
+
+def test_the_logit_is_found_that_answers_were_made_by():
+    rng = np.random.default_rng(1)
+    answers = []
+    for query in range(4000):
+        measures = rng.normal(0, 1, (1, 3)) * [1.0, 2.0, 1.0] + [2.0, 0.0, 0.0]
+        logit = -3 + 2.0 * measures[:, 0] - 0.5 * measures[:, 1]
+        right = rng.random(1) < 1 / (1 + np.exp(-logit))
+        answers.append(Answered(query, 200, True, measures, right))
+    constant, weights = fitted(answers)
+    assert constant == pytest.approx(-3, abs=0.3)
+    assert weights == pytest.approx([2.0, -0.5, 0.0], abs=0.2)
+    held = held_out(answers)
+    error = reliability(answers, held)[-1]["right first"]
+    assert error < 0.03
+    assert 0.4 < kept(answers, held)[0]["right ≥ 0.7"] < 1
