@@ -1,169 +1,137 @@
 """Measure how well hums, whistles and other renderings find the song.
 
-    python -m benchmarks.tunes --songs 300 --each 100 [--cache FOLDER] [--json]
+    python -m benchmarks.tunes --songs 1000 --each 100 [--cache FOLDER] [--json]
 
-Everything is made here, from seeds: a dozen melodies that everybody knows and as many more of our
-making as are asked for, played by the instruments of the demo catalogue with chords, bass and
-drums; hums and whistles by `tunes_hummed`. They are synthetic, all
-of them: figures on real songs and real hums will differ. Constants were chosen on songs that are
-not asked for here. CPU is process time, of matching alone.
+Everything is made here, from seeds: some fifty melodies that everybody knows and as many more of
+our making as are asked for, each in an arrangement of its own that fluidsynth plays with one of two
+soundfonts; hums and whistles by `tunes_hummed`. They are synthetic, all of them: figures on real
+songs and real hums will differ. Constants were chosen on songs that are not asked for here. CPU is
+process time, of matching alone.
 
 contour   the predominant pitch of the song alone, by dynamic time warping: the baseline
 fused     … and what each pitch's salience says, with octaves folded and not
+MAP       of fused: the mean of 1 / rank, as one song is right
 moment    of the fused method's first: where the stretch begins is right within a second
 key       … and the difference in key is right within a semitone, octaves included
+found     the right song comes first and is a match, of a probability of 0.7 or more
+wrong     another one does
+What is not there, hums of songs that are in no catalogue and the sounds of --sounds, should be
+no match. ESC-10 and LibriSpeech are folders of such sounds.
 Intervals are Wilson's, of 95 %.
 """
 
 import argparse
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from audiosearch.engine.tunes.analysis import tune_of
-from audiosearch.engine.tunes.matching import TuneHit, match_tune, score_tracks
-from audiosearch.engine.tunes.packing import PackedTunes
-from audiosearch.engine.tunes.query import TuneQuery, why_unfit
-from audiosearch.engine.tunes.representation import Tune
-from audiosearch.engine.tunes.salience import SAMPLE_RATE
+from audiosearch.engine.tunes.probability import verdict_of
 from benchmarks.report import show
-from benchmarks.tunes_hummed import QUIET_DB, SKILLS, hum
-from benchmarks.tunes_known import known_tunes
-from benchmarks.tunes_made import MadeTune, made_tune, render
-
-FIRST_SONG = 100
-"""Of seeds: those below were looked at while constants were chosen."""
-OTHER_RENDERING = 100_000
-KEYS, SPEEDS = (-5, 5), (0.85, 1.18)
-TOLERANCE_S = 1.0
-
-
-@dataclass(frozen=True)
-class Condition:
-    """How a song is asked for; skill: "" for another rendering of it."""
-
-    name: str
-    seconds: int
-    skill: str = ""
-    whistled: bool = False
-    snr: float = QUIET_DB
-
-
-CONDITIONS = (
-    Condition("hum, good", 10, "good"),
-    Condition("hum, average", 10, "average"),
-    Condition("hum, average", 6, "average"),
-    Condition("hum, average, noise 10 dB", 10, "average", snr=10),
-    Condition("hum, poor", 10, "poor"),
-    Condition("whistle, average", 10, "average", whistled=True),
-    Condition("other rendering", 10),
+from benchmarks.tunes_asked import (
+    ABSENT,
+    CONDITIONS,
+    Asked,
+    Condition,
+    Outcome,
+    hums,
+    other_renderings,
+    outcome_of,
+    sounds,
 )
+from benchmarks.tunes_catalogue import Rendering, packed, tunes_of
+from benchmarks.tunes_played import LEADS, PACKAGES, why_missing
 
-
-@dataclass(frozen=True)
-class Asked:
-    """A query; begin, end: the seconds of the song that it is of; lift: semitones that it is above
-    the song; seconds: of the song's time that it takes."""
-
-    song: int
-    query: TuneQuery
-    begin: float
-    end: float
-    lift: float
-    seconds: int
-
-    @property
-    def tempo(self) -> float:
-        """Of the query, 1.0 as fast as the song."""
-        return (self.end - self.begin) / self.seconds
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Ranks from 0 of the right song; moment, key: whether the first hit is right, and in that."""
-
-    contour: int
-    fused: int
-    moment: bool
-    key: bool
-    cpu_ms: float
+ABSENT_SONG = 200_000
+TEST_FONTS = [Path(font) for font in list(PACKAGES)[:2]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--songs", type=int, default=300)
+    parser.add_argument("--songs", type=int, default=1000)
     parser.add_argument("--each", type=int, default=100, help="queries of a condition")
     parser.add_argument("--seed", type=int, default=1, help="of hums and moments")
-    parser.add_argument("--first", type=int, default=FIRST_SONG, help="seed of the first song")
-    parser.add_argument("--cache", type=Path, help="where tunes are kept for next time")
+    parser.add_argument("--fonts", type=Path, nargs="+", default=TEST_FONTS)
+    parser.add_argument("--sounds", type=Path, nargs="*", default=[], help="folders of no songs")
+    parser.add_argument("--alone", action="store_true", help="play melodies without company")
+    parser.add_argument("--second", action="store_true", help="analyse with a second opinion")
+    parser.add_argument("--cache", type=Path, help="where analyses are kept for next time")
+    parser.add_argument("--processes", type=int, default=2, help="that play, analyse and ask")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    songs = catalogue(options.songs, options.first)
-    tunes = PackedTunes(
-        {n: tune_for(song, options.first + n, options.cache) for n, song in enumerate(songs)}
-    )
-    rows = []
-    for number, condition in enumerate(CONDITIONS):
-        rng = np.random.default_rng((options.seed, number))
-        asked = queries(songs, condition, options.each, rng, options.first)
-        outcomes = [measure(one, tunes, songs[one.song]) for one in asked]
-        rows.append(summary(condition, outcomes))
-    show("tunes", rows, as_json=options.json, songs=options.songs)
+    missing = why_missing(options.fonts)
+    if missing:
+        parser.error(missing)
+    with TemporaryDirectory() as folder:
+        options.cache = options.cache or Path(folder)
+        measure(options)
 
 
-def catalogue(songs: int, first: int) -> list[MadeTune]:
-    """So many songs, those that are known first."""
-    known = known_tunes()[:songs]
-    return [*known, *(made_tune(first + n) for n in range(len(known), songs))]
+def measure(options: argparse.Namespace) -> None:
+    """Ask for songs in all conditions, and for what is not there, and show what came of it."""
+    songs = catalogue(options.songs, options.fonts, alone=options.alone)
+    for _ in tunes_of(songs, options.cache, options.processes, second=options.second):
+        pass  # they are kept now, for each process to read
+    groups = [*CONDITIONS, *(replace(one, absent=True) for one in ABSENT), *options.sounds]
+    ask = partial(outcomes_of, songs=tuple(songs), options=options)
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        bar = tqdm(pool.map(ask, groups), total=len(groups), desc="ask", disable=None)
+        found = dict(zip(groups, bar, strict=True))
+    there = {one: own for one, own in found.items() if one in CONDITIONS}
+    rows = [summary(condition, own) for condition, own in there.items()]
+    absent = [verdicts(one, own) for one, own in found.items() if one not in there]
+    leads = led_by([one for kind, own in there.items() if kind.skill for one in own], songs)
+    if options.json:
+        show("tunes", rows, as_json=True, songs=options.songs, absent=absent, led_by=leads)
+        return
+    for title, table in (("tunes", rows), ("what is not there", absent), ("what leads", leads)):
+        show(title, table, as_json=False)
 
 
-def tune_for(song: MadeTune, seed: int, cache: Path | None) -> Tune:
-    """The tune of a song as it is in the catalogue, kept where `cache` says."""
-    if cache is None:
-        return tune_of(render(song, seed))
-    cache.mkdir(exist_ok=True)
-    path = cache / f"{seed}.npz"
-    if not path.exists():
-        arrays: dict[str, Any] = tune_of(render(song, seed)).arrays()
-        np.savez(path, **arrays)
-    with np.load(path) as kept:
-        return Tune(**kept)
+def outcomes_of(
+    group: Condition | Path, songs: tuple[Rendering, ...], options: argparse.Namespace
+) -> list[Outcome]:
+    """Of the queries of a condition, or of the sounds of a folder."""
+    tunes = packed(songs, options.cache, options.second)
+    if isinstance(group, Path):
+        return [outcome_of(one, tunes) for one in sounds([group], options.each)]
+    place = (CONDITIONS, ABSENT)[group.absent].index(replace(group, absent=False))
+    rng = np.random.default_rng((options.seed, place + 100 * group.absent))
+    if group.absent:
+        first = ABSENT_SONG + 1000 * place
+        asked = hums(range(first, first + options.each), group, rng)
+    else:
+        asked = asked_for(songs, group, rng, options)
+    return [outcome_of(one, tunes) for one in asked]
 
 
-def queries(
-    songs: list[MadeTune], condition: Condition, each: int, rng: np.random.Generator, first: int
+def asked_for(
+    songs: Sequence[Rendering],
+    condition: Condition,
+    rng: np.random.Generator,
+    options: argparse.Namespace,
 ) -> Iterator[Asked]:
-    """`each` queries for songs chosen by chance."""
-    for song in rng.integers(0, len(songs), each).tolist():
-        if condition.skill:
-            yield _hummed(song, songs[song], condition, rng)
-        else:
-            yield _rendered(song, songs[song], condition, rng, OTHER_RENDERING + first + song)
+    """Queries for songs that are chosen by chance."""
+    chosen = rng.integers(0, len(songs), options.each).tolist()
+    if condition.skill:
+        return hums(chosen, condition, rng)
+    own, seconds = [songs[song] for song in chosen], condition.seconds
+    return other_renderings(own, options.fonts, seconds, rng, options.cache, options.processes)
 
 
-def measure(asked: Asked, tunes: PackedTunes, song: MadeTune) -> Outcome:
-    """Where the right song ranks, and whether the first hit, where it is the right one, is right
-    in its moment and key."""
-    began = time.process_time()
-    answer = match_tune(asked.query, tunes)
-    cpu_ms = (time.process_time() - began) * 1000
-    if why_unfit(asked.query):
-        return Outcome(len(tunes), len(tunes), False, False, cpu_ms)
-    scores = score_tracks(asked.query, tunes)
-    ranks = [int((score > score[asked.song]).sum()) for score in (scores.contour, scores.fused)]
-    hit = answer.hits[0]
-    right = hit.item_id == asked.song
-    return Outcome(
-        contour=ranks[0],
-        fused=ranks[1],
-        moment=right and _in_time(hit, asked, song),
-        key=right and abs(hit.key_difference - asked.lift) <= 1,
-        cpu_ms=cpu_ms,
-    )
+def catalogue(songs: int, fonts: Sequence[Path], *, alone: bool = False) -> list[Rendering]:
+    """So many songs, those that are known first, each of one of the fonts."""
+    return [
+        Rendering(fonts[number % len(fonts)], number, number, alone=alone)
+        for number in range(songs)
+    ]
 
 
 def summary(condition: Condition, outcomes: list[Outcome]) -> dict[str, Any]:
@@ -180,11 +148,48 @@ def summary(condition: Condition, outcomes: list[Outcome]) -> dict[str, Any]:
         "contour top-10": told(int((contour < 10).sum()), len(outcomes)),
         "fused top-1": told(int((fused == 0).sum()), len(outcomes)),
         "fused top-10": told(int((fused < 10).sum()), len(outcomes)),
-        "MRR": float((1 / (1 + fused)).mean()),
+        "MAP": float((1 / (1 + fused)).mean()),
         "moment": float(np.mean([one.moment for one in firsts])) if firsts else 0.0,
         "key": float(np.mean([one.key for one in firsts])) if firsts else 0.0,
+        "found": float(np.mean([one.fused == 0 and is_match(one) for one in outcomes])),
+        "wrong": float(np.mean([one.fused > 0 and is_match(one) for one in outcomes])),
         "CPU ms": float(np.median([one.cpu_ms for one in outcomes])),
     }
+
+
+def verdicts(group: Condition | Path, outcomes: list[Outcome]) -> dict[str, Any]:
+    """What is said of sounds whose song is not there."""
+    name = group.name if isinstance(group, Path) else f"{group.name}, {group.seconds} s"
+    said = [verdict_of(one.probability) for one in outcomes]
+    return {
+        "asked by": name,
+        "n": len(outcomes),
+        "refused": sum(one.refused for one in outcomes),
+        "none": said.count("none"),
+        "maybe": said.count("maybe"),
+        "match": said.count("match"),
+        "share of matches": told(said.count("match"), len(outcomes)),
+    }
+
+
+def is_match(outcome: Outcome) -> bool:
+    return verdict_of(outcome.probability) == "match"
+
+
+def led_by(outcomes: list[Outcome], songs: Sequence[Rendering]) -> list[dict[str, Any]]:
+    """How often hums find a song by the instrument that leads in it, and by what lies above."""
+    rows = []
+    arrangements = [songs[one.asked.song].arranged() for one in outcomes]
+    groups = [(name, [one.lead == name for one in arrangements]) for name in LEADS]
+    groups.append(("melody on top", [not one.above for one in arrangements]))
+    groups.append(("chords above", [one.above for one in arrangements]))
+    for name, chosen in groups:
+        fused = [one.fused for one, own in zip(outcomes, chosen, strict=True) if own]
+        if fused:
+            top_1 = told(sum(rank == 0 for rank in fused), len(fused))
+            top_10 = told(sum(rank < 10 for rank in fused), len(fused))
+            rows.append({"songs": name, "n": len(fused), "top-1": top_1, "top-10": top_10})
+    return rows
 
 
 def told(right: int, of: int) -> str:
@@ -194,39 +199,6 @@ def told(right: int, of: int) -> str:
     middle = (share + weight / 2) / (1 + weight)
     half = z * ((share * (1 - share) + weight / 4) / of) ** 0.5 / (1 + weight)
     return f"{share:.2f} ({max(0, middle - half):.2f}–{min(1, middle + half):.2f})"
-
-
-def _hummed(number: int, song: MadeTune, condition: Condition, rng: np.random.Generator) -> Asked:
-    made = hum(
-        song.seconds,
-        rng,
-        SKILLS[condition.skill],
-        condition.seconds,
-        whistled=condition.whistled,
-        snr=condition.snr,
-    )
-    query = TuneQuery.from_samples(made.samples, SAMPLE_RATE)
-    return Asked(number, query, made.begin, made.end, made.lift, condition.seconds)
-
-
-def _rendered(
-    number: int, song: MadeTune, condition: Condition, rng: np.random.Generator, seed: int
-) -> Asked:
-    """The predominant pitch of a stretch of the song in another key, tempo and arrangement."""
-    lift, speed = int(rng.integers(KEYS[0], KEYS[1] + 1)), float(rng.uniform(*SPEEDS))
-    tune = tune_of(render(song, seed, lift, speed))
-    begin = rng.uniform(0, song.song.seconds / speed - condition.seconds)
-    end = begin + condition.seconds
-    query = TuneQuery.from_tune(tune, round(begin * 1000), round(end * 1000))
-    return Asked(number, query, begin * speed, end * speed, lift, condition.seconds)
-
-
-def _in_time(hit: TuneHit, asked: Asked, song: MadeTune) -> bool:
-    """Whether the stretch begins where the song has what was asked, or has it once more."""
-    begin = asked.begin + asked.tempo * hit.query_start_ms / 1000
-    off = hit.start_ms / 1000 - begin
-    elsewhere = song.same_elsewhere(asked.begin, asked.end)
-    return min(abs(off - later) for later in elsewhere) <= TOLERANCE_S
 
 
 if __name__ == "__main__":

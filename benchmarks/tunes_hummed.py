@@ -1,12 +1,14 @@
 """The queries of `benchmarks.tunes`: hums of three skills and whistles, simulated.
 
 Their pitches are off by note, drift over time, glide between notes and vibrate; their time is
-uneven, notes are left out, and key and tempo are the hummer's own. They are no real hums.
+uneven, notes are left out, and key and tempo are the hummer's own. They are no real hums. A phone's
+microphone can stand between.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import butter, sosfilt
 
 from apps.ops.demo.shaping import Wave
 from audiosearch.engine.arrays import FloatArray
@@ -18,6 +20,9 @@ HUMMED_KEYS, WHISTLED_KEYS = (48, 66), (80, 96)
 FEWEST_NOTES = 6
 QUIET_DB = 20
 """Of the hum above the noise of a quiet room."""
+PHONE_HZ = 300, 3400
+PHONE_CLIPS = 0.6
+"""Of the peak."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,14 @@ def hum(
     *,
     whistled: bool = False,
     snr: float = QUIET_DB,
+    drifting: float = 0.0,
+    hastening: float = 0.0,
+    phone: bool = False,
 ) -> Hum:
     """A stretch of a tune as somebody of this skill hums it, from one of its notes on.
 
-    notes: start and length in seconds, MIDI number; snr: in dB, to pink noise.
+    notes: start and length in seconds, MIDI number; snr: in dB, to pink noise; drifting: semitones
+    a minute, up or down; hastening: share by which the tempo changes on the way, up or down.
     """
     tempo = float(rng.uniform(*TEMPI))
     ending = notes[-1][0] + notes[-1][1]
@@ -74,18 +83,33 @@ def hum(
     ] or [notes[0][0]]
     begin = float(rng.choice(begins))
     end = begin + seconds * tempo
-    heard = [
-        ((start - begin) / tempo, length / tempo, key)
-        for start, length, key in notes
-        if begin <= start < end
-    ]
+    heard = [note for note in notes if begin <= note[0] < end]
+    heard = _in_time(heard, begin, end, seconds, hastening * rng.choice((-1, 1)))
     middle = float(np.median([key for _, _, key in heard]))
     lift = rng.uniform(*(WHISTLED_KEYS if whistled else HUMMED_KEYS)) - middle
     off = _off([(start, length, key + lift) for start, length, key in heard], rng, skill)
-    keys, loudness = _sung(off, rng, skill, seconds, glides=not whistled)
+    drift = rng.normal(0, skill.drift) / seconds + rng.choice((-1, 1)) * drifting / 60
+    keys, loudness = _sung(off, rng, drift, seconds, glides=not whistled)
     sound = _sound(keys, loudness, rng, whistled=whistled)
     sound += _pink(rng, len(sound)) * sound.std() * 10 ** (-snr / 20)
+    if phone:
+        sound = _by_phone(sound)
     return Hum((sound / np.abs(sound).max() * 0.7).astype(np.float32), begin, end, float(lift))
+
+
+def _in_time(notes: Notes, begin: float, end: float, seconds: float, hastening: float) -> Notes:
+    """The notes between two moments of a tune, hummed in so many seconds, ever faster."""
+    hummed = np.linspace(0, seconds, 200)
+    share = hummed / seconds
+    of_tune = (end - begin) * (share + hastening / 2 * share * (share - 1))
+    return [
+        (
+            float(np.interp(start - begin, of_tune, hummed)),
+            length * seconds / (end - begin),
+            key,
+        )
+        for start, length, key in notes
+    ]
 
 
 def _off(notes: Notes, rng: np.random.Generator, skill: Skill) -> Notes:
@@ -102,12 +126,11 @@ def _off(notes: Notes, rng: np.random.Generator, skill: Skill) -> Notes:
 
 
 def _sung(
-    notes: Notes, rng: np.random.Generator, skill: Skill, seconds: float, *, glides: bool
+    notes: Notes, rng: np.random.Generator, drift: float, seconds: float, *, glides: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """MIDI number and loudness of each sample."""
+    """MIDI number and loudness of each sample; drift: semitones a second."""
     size = round((seconds + 0.5) * SAMPLE_RATE)
     keys, loudness = np.full(size, 60, np.float32), np.zeros(size, np.float32)
-    drift = rng.normal(0, skill.drift) / seconds
     before: float | None = None
     for number, (start, length, key) in enumerate(notes):
         following = notes[number + 1][0] if number + 1 < len(notes) else start + length
@@ -137,6 +160,13 @@ def _sound(
     else:
         sound = np.sum([np.sin(n * phase + n) / n**1.6 for n in range(1, 9)], axis=0)
     return np.asarray(sound * loudness, np.float64)
+
+
+def _by_phone(sound: Wave) -> Wave:
+    """Only the band that phones send, and the loudest of it clipped."""
+    heard = sosfilt(butter(4, PHONE_HZ, "band", fs=SAMPLE_RATE, output="sos"), sound)
+    limit = PHONE_CLIPS * np.abs(heard).max()
+    return np.asarray(np.clip(heard, -limit, limit), np.float64)
 
 
 def _pink(rng: np.random.Generator, size: int) -> Wave:

@@ -1,19 +1,11 @@
-"""The songs of `benchmarks.tunes`: melodies that are made from seeds, arranged and played."""
+"""The melodies of `benchmarks.tunes` that nobody knows: made from seeds, with chords."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-import soxr
 
-from apps.ops.demo import instruments, tunes
-from apps.ops.demo.instruments import Instrument
 from apps.ops.demo.melody import SCALES, Note, Song
-from apps.ops.demo.shaping import RATE, Wave
-from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.salience import SAMPLE_RATE
-from benchmarks.recognition_sounds import drums
 
 FORMS = ("AABA", "ABAB", "AABB", "ABAC", "ABCB", "AABC", "ABCA")
 BARS = 4
@@ -33,15 +25,6 @@ RHYTHMS = {
     ),
 }
 STEPS, STEP_SHARES = (-4, -3, -2, -1, 0, 1, 2, 3, 4), (1, 2, 5, 10, 4, 10, 5, 2, 1)
-LEADS = (
-    instruments.string,
-    instruments.organ,
-    instruments.music_box,
-    instruments.flute,
-    instruments.synth,
-)
-CHORDS = (instruments.organ, instruments.string, instruments.synth)
-TUNINGS = 0.97, 1.03
 
 
 @dataclass(frozen=True)
@@ -98,60 +81,6 @@ def made_tune(seed: int) -> MadeTune:
         ]
     melody[-1] = Note(melody[-1].start, melody[-1].beats, song.key(0))
     return MadeTune(song, melody)
-
-
-def render(tune: MadeTune, seed: int, key: int = 0, speed: float = 1.0) -> FloatArray:
-    """(n,) float32 mono at SAMPLE_RATE: the tune with chords, mostly with a bass and drums.
-
-    Other seeds give other instruments, levels and tunings; key: semitones up; speed: of the tempo.
-    """
-    rng = np.random.default_rng((32, seed))
-    tuning = float(rng.uniform(*TUNINGS))
-    song = Song(
-        tune.song.tonic + key,
-        tune.song.scale,
-        tune.song.progression,
-        tune.song.beats_per_minute * speed / tuning,  # as tuning it makes it faster
-        tune.song.beats_per_bar,
-    )
-    melody = [Note(note.start, note.beats, note.key + key) for note in tune.melody]
-    lead = _remembering(LEADS[rng.integers(len(LEADS))])
-    backing = _remembering(CHORDS[rng.integers(len(CHORDS))])
-    if rng.random() < 0.5:
-        chords = song.held_chords(-1)
-    else:
-        chords = song.broken_chords((0, 1, 2, 1), 0.5, -1)
-    parts = [(tunes.perform(rng, song, lead, melody), 1.0)]
-    parts.append((tunes.perform(rng, song, backing, chords), rng.uniform(0.4, 0.9)))
-    if rng.random() < 0.75:
-        riff = rng.integers(0, 4, rng.integers(3, 9)).tolist()
-        notes = song.broken_chords(riff, 0.5, -1)
-        low = tunes.perform(rng, song, _remembering(instruments.bass), notes)
-        parts.append((low, rng.uniform(0.4, 0.9)))
-    if rng.random() < 0.6:
-        parts.append((drums(rng, song), rng.uniform(0.3, 0.8)))
-    return _mixed(parts, tuning)
-
-
-def _remembering(instrument: Instrument) -> Instrument:
-    """An instrument that plays notes of one pitch and length alike, which takes a third of the
-    time."""
-    played: dict[tuple[float, float], Wave] = {}
-
-    def play(rng: np.random.Generator, hz: float, seconds: float) -> Wave:
-        if (hz, seconds) not in played:
-            played[hz, seconds] = instrument(rng, hz, seconds)
-        return played[hz, seconds]
-
-    return play
-
-
-def _mixed(parts: Sequence[tuple[Wave, float]], tuning: float) -> FloatArray:
-    """All at levels relative to the first, and tuned by resampling."""
-    length = min(len(wave) for wave, _ in parts)
-    mix = np.sum([wave[:length] / wave.std() * level for wave, level in parts], axis=0)
-    mono = soxr.resample(mix.astype(np.float32), RATE * tuning, SAMPLE_RATE)
-    return np.asarray(mono / np.abs(mono).max() * 0.7, np.float32)
 
 
 def _first_places(form: str) -> list[tuple[int, str]]:

@@ -78,7 +78,7 @@ class TuneStream(Stream):
         if harmonic < MELODIC:
             return Tune.without_melody(harmonic)
         if self._second:
-            np.maximum(pitches, self._second.finish(len(pitches)), out=pitches)
+            pitches = _together(pitches, self._second.finish(len(pitches)))
         return _tune_of(pitches, contour)
 
     def _whole_frames(self) -> int:
@@ -115,6 +115,13 @@ def _contour_of(found: FloatArray, own: slice) -> NDArray[np.uint8]:
     height = pooled[np.arange(len(pooled)), middle.astype(int)]
     harmonic = (height >= FAINTEST) & (height >= CLEAREST * pooled.mean(axis=1))
     return np.where(harmonic, np.round(middle / STEPS * CONTOUR_STEPS) + 1, 0).astype(np.uint8)
+
+
+def _together(own: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Three quarters of the stronger opinion of each pitch and one of the weaker: what one alone
+    hears counts, and what both hear counts more."""
+    stronger = np.maximum(own, second).astype(np.uint16)
+    return ((3 * stronger + np.minimum(own, second) + 2) // 4).astype(np.uint8)
 
 
 def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
