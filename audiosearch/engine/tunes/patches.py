@@ -1,9 +1,11 @@
 """What a few seconds of a tune are by their intervals, in whatever key they are heard."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.salience import KEYS
+from audiosearch.engine.tunes.representation import Tune
+from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY
 
 SLOTS = 10
 """Equal parts of a window."""
@@ -29,14 +31,29 @@ def patches_of(frames: FloatArray) -> FloatArray:
     return np.asarray(np.diff(at, axis=1) * np.float32(SLOTS / count), np.float32)
 
 
-def sounding(lines: FloatArray) -> FloatArray:
-    """(n, m, KEYS) in 0..1: what lines of single pitches are as salience, at any height.
+def query_patches(lines: FloatArray) -> FloatArray:
+    """(n, SLOTS, KEYS) of lines of single pitches, whatever their height; lines: (n, m) semitones.
 
-    lines: (n, m) semitones. Each is moved by whole octaves and semitones so that its median is in
-    the middle of the keys, as intervals alone count.
+    Each is moved by whole semitones until its median is in the middle of the keys.
     """
     middle = np.round(np.median(lines, axis=1, keepdims=True)) - KEYS // 2
-    apart = np.abs((lines - middle)[..., None] - np.arange(KEYS, dtype=np.float32))
+    return patches_of(_sounding(lines - middle))
+
+
+def recording_features(tune: Tune, begins: NDArray[np.int64], frames: int) -> FloatArray:
+    """(n, 2 * FEATURES) of windows: the intervals of its salience, and of its predominant contour.
+
+    begins: (n,) frames that windows of so many frames begin at; all of it must be in the tune.
+    """
+    at = begins[:, None] + np.arange(frames)
+    salience = tune.unfolded[at].astype(np.float32) / 255
+    contour = _sounding(np.nan_to_num(tune.contour_keys[at] - LOWEST_KEY, nan=-KEYS))
+    return np.hstack([intervals(patches_of(salience)), intervals(patches_of(contour))])
+
+
+def _sounding(lines: FloatArray) -> FloatArray:
+    """(n, m, KEYS) in 0..1: lines of single pitches as salience; lines: (n, m), 0 the lowest."""
+    apart = np.abs(lines[..., None] - np.arange(KEYS, dtype=np.float32))
     return np.asarray(np.maximum(0, 1 - apart / REACH), np.float32)
 
 

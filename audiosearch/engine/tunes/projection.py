@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.patches import intervals
 
 DIMENSION = 64
 RECIPE = 1
@@ -22,7 +21,7 @@ PATH = Path(__file__).with_name("projection.npz")
 
 
 class Projection(NamedTuple):
-    """(FEATURES, DIMENSION) float32 each."""
+    """recordings: (2 * FEATURES, DIMENSION) and queries: (FEATURES, DIMENSION) float32."""
 
     recordings: FloatArray
     queries: FloatArray
@@ -38,18 +37,16 @@ def projection() -> Projection:
 
 
 def save_projection(made: Projection, path: Path = PATH) -> None:
-    """Keep a projection, in half precision: 224 kB."""
+    """Keep a projection, in half precision: 336 kB."""
     matrices = {name: getattr(made, name).astype(np.float16) for name in Projection._fields}
-    np.savez(path, recipe=np.int64(RECIPE), **matrices)  # type: ignore[arg-type]
+    np.savez(path, recipe=np.int64(RECIPE), **matrices)
 
 
-def projected(patches: FloatArray, matrix: FloatArray) -> FloatArray:
+def projected(features: FloatArray, matrix: FloatArray) -> FloatArray:
     """(n, DIMENSION) of unit length, or all 0 where no two slots have a pitch.
 
-    patches: (n, SLOTS, KEYS); matrix: (FEATURES, DIMENSION).
+    features: (n, m), of recordings or of queries as `patches` gives them; matrix: (m, DIMENSION).
     """
-    if not len(patches):
-        return np.zeros((0, DIMENSION), np.float32)
-    vectors = intervals(patches) @ matrix
+    vectors = features @ matrix
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.tunes.analysis import tune_of
-from audiosearch.engine.tunes.patches import intervals, patches_of, sounding
+from audiosearch.engine.tunes.patches import intervals, query_patches, recording_features
 from audiosearch.engine.tunes.projection import DIMENSION, Projection
 from audiosearch.engine.tunes.representation import FRAMES_PER_SECOND, POOLED, Tune
-from audiosearch.engine.tunes.training_songs import Notes, Rng, TrainingSong, made_song, played
+from audiosearch.engine.tunes.training_songs import Notes, Rng, made_song, played
 from audiosearch.engine.tunes.windows import WINDOW_FRAMES
 
 FIRST_SEED = 1_000_000
 """Of songs; those below are for others."""
-SONGS = 300
-HUMS, WINDOWS_A_SONG = 6, 80
+SONGS = 200
+HUMS, WINDOWS_A_SONG = 6, 100
 VERSION_SHARE = 0.25
 STRETCH, MISPLACED_S = (0.93, 1.07), 0.25
 """How far off a window of a query is from that of a recording."""
@@ -55,22 +55,43 @@ class Line(NamedTuple):
 
 
 def train(progress: Progress, *, songs: int = SONGS) -> Projection:
-    """The projection, the same whenever it is made; two minutes on two cores.
+    """The projection, the same whenever it is made; it takes minutes.
 
     progress: is told how many songs are done.
     """
     queries, recordings = [], []
     for number in range(songs):
-        rng = np.random.default_rng((33, FIRST_SEED + number))
-        asked, heard = _pairs(made_song(rng), rng)
-        queries.append(intervals(asked))
-        recordings.append(intervals(heard))
+        asked, heard = song_pairs(number)
+        queries.append(asked)
+        recordings.append(heard)
         progress("Training", number + 1, songs)
     return correlated(np.concatenate(recordings), np.concatenate(queries))
 
 
+def song_pairs(number: int) -> tuple[FloatArray, FloatArray]:
+    """Features of windows of a song as they are asked for, and of the same in a recording of it."""
+    rng = np.random.default_rng((33, FIRST_SEED + number))
+    song = made_song(rng)
+    tune = tune_of(played(song, rng))
+    version = tune_of(played(song, rng, int(rng.integers(-5, 6))))
+    hums = [
+        hummed(song.melody, rng, SKILLS[rng.choice(len(SKILLS), p=SKILL_SHARES)])
+        for _ in range(HUMS)
+    ]
+    contour = _contour(version)
+    patches, begins = [], []
+    for _ in range(WINDOWS_A_SONG):
+        of_version = rng.random() < VERSION_SHARE
+        line = contour if of_version else hums[rng.integers(HUMS)]
+        for keys, begin in _window(line, rng, len(tune)):
+            patches.append(query_patches(keys[None]))
+            begins.append(begin)
+    heard = recording_features(tune, np.array(begins, np.int64), WINDOW_FRAMES)
+    return intervals(np.concatenate(patches)), heard
+
+
 def correlated(recordings: FloatArray, queries: FloatArray) -> Projection:
-    """The directions in which rows of both, (n, FEATURES), correlate most."""
+    """The directions in which features of both, (n, m), correlate most."""
     whitened = [_whitening(rows) for rows in (recordings, queries)]
     across = recordings.T.astype(np.float64) @ queries / len(queries)
     left, shares, right = np.linalg.svd(whitened[0] @ across @ whitened[1])
@@ -87,26 +108,6 @@ def _whitening(rows: FloatArray) -> NDArray[np.float64]:
     variances, axes = np.linalg.eigh(covariance)
     variances = np.maximum(variances, 0) + SHRINKAGE * variances.mean()
     return np.asarray((axes / np.sqrt(variances)) @ axes.T, np.float64)
-
-
-def _pairs(song: TrainingSong, rng: Rng) -> tuple[FloatArray, FloatArray]:
-    """(n, SLOTS, KEYS) patches as they are asked for, and as a recording has them."""
-    tune = tune_of(played(song, rng))
-    version = tune_of(played(song, rng, int(rng.integers(-5, 6))))
-    hums = [
-        hummed(song.melody, rng, SKILLS[rng.choice(len(SKILLS), p=SKILL_SHARES)])
-        for _ in range(HUMS)
-    ]
-    contour = _contour(version)
-    asked, heard = [], []
-    for _ in range(WINDOWS_A_SONG):
-        of_version = rng.random() < VERSION_SHARE
-        line = contour if of_version else hums[rng.integers(HUMS)]
-        for keys, begin in _window(line, rng, len(tune)):
-            asked.append(patches_of(sounding(keys[None]))[0])
-            frames = tune.unfolded[None, begin : begin + WINDOW_FRAMES]
-            heard.append(patches_of(frames.astype(np.float32))[0])
-    return np.array(asked), np.array(heard)
 
 
 def _window(line: Line, rng: Rng, frames: int) -> Iterator[tuple[FloatArray, int]]:
@@ -149,6 +150,6 @@ def hummed(notes: Notes, rng: Rng, skill: Skill) -> Line:
         before = sung
     keys += np.cumsum(rng.normal(0, skill.drift / np.sqrt(10 * HUM_FRAMES), size))
     heard = np.flatnonzero(voiced)
-    heard = heard[: len(heard) // POOLED * POOLED].reshape(-1, POOLED)
-    medians = np.median(keys[heard], axis=1).astype(np.float32)
-    return Line(medians, (heard.mean(axis=1) / HUM_FRAMES).astype(np.float32))
+    pooled = heard[: len(heard) // POOLED * POOLED].reshape(-1, POOLED)
+    medians = np.median(keys[pooled], axis=1).astype(np.float32)
+    return Line(medians, (pooled.mean(axis=1) / HUM_FRAMES).astype(np.float32))

@@ -1,13 +1,13 @@
 """Windows of recordings and of queries as vectors, by which candidates are found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.analyzers.base import Embeddings
 from audiosearch.engine.arrays import FloatArray
-from audiosearch.engine.tunes.patches import patches_of, sounding
+from audiosearch.engine.tunes.patches import intervals, query_patches, recording_features
 from audiosearch.engine.tunes.projection import DIMENSION, projected, projection
 from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.representation import FRAME_MS, Tune
@@ -42,14 +42,13 @@ def tune_windows(tune: Tune) -> Embeddings:
 
     A recording that is shorter than a window has one. A window depends on nothing around it.
     """
-    padding = max(0, WINDOW_FRAMES - len(tune)) if len(tune) else 0
-    salience = np.pad(tune.unfolded, ((0, padding), (0, 0)))
-    if not len(salience):
+    if not len(tune):
         return Embeddings(np.zeros((0, DIMENSION), np.float32), np.zeros((0, 2), np.int64))
-    frames = np.lib.stride_tricks.sliding_window_view(salience, WINDOW_FRAMES, axis=0)
-    frames = frames[::HOP_FRAMES].transpose(0, 2, 1).astype(np.float32)
-    vectors = projected(patches_of(frames), projection().recordings)
-    starts = np.arange(len(vectors), dtype=np.int64) * HOP_MS
+    whole = _at_least_a_window(tune)
+    begins = np.arange(0, len(whole) - WINDOW_FRAMES + 1, HOP_FRAMES)
+    features = recording_features(whole, begins, WINDOW_FRAMES)
+    vectors = projected(features, projection().recordings)
+    starts = begins.astype(np.int64) * FRAME_MS
     spans = np.stack([starts, np.minimum(starts + WINDOW_MS, len(tune) * FRAME_MS)], axis=1)
     heard = vectors.any(axis=1)
     return Embeddings(vectors[heard], spans[heard])
@@ -67,7 +66,7 @@ def query_windows(query: TuneQuery) -> QueryWindows:
             continue
         step = max(1, round(STEP_MS / tempo / FRAME_MS))
         lines = np.lib.stride_tricks.sliding_window_view(query.keys, frames)[::step]
-        embeddings.append(projected(patches_of(sounding(lines)), projection().queries))
+        embeddings.append(projected(intervals(query_patches(lines)), projection().queries))
         tempi += [number] * len(lines)
         begins += (np.arange(len(lines)) * step * FRAME_MS * tempo).tolist()
     vectors = np.concatenate(embeddings)
@@ -77,3 +76,12 @@ def query_windows(query: TuneQuery) -> QueryWindows:
         np.array(tempi, np.int64)[heard],
         np.array(begins, np.float64)[heard],
     )
+
+
+def _at_least_a_window(tune: Tune) -> Tune:
+    """The tune, followed by as much silence as a window needs."""
+    missing = max(0, WINDOW_FRAMES - len(tune))
+    if not missing:
+        return tune
+    unfolded = np.pad(tune.unfolded, ((0, missing), (0, 0)))
+    return replace(tune, unfolded=unfolded, contour=np.pad(tune.contour, (0, missing)))
