@@ -8,7 +8,7 @@ from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.base import Matcher, MatcherSpec
 from audiosearch.engine.tunes.candidates import tune_candidates
 from audiosearch.engine.tunes.matching import TuneHit, match_tune
-from audiosearch.engine.tunes.probability import MATCH, MAYBE, probabilities
+from audiosearch.engine.tunes.probability import probabilities, verdict_of
 from audiosearch.engine.tunes.query import TuneQuery, why_unfit
 from audiosearch.engine.tunes.shelf import TuneShelf
 
@@ -16,6 +16,11 @@ ALL_BELOW = 5_000
 """Tracks up to which all are matched; of more, those whose windows are nearest are."""
 CANDIDATES = 500
 FAINTEST_HIT = 0.05
+REASONS = {
+    "match": "",
+    "maybe": "Something is like it, but the evidence is thin.",
+    "none": "No tune of the catalogue agrees with this.",
+}
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,5 @@ def _judged(reason: str, hits: list[TuneHit], likely: list[float]) -> SameTuneAn
         for hit, probability in zip(hits, likely, strict=True)
         if probability >= FAINTEST_HIT
     ]
-    likeliest = told[0].probability if told else 0.0
-    if likeliest >= MATCH:
-        return SameTuneAnswer("match", "", told)
-    if likeliest >= MAYBE:
-        return SameTuneAnswer("maybe", "Something is like it, but the evidence is thin.", told)
-    return SameTuneAnswer("none", reason or "No tune of the catalogue agrees with this.", told)
+    verdict = verdict_of(told[0].probability if told else 0.0)
+    return SameTuneAnswer(verdict, reason or REASONS[verdict], told)
