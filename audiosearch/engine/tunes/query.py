@@ -21,8 +21,8 @@ SMOOTHED = 9
 NARROWEST = 0.8
 """Semitones between the tenth and the ninetieth percentile of a tune, at least."""
 STEADIEST_SPEECH = 0.4
-"""Steadiness below which it is speech: that of two in a hundred utterances is higher, of hums 0.72
-and more."""
+"""Steadiness below which it is speech: two utterances in a hundred have more, and all hums
+that were tried 0.6 or more."""
 AGREED, PERIODIC = 0.7, 0.9
 """Semitones from the predominant pitch, and periodicity of one voice, or nearly so."""
 AGREEING, AGREEING_VOICE = 0.8, 0.68
