@@ -206,11 +206,11 @@ MAX_BYTES_EACH = env.integer("MAX_GB_EACH", 0) * 2**30
 MAX_TRACKS = env.integer("MAX_TRACKS", 0)
 MAX_BYTES = env.integer("MAX_GB", 0) * 2**30
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-MELODIES = {"both": "melody", "fast": "melody_fast"}
+MELODIES = {"fast": "melody", "both": "melody_both"}
 ANALYSES = {
     "embedding": ("panns_cnn14", "spectral"),
     "landmarks": ("landmarks",),
-    "melody": (MELODIES[env.choice("MELODY", "both", tuple(MELODIES))],),
+    "melody": (MELODIES[env.choice("MELODY", "fast", tuple(MELODIES))],),
     "waveform": ("waveform",),
 }
 """What every track is analysed for: of each kind the first analyzer that is ready when the

@@ -11,7 +11,7 @@ from audiosearch.settings import ANALYSES, DATABASES, STORAGES
 MILVUS_URI = "memory:"
 WARM_UP = False
 SEARCHES_PER_MINUTE = 0
-ANALYSES = ANALYSES | {"embedding": ("fake",), "melody": ("melody_fast",)}
+ANALYSES = ANALYSES | {"embedding": ("fake",)}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "tests.static_files.PlainStaticFiles"}}
 DATABASES["default"]["TEST"] = {"NAME": os.environ["DATA_DIR"] + "/test.sqlite3"}

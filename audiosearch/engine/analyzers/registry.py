@@ -18,7 +18,7 @@ ANALYZERS = {
     "waveform": "audiosearch.engine.analyzers.waveform.peaks.WaveformPeaks",
     "landmarks": "audiosearch.engine.analyzers.landmarks.analyzer.LandmarkAnalyzer",
     "melody": "audiosearch.engine.analyzers.melody.analyzer.Melody",
-    "melody_fast": "audiosearch.engine.analyzers.melody.analyzer.FastMelody",
+    "melody_both": "audiosearch.engine.analyzers.melody.analyzer.MelodyByBoth",
 }
 
 _trained: dict[str, type[Encoder]] = {}

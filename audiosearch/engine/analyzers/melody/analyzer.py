@@ -20,14 +20,14 @@ class MelodySpec(AnalyzerSpec):
     dimension: int = DIMENSION
 
 
-class FastMelody(StreamAnalyzer):
+class Melody(StreamAnalyzer):
     """How strongly each pitch sounds, and which one leads, five times a second."""
 
     representation = Tune
     spec = MelodySpec(
-        name="melody_fast",
+        name="melody",
         version=1,
-        title="Melody, by salience alone",
+        title="Melody",
         licence="Apache-2.0",
         source="docs/tunes.md",
     )
@@ -40,10 +40,10 @@ class FastMelody(StreamAnalyzer):
         return TuneStream(self.second)
 
 
-class Melody(FastMelody):
+class MelodyByBoth(Melody):
     """The same, and what basic-pitch's network hears beside."""
 
-    spec = replace(FastMelody.spec, name="melody", title="Melody")
+    spec = replace(Melody.spec, name="melody_both", title="Melody, with basic-pitch")
 
     def __init__(self, models_dir: Path, *, threads: int = 0) -> None:
         """The network is loaded with the first recording; `threads` is always one."""
