@@ -16,7 +16,7 @@ from apps.analysis.index import get_index
 from apps.analysis.models import Space, SpaceState, TrackAnalysis
 from apps.analysis.removing import drop_space
 from apps.analysis.space_indexes import size_of
-from apps.analysis.spaces import use_analyzer
+from apps.analysis.spaces import ensure_spaces, use_analyzer
 from apps.analysis.worker import work
 from apps.catalog.models import Track
 from apps.jobs.models import State
@@ -180,3 +180,28 @@ def test_a_missing_model_holds_up_no_other_space(
     assert written == []
     assert list(TrackAnalysis.objects.order_by("pk").values()) == before
     assert Space.objects.get(name="absent-v1").state == SpaceState.BUILDING
+
+
+def test_a_setting_that_names_another_analyzer_builds_its_space_beside(
+    add_tone: AddTone, settings: Any
+) -> None:
+    def states() -> dict[str, str]:
+        return dict(Space.objects.filter(kind="melody").values_list("name", "state"))
+
+    add_tone(440)
+    assert states() == {"melody-v1": "active"}
+    before = settings.ANALYSES
+    settings.ANALYSES = {**before, "melody": ("melody_both",)}
+    ensure_spaces()
+    assert states() == {"melody-v1": "active", "melody_both-v1": "building"}
+    settings.ANALYSES = before
+    ensure_spaces()
+    assert states() == {"melody-v1": "active", "melody_both-v1": "retired"}, "given up"
+    settings.ANALYSES = {**before, "melody": ("melody_both",)}
+    ensure_spaces()
+    work()
+    assert states() == {"melody-v1": "retired", "melody_both-v1": "active"}
+    settings.ANALYSES = before
+    ensure_spaces()
+    work()
+    assert states() == {"melody-v1": "active", "melody_both-v1": "retired"}
