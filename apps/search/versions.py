@@ -17,6 +17,7 @@ from apps.search.results import SearchSettings
 from apps.search.showing import shown_answers
 from apps.search.views import respond
 from audiosearch.engine.errors import EngineError
+from audiosearch.engine.tunes.probability import MAYBE
 from audiosearch.web.errors import status_of
 
 NAME = "same_tune"
@@ -40,11 +41,9 @@ def same_tune(request: HttpRequest, pk: int) -> HttpResponse:
         except EngineError as error:
             answers = {NAME: Answer("unavailable", str(error)).as_json()}
             status = status_of(error)
-    context = {
-        "track": track,
-        "answer": shown_answers(answers, request.user)[NAME],
-        "waiting": waiting,
-    }
+    answer = shown_answers(answers, request.user)[NAME]
+    answer["hits"] = [hit for hit in answer["hits"] if hit["probability"] >= MAYBE]
+    context = {"track": track, "answer": answer, "waiting": waiting}
     if request.htmx:  # type: ignore[attr-defined]  # which shows good answers only
         return respond(request, "search/_versions.html", context, 200)
     return respond(request, "search/versions.html", context, status)
