@@ -217,7 +217,7 @@ ANALYSES = {
 catalogue begins. Other encoders take over by `./manage models use`."""
 VOICE_ENCODER = env.text("VOICE_ENCODER", "resemblyzer")
 ENCODER_THREADS = env.integer("ENCODER_THREADS", 0)
-TUNE_MEMORY_MB = env.integer("TUNE_MEMORY_MB", 512, least=1)
+TUNE_MEMORY_MB = env.integer("TUNE_MEMORY_MB", 1024, least=1)
 """Of tunes that the web process keeps, so that it need not read them again; 1.5 MB an hour."""
 
 # --- People -------------------------------------------------------------------------------------

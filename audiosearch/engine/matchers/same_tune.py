@@ -12,9 +12,9 @@ from audiosearch.engine.tunes.probability import probabilities, verdict_of
 from audiosearch.engine.tunes.query import TuneQuery, why_unfit
 from audiosearch.engine.tunes.shelf import TuneShelf
 
-ALL_BELOW = 5_000
+ALL_BELOW = 10_000
 """Tracks up to which all are matched; of more, those whose windows are nearest are."""
-CANDIDATES = 500
+CANDIDATES = 2_000
 FAINTEST_HIT = 0.05
 REASONS = {
     "match": "",

@@ -7,7 +7,7 @@ from audiosearch.engine.indexes.filters import Filter
 from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.windows import TEMPI, QueryWindows, query_windows
 
-HITS = 128
+HITS = 64
 """Windows that each vector asks for."""
 BIN_MS = 800
 """Windows agree on where in a track the query begins when they are as near to each other."""

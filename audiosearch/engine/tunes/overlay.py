@@ -23,9 +23,7 @@ class Overlay:
     asked: FloatArray
 
 
-def overlay(
-    query: TuneQuery, tune: Tune, path: Sequence[tuple[int, int]], lift: float
-) -> Overlay:
+def overlay(query: TuneQuery, tune: Tune, path: Sequence[tuple[int, int]], lift: float) -> Overlay:
     """What agrees along a path of frames, (of the query, of the track), in ascending order.
 
     lift: semitones that bring the query's keys to the track's.

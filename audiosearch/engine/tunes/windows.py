@@ -15,7 +15,7 @@ from audiosearch.engine.tunes.representation import FRAME_MS, Tune
 WINDOW_MS, HOP_MS = 5_000, 2_000
 WINDOW_FRAMES, HOP_FRAMES = WINDOW_MS // FRAME_MS, HOP_MS // FRAME_MS
 TEMPI = (0.8, 0.9, 1.0, 1.12, 1.26)
-STEP_MS = 400
+STEP_MS = 800
 """Of a query's windows: finer than HOP_MS, so that some of them begin where windows of the
 recording do."""
 
