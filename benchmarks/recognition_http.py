@@ -9,14 +9,7 @@ recorded and with the ladder of speeds. No worker runs beside it.
 
 import argparse
 import io
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,12 +21,9 @@ from audiosearch.engine.analyzers.landmarks.spectrum import SAMPLE_RATE
 from audiosearch.engine.arrays import FloatArray
 from benchmarks.recognition_sounds import real_music, rendered_song
 from benchmarks.report import latencies, show
-from tests import servers
-from tests.databases import ROOT, copy_migrated
+from benchmarks.served import ask, served
 
 SECONDS = (3, 5, 10)
-WEB = [sys.executable, "-m", "granian", "--interface", "asginl", "audiosearch.asgi:application"]
-BOUNDARY = "benchmark"
 FILL = """
 import sys
 from datetime import timedelta
@@ -82,14 +72,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), options) as (url, token):
+    fill = FILL.format(songs=options.songs, hours=options.hours)
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), fill) as (url, token):
         for seconds in SECONDS:
             clips = [noisy_clip(song, seconds) for song in songs(options.songs)]
             for as_recorded in ("true", "false"):
-                ask = partial(search, url, token, clips, as_recorded)
-                right = [ask(number) for number in range(len(clips))]  # and all is warm
+                asked = partial(search, url, token, clips, as_recorded)
+                right = [asked(number) for number in range(len(clips))]  # and all is warm
                 row: dict[str, Any] = {"seconds": seconds, "as recorded": as_recorded}
-                row |= latencies(ask, options.rounds)
+                row |= latencies(asked, options.rounds)
                 rows.append({**row, "right": f"{sum(right)} of {len(right)}"})
     show("same recording over HTTP, ms", rows, as_json=options.json)
 
@@ -114,48 +105,8 @@ def search(url: str, token: str, clips: list[bytes], as_recorded: str, number: i
     """Ask with one of the clips in turn; whether the first hit is the song it was taken from."""
     which = number % len(clips)
     fields = {"answers": "same_recording", "as_recorded": as_recorded}
-    body = "".join(
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
-    )
-    body += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-    data = body.encode() + clips[which] + f"\r\n--{BOUNDARY}--\r\n".encode()
-    headers = {
-        "Authorization": f"Token {token}",
-        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
-    }
-    request = urllib.request.Request(f"{url}/api/v1/search/", data, headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        hits = json.loads(answer.read())["answers"]["same_recording"]["hits"]
+    hits = ask(url, token, clips[which], **fields)["same_recording"]["hits"]
     return bool(hits) and hits[0]["track"]["id"] == which + 1
-
-
-@contextmanager
-def running(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """A web server with the catalogue: its address, and a token."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if key != "MILVUS_URI"},
-        **{"DJANGO_SETTINGS_MODULE": "audiosearch.settings", "PYTHONPATH": str(ROOT)},
-        **{"DATA_DIR": str(folder), "SEARCHES_PER_MINUTE": "0"},
-    }
-    copy_migrated(folder / "audiosearch.sqlite3")
-    code = FILL.format(songs=options.songs, hours=options.hours)
-    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
-    told = subprocess.check_output(command, cwd=ROOT, env=environment, text=True)
-    port = servers.free_port()
-    server = servers.Server(
-        f"http://127.0.0.1:{port}",
-        [*WEB, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-        folder / "web.log",
-        lambda: servers.listens(port),
-        wait_s=60,
-        environment=environment,
-    )
-    server.start()
-    try:
-        yield server.url, told.split()[-1]
-    finally:
-        server.stop()
 
 
 if __name__ == "__main__":
