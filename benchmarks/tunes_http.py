@@ -78,13 +78,13 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         servers.milvus_lite(Path(folder) / "index") as uri,
+        served(Path(folder), fill, MILVUS_URI=uri) as (url, token),
     ):
-        with served(Path(folder), fill, MILVUS_URI=uri) as (url, token):
-            asked = partial(search, url, token, clips, numbers)
-            right = [asked(number) for number in range(ASKED)]  # and all is warm
-            row: dict[str, Any] = {"tracks": options.tracks, "seconds": options.seconds}
-            row |= latencies(asked, options.rounds)
-            row |= {"right": f"{sum(right)} of {ASKED}", "web MB": resident_mb("granian")}
+        asked = partial(search, url, token, clips, numbers)
+        right = [asked(number) for number in range(ASKED)]  # and all is warm
+        row: dict[str, Any] = {"tracks": options.tracks, "seconds": options.seconds}
+        row |= latencies(asked, options.rounds)
+        row |= {"right": f"{sum(right)} of {ASKED}", "web MB": resident_mb("granian")}
     show("same tune over HTTP, ms", [row], as_json=options.json)
 
 
