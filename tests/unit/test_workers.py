@@ -25,7 +25,7 @@ from apps.jobs.processes import is_stopped
 from apps.jobs.workers import FORGOTTEN, SILENT, begin_beating, forget_gone, look_at_workers
 from audiosearch.engine.analyzers.base import Embeddings
 from tests.unit.conftest import AddTone
-from tests.unit.test_supervisor import wait_for
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HERE = socket.gethostname()
@@ -42,7 +42,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 def child_of(pid: int) -> int:
     path = Path(f"/proc/{pid}/task/{pid}/children")
-    wait_for(lambda: path.read_text().split())
+    wait_until(lambda: path.read_text().split())
     return int(path.read_text())
 
 
@@ -62,13 +62,13 @@ def test_a_stopped_worker_is_told_of(
     assert ready(Client()) == (200, True, "")
     for pid in (process.pid, child):
         os.kill(pid, signal.SIGSTOP)
-        wait_for(lambda: is_stopped(process.pid))
+        wait_until(lambda: is_stopped(process.pid))
         told = "1 of 1 workers is stopped or silent. What is added waits for a worker."
         assert ready(Client()) == (200, False, told)
         page = curator.get(reverse("admin:analysis_space_changelist")).content.decode()
         assert f"The worker {HERE}:{process.pid} is stopped (SIGSTOP)" in page
         os.kill(pid, signal.SIGCONT)
-        wait_for(lambda: not is_stopped(process.pid))
+        wait_until(lambda: not is_stopped(process.pid))
         assert look_at_workers().summary == ""
 
 
@@ -98,14 +98,14 @@ def test_who_ended_is_no_worker() -> None:
 def test_a_worker_says_that_it_lives_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "BEAT_S", 0.05)
     done = begin_beating()
-    wait_for(lambda: look_at_workers().well == 1)
+    wait_until(lambda: look_at_workers().well == 1)
     first = Worker.objects.get().seen_at
-    wait_for(lambda: Worker.objects.get().seen_at > first)
+    wait_until(lambda: Worker.objects.get().seen_at > first)
     Worker.objects.all().delete()  # as if it had been silent for a day
-    wait_for(lambda: Worker.objects.exists())
+    wait_until(lambda: Worker.objects.exists())
     done.set()
-    wait_for(lambda: not Worker.objects.exists())
-    wait_for(lambda: all(each.name != "worker lives" for each in threading.enumerate()))
+    wait_until(lambda: not Worker.objects.exists())
+    wait_until(lambda: all(each.name != "worker lives" for each in threading.enumerate()))
 
 
 def test_who_lost_a_track_writes_nothing_of_it(add_tone: AddTone) -> None:
