@@ -21,8 +21,8 @@ class TuneShelf:
     """The tunes of a space by track id, at most `most_bytes` of them; safe to use by many threads.
 
     load: gives the tune of a track, or None where none is kept, which is asked again the next time;
-    what it raises, `tunes` raises. Where more is asked for at once than has room, what is there
-    stays: asking for all, over and over, would otherwise find nothing.
+    what it raises, `tunes` raises. What is asked for at once and is there is taken before anything
+    is loaded in its place, so that asking for more than has room finds some of it each time.
     """
 
     def __init__(self, load: Callable[[int], Tune | None], most_bytes: int) -> None:
@@ -53,7 +53,7 @@ class TuneShelf:
             waited = {one: self._loading[one] for one in missing if one in self._loading}
             self._loading.update((one, Future()) for one in own)
         if own:
-            found |= self._loaded(own, set(wanted))
+            found |= self._loaded(own)
         found |= {one: packed for one, later in waited.items() if (packed := later.result())}
         return PackedTunes.holding({one: found[one] for one in wanted if len(found.get(one, ()))})
 
@@ -63,7 +63,7 @@ class TuneShelf:
             self._loading.pop(track_id, None)
             self._remove(track_id)
 
-    def _loaded(self, ids: list[int], wanted: set[int]) -> dict[int, PackedTune]:
+    def _loaded(self, ids: list[int]) -> dict[int, PackedTune]:
         """Load these, and tell who waits for them."""
         found: dict[int, PackedTune] = {}
         with self._lock:
@@ -74,7 +74,7 @@ class TuneShelf:
                 packed = None if tune is None else _packed(tune)
                 if packed is not None:
                     found[one] = packed
-                self._settle(one, packed, promised.pop(one, None), wanted)
+                self._settle(one, packed, promised.pop(one, None))
         except BaseException as problem:
             for one, later in promised.items():
                 self._give_up(one, later, problem)
@@ -86,14 +86,13 @@ class TuneShelf:
         track_id: int,
         packed: PackedTune | None,
         later: Future[PackedTune | None] | None,
-        wanted: set[int],
     ) -> None:
         """Keep what was loaded, unless it was to be forgotten meanwhile."""
         with self._lock:
             if later is not None and self._loading.get(track_id) is later:
                 del self._loading[track_id]
                 if packed is not None:
-                    self._keep(track_id, packed, wanted)
+                    self._keep(track_id, packed)
         if later is not None:
             later.set_result(packed)
 
@@ -105,13 +104,10 @@ class TuneShelf:
                 del self._loading[track_id]
         later.set_exception(problem)
 
-    def _keep(self, track_id: int, packed: PackedTune, wanted: set[int]) -> None:
+    def _keep(self, track_id: int, packed: PackedTune) -> None:
         size = _size(packed)
         while self._bytes + size > self._most_bytes and self._kept:
-            oldest = next(iter(self._kept))
-            if oldest in wanted:  # so is all that is left
-                return
-            self._remove(oldest)
+            self._remove(next(iter(self._kept)))
         if self._bytes + size <= self._most_bytes:
             self._kept[track_id] = packed
             self._bytes += size
