@@ -46,7 +46,7 @@ FOLDED_KEYS = 50, 88
 class TuneStream(Stream):
     """Holds the samples of one part and of what is around it.
 
-    second: asked, too, what sounds, which takes some ten times as long; both are believed.
+    second: asked, too, what sounds, which takes some ten times as long; both count.
     """
 
     def __init__(self, second: SecondOpinion | None = None) -> None:

@@ -20,12 +20,14 @@ SMOOTHED = 9
 NARROWEST = 0.8
 """Semitones between the tenth and the ninetieth percentile of a tune, at least."""
 STEADIEST_SPEECH = 0.4
-"""Steadiness below which it is speech: that of two in a hundred utterances is higher, of hums 0.72
-and more."""
-AGREEING, AGREED, PERIODIC = 0.8, 0.7, 0.9
-"""Share of the pitches of one voice that are the predominant ones, within so many semitones: of
-several sounds at once the tracker of one voice finds others, and its frames are less periodic. A
-voice by telephone, without its lowest partials, may differ, too, but is."""
+"""Steadiness below which it is speech: two utterances in a hundred have more, and all hums
+that were tried 0.6 or more."""
+AGREED, PERIODIC = 0.7, 0.9
+"""Semitones from the predominant pitch, and periodicity of one voice, or nearly so."""
+AGREEING, AGREEING_VOICE = 0.8, 0.68
+"""Share of the pitches of one voice that are the predominant ones, of what is not so periodic and
+of what is: of several sounds at once the tracker of one voice finds others. A voice by telephone,
+without its lowest partials, differs, too."""
 STILL = 0.5
 """Semitones between two frames of a predominant contour that holds its pitch, at most."""
 
@@ -132,8 +134,6 @@ def _at_sample_rate(samples: FloatArray, rate: int) -> FloatArray:
 
 def _is_several(track: PitchTrack, contour: FloatArray) -> bool:
     """Whether the pitches of one voice are not what sounds predominantly, whatever the octave."""
-    if track.periodicity >= PERIODIC:
-        return False
     frames = min(len(contour), len(track.keys) // POOLED)
     keys = np.median(track.keys[: frames * POOLED].reshape(-1, POOLED), axis=1)
     voiced = track.voiced[: frames * POOLED].reshape(-1, POOLED).mean(axis=1) > 0.5
@@ -141,7 +141,8 @@ def _is_several(track: PitchTrack, contour: FloatArray) -> bool:
     if both.sum() < 2:
         return False
     apart = (keys[both] - contour[:frames][both] + 6) % 12 - 6
-    return float((np.abs(apart) <= AGREED).mean()) < AGREEING
+    least = AGREEING_VOICE if track.periodicity >= PERIODIC else AGREEING
+    return float((np.abs(apart) <= AGREED).mean()) < least
 
 
 def _kept(contour: FloatArray) -> tuple[FloatArray, FloatArray]:
