@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of hums and moments")
     parser.add_argument("--fonts", type=Path, nargs="+", default=TEST_FONTS)
     parser.add_argument("--sounds", type=Path, nargs="*", default=[], help="folders of no songs")
-    parser.add_argument("--alone", action="store_true", help="play melodies without company")
+    parser.add_argument("--alone", type=int, default=0, help="so many play the melody alone")
     parser.add_argument("--second", action="store_true", help="analyse with a second opinion")
     parser.add_argument("--cache", type=Path, help="where analyses are kept for next time")
     parser.add_argument("--processes", type=int, default=2, help="that play, analyse and ask")
@@ -118,18 +118,20 @@ def asked_for(
     rng: np.random.Generator,
     options: argparse.Namespace,
 ) -> Iterator[Asked]:
-    """Queries for songs that are chosen by chance."""
-    chosen = rng.integers(0, len(songs), options.each).tolist()
+    """Queries for songs that are chosen by chance of those whose melody has company, if any has."""
+    wanted = sum(not song.alone for song in songs) or len(songs)
+    chosen = rng.integers(0, wanted, options.each).tolist()
     if condition.skill:
         return hums(chosen, condition, rng)
     own, seconds = [songs[song] for song in chosen], condition.seconds
     return other_renderings(own, options.fonts, seconds, rng, options.cache, options.processes)
 
 
-def catalogue(songs: int, fonts: Sequence[Path], *, alone: bool = False) -> list[Rendering]:
-    """So many songs, those that are known first, each of one of the fonts."""
+def catalogue(songs: int, fonts: Sequence[Path], *, alone: int = 0) -> list[Rendering]:
+    """So many songs, those that are known first, each of one of the fonts; of the last `alone`
+    nothing but the melody is played."""
     return [
-        Rendering(fonts[number % len(fonts)], number, number, alone=alone)
+        Rendering(fonts[number % len(fonts)], number, number, alone=number >= songs - alone)
         for number in range(songs)
     ]
 

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.matching import match_tune
 from audiosearch.engine.tunes.packing import PackedTunes
 from audiosearch.engine.tunes.probability import MATCH, MAYBE, MEASURES, measures_of
@@ -41,6 +40,7 @@ HITS = 5
 KINDS = CONDITIONS[:6]
 """The conditions of `benchmarks.tunes` that worsen nothing."""
 FOLDS = 5
+Measures = NDArray[np.float64]
 EDGES = 0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0
 THRESHOLDS = MAYBE, MATCH, 0.9
 
@@ -53,7 +53,7 @@ class Answered:
     query: int
     tracks: int
     there: bool
-    measures: FloatArray
+    measures: Measures
     right: NDArray[np.bool_]
 
 
@@ -148,13 +148,12 @@ def _asked_of(
         some = PackedTunes.holding({song: by_song[song] for song in chosen})
         hits = match_tune(asked.query, some).hits[:HITS]
         if hits:
-            seconds = asked.query.voiced_seconds
-            measures = [measures_of(hit.standing, hits[0].standing, seconds) for hit in hits]
+            measures = [measures_of(hit.standing, hits[0].standing) for hit in hits]
             right = np.array([hit.item_id == asked.song for hit in hits])
             yield Answered(number, size, asked.song in by_song, np.array(measures), right)
 
 
-def fitted(answers: Sequence[Answered]) -> tuple[float, FloatArray]:
+def fitted(answers: Sequence[Answered]) -> tuple[float, Measures]:
     """The constant and the weights of the logit."""
     from sklearn.linear_model import LogisticRegression
 
@@ -166,9 +165,9 @@ def fitted(answers: Sequence[Answered]) -> tuple[float, FloatArray]:
     return float(model.intercept_[0] - weights @ mean), weights
 
 
-def held_out(answers: Sequence[Answered]) -> list[FloatArray]:
+def held_out(answers: Sequence[Answered]) -> list[Measures]:
     """The probability of each hit, by a model that was fitted without its query."""
-    told: dict[int, FloatArray] = {}
+    told: dict[int, Measures] = {}
     for fold in range(FOLDS):
         constant, weights = fitted([one for one in answers if one.query % FOLDS != fold])
         for place, one in enumerate(answers):
@@ -177,7 +176,7 @@ def held_out(answers: Sequence[Answered]) -> list[FloatArray]:
     return [told[place] for place in range(len(answers))]
 
 
-def reliability(answers: Sequence[Answered], told: Sequence[FloatArray]) -> list[dict[str, Any]]:
+def reliability(answers: Sequence[Answered], told: Sequence[Measures]) -> list[dict[str, Any]]:
     """Of probabilities of first hits, and of all others, their mean and how often they are right;
     the last row has the mean difference, weighted by how many there are."""
     rows, off = [], np.zeros(2)
@@ -205,7 +204,7 @@ def reliability(answers: Sequence[Answered], told: Sequence[FloatArray]) -> list
     return rows
 
 
-def kept(answers: Sequence[Answered], told: Sequence[FloatArray]) -> list[dict[str, Any]]:
+def kept(answers: Sequence[Answered], told: Sequence[Measures]) -> list[dict[str, Any]]:
     """By size: of first hits that are right the share that reaches each threshold, and of queries
     for what is not there."""
     rows = []
@@ -224,7 +223,7 @@ def kept(answers: Sequence[Answered], told: Sequence[FloatArray]) -> list[dict[s
     return rows
 
 
-def _probabilities(one: Answered, constant: float, weights: FloatArray) -> FloatArray:
+def _probabilities(one: Answered, constant: float, weights: Measures) -> Measures:
     found = 1 / (1 + np.exp(-(constant + one.measures @ weights)))
     return np.asarray(np.minimum(found, found[0]))
 
