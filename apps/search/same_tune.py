@@ -58,9 +58,9 @@ class SameTune(Answerer):
             queries = _queries(asked.sound)
         else:
             tune = kept_query(active_name(SpaceKind.MELODY), asked.track_id, Tune)
-            if not tune.melodic:
-                return Answer("none", NO_MELODY)
             queries = stretches_of(tune, asked.settings.start_ms or 0, asked.settings.end_ms)
+        if not queries:
+            return Answer("none", NO_MELODY)
         found = [
             Asked(began_ms, query, recognise_tune(query, top_k=asked.top_k, where=asked.where))
             for began_ms, query in queries
@@ -84,7 +84,8 @@ class Asked:
 
 
 def _queries(sound: Sound) -> list[tuple[int, TuneQuery]]:
-    """What is asked by a clip, and from when on in its file; of a long one some stretches."""
+    """What is asked by a clip, and from when on in its file; of a long one some stretches, or none
+    where it has no melody."""
     samples = sound.samples(SAMPLE_RATE)
     with model_turn():
         if len(samples) <= LONGEST_HUM_S * SAMPLE_RATE:

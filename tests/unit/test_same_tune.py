@@ -150,6 +150,8 @@ def test_a_recording_without_a_melody_costs_nothing(
     row = TrackAnalysis.objects.get(track=rain, space__kind=SpaceKind.MELODY)
     assert (row.state, row.windows) == (State.READY, 0)
     assert "no melody" in ask(member, rain)["reason"]
+    long = write_audio(tmp_path / "long.wav", noise(45), SAMPLE_RATE)
+    assert "no melody" in ask(member, long)["reason"], "of a clip that is longer than a hum"
     assert find_drift() == []
     assert "no melody" in member.get(f"/tracks/{rain.pk}/").content.decode()
 

@@ -34,7 +34,7 @@ def overlay(query: TuneQuery, tune: Tune, path: Sequence[tuple[int, int]], lift:
     frames = [frame - begin for _, frame in path]
     keys = query.keys[[frame for frame, _ in path]] + np.float32(lift)
     asked[frames] = keys
-    skipped = np.flatnonzero(np.isnan(asked))  # one at a time, where the track is slower
+    skipped = np.flatnonzero(np.isnan(asked))  # where the track goes on by more than one
     asked[skipped] = np.interp(skipped, frames, keys)
     apart = song - asked
     if not np.isnan(apart).all():

@@ -12,10 +12,13 @@ MOST = 4
 def stretches_of(
     tune: Tune, start_ms: int = 0, end_ms: int | None = None
 ) -> list[tuple[int, TuneQuery]]:
-    """Stretches of 20 s, and when each begins: at most MOST, spread evenly, and at least one.
+    """Stretches of 20 s, and when each begins: at most MOST, spread evenly, and at least one where
+    there is a melody.
 
     Those in which no tune is to be heard are left out where there are others.
     """
+    if not tune.melodic:
+        return []
     length_ms = len(tune) * FRAME_MS
     start_ms = min(start_ms, length_ms)
     end_ms = length_ms if end_ms is None else min(end_ms, length_ms)
