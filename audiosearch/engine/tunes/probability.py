@@ -16,6 +16,8 @@ MATCH, MAYBE = 0.7, 0.3
 MEASURES = "height", "below", "folded", "unfolded", "contour", "tracks"
 """Of a hit: its standing, how far its height is below the first's, and ln(tracks / 1000). The
 margin to the second is none, as of two versions of a tune neither stands out of the other."""
+FEWEST = 50
+"""Tracks of the smallest catalogue that was fitted to: fewer count as many."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,6 @@ def measures_of(standing: Standing, first: Standing) -> NDArray[np.float64]:
             standing.folded,
             standing.unfolded,
             standing.contour,
-            np.log(max(standing.tracks, 1) / 1000),
+            np.log(max(standing.tracks, FEWEST) / 1000),
         ]
     )
