@@ -33,7 +33,7 @@ class Calibration:
         return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
 
 
-FITTED = Calibration(-11.0, (2.9, -1.0, 1.0, 0.3, 0.3, -1.15))
+FITTED = Calibration(-10.976, (2.742, -1.34, 1.254, 0.317, 0.152, -1.121))
 
 
 def probabilities(standings: Sequence[Standing]) -> list[float]:
