@@ -39,6 +39,7 @@ SIZES = 50, 200, 1000
 HITS = 5
 KINDS = CONDITIONS[:6]
 """The conditions of `benchmarks.tunes` that worsen nothing."""
+BELOW = MEASURES.index("below")
 FOLDS = 5
 Measures = NDArray[np.float64]
 EDGES = 0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0
@@ -154,15 +155,25 @@ def _asked_of(
 
 
 def fitted(answers: Sequence[Answered]) -> tuple[float, Measures]:
-    """The constant and the weights of the logit."""
+    """The constant and the weights of the logit: all but that of BELOW by the first hits, that one
+    by the hits behind them, the others given."""
+    from scipy.optimize import minimize_scalar
     from sklearn.linear_model import LogisticRegression
 
-    measures = np.concatenate([one.measures for one in answers])
-    right = np.concatenate([one.right for one in answers])
-    mean, spread = measures.mean(axis=0), measures.std(axis=0) + 1e-9
-    model = LogisticRegression().fit((measures - mean) / spread, right)
-    weights = model.coef_[0] / spread
-    return float(model.intercept_[0] - weights @ mean), weights
+    first = np.array([one.measures[0] for one in answers])
+    model = LogisticRegression(C=100).fit(first, [one.right[0] for one in answers])
+    constant, weights = float(model.intercept_[0]), model.coef_[0].copy()
+    behind = np.concatenate([one.measures[1:] for one in answers])
+    right = np.concatenate([one.right[1:] for one in answers])
+    weights[BELOW] = 0
+    logits, below = constant + behind @ weights, behind[:, BELOW]
+
+    def loss(weight: float) -> float:
+        found = logits - weight * below
+        return float(np.logaddexp(0, np.where(right, -found, found)).sum())
+
+    weights[BELOW] = -minimize_scalar(loss, bounds=(0, 20), method="bounded").x
+    return constant, weights
 
 
 def held_out(answers: Sequence[Answered]) -> list[Measures]:

@@ -16,6 +16,8 @@ MATCH, MAYBE = 0.7, 0.3
 MEASURES = "height", "below", "folded", "unfolded", "contour", "tracks"
 """Of a hit: its standing, how far its height is below the first's, and ln(tracks / 1000). The
 margin to the second is none, as of two versions of a tune neither stands out of the other."""
+FEWEST = 50
+"""Tracks of the smallest catalogue that was fitted to: fewer count as many."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Calibration:
         return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
 
 
-FITTED = Calibration(-11.0, (2.9, -1.0, 1.0, 0.3, 0.3, -1.15))
+FITTED = Calibration(-10.976, (2.742, -1.34, 1.254, 0.317, 0.152, -1.121))
 
 
 def probabilities(standings: Sequence[Standing]) -> list[float]:
@@ -63,6 +65,6 @@ def measures_of(standing: Standing, first: Standing) -> NDArray[np.float64]:
             standing.folded,
             standing.unfolded,
             standing.contour,
-            np.log(max(standing.tracks, 1) / 1000),
+            np.log(max(standing.tracks, FEWEST) / 1000),
         ]
     )
