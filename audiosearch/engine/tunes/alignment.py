@@ -13,7 +13,11 @@ from audiosearch.engine.tunes.packing import FULL
 
 BARRED = 1 << 30
 """More than any path costs."""
-LONGEST_STEP = 4
+STEP_COSTS = 90, 0, 25, 120
+"""Of a step by one frame of the track to four, for two of the query, where a pitch that does not
+sound costs 2 * FULL: a tempo that comes and goes is no tempo, and who stands still on what fits
+would be cheapest."""
+LONGEST_STEP = len(STEP_COSTS)
 """Frames of the track that two of the query take, at most; at least one."""
 AGREEING = 0.5
 """Of FULL: of a path, frames that cost less speak for it and others against it."""
@@ -40,9 +44,13 @@ def align(costs: NDArray[np.uint8]) -> list[tuple[int, int]]:
     later = np.pad(second[:, 1:], ((0, 0), (0, 1)), constant_values=BARRED)
     paired = first + np.minimum(second, later)
     sums = np.full((len(paired), LONGEST_STEP + costs.shape[1]), BARRED)
+    farthest_first = np.array(STEP_COSTS[::-1])
     sums[0, LONGEST_STEP:] = paired[0]
     for row in range(1, len(paired)):
-        before = [sums[row - 1, step : step - LONGEST_STEP] for step in range(LONGEST_STEP)]
+        before = [
+            sums[row - 1, place : place - LONGEST_STEP] + cost
+            for place, cost in enumerate(farthest_first)
+        ]
         sums[row, LONGEST_STEP:] = np.minimum.reduce(before) + paired[row]
     column = int(sums[-1].argmin())
     path: list[tuple[int, int]] = []
@@ -51,7 +59,7 @@ def align(costs: NDArray[np.uint8]) -> list[tuple[int, int]]:
         path.append((2 * row + 1, there + int(later[row, there] < second[row, there])))
         path.append((2 * row, there))
         if row:
-            column = there + int(sums[row - 1, there:column].argmin())
+            column = there + int((sums[row - 1, there:column] + farthest_first).argmin())
     return path[::-1]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosearch.engine.compiled import compiled
-from audiosearch.engine.tunes.alignment import LONGEST_STEP
+from audiosearch.engine.tunes.alignment import LONGEST_STEP, STEP_COSTS
 from audiosearch.engine.tunes.packing import CONTOUR_ROW, FULL
 from audiosearch.engine.tunes.representation import CLASSES
 
@@ -18,6 +18,7 @@ PART_COLUMNS = 2048
 """Matched at once: two rows of sums stay in the fastest cache, and the costs in the second."""
 FARTHEST_STEPS = 9
 """Three semitones between two contours, beyond which all distances cost the same."""
+BY_ONE, BY_THREE, BY_FOUR = (np.uint16(STEP_COSTS[step - 1]) for step in (1, 3, 4))
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(LONGEST_STEP)
 
 
@@ -133,8 +134,9 @@ def _go_on(
     first: int,
     width: int,
 ) -> None:
-    """One frame of the query on, from the cheapest of one to LONGEST_STEP columns before; sums of
-    one frame are in a row of their own, and those of the next in the other."""
+    """One frame of the query on, from the cheapest of one to LONGEST_STEP columns before, a step of
+    two of which costs nothing; sums of one frame are in a row of their own, and those of the next
+    in the other."""
     begin, row, other = np.uint64(first), np.uint64(places[1]), np.uint64(places[2])
     last, following = np.uint64((places[0] + 1) % 2), np.uint64(places[0] % 2)
     if places[0] == 0:
@@ -146,8 +148,11 @@ def _go_on(
     for number in range(width):
         column = np.uint64(number)
         here = begin + column
-        nearer = min(sums[last, column + THREE], sums[last, column + TWO])
-        farther = min(sums[last, column + ONE], sums[last, column])
+        nearer = min(np.uint16(sums[last, column + THREE] + BY_ONE), sums[last, column + TWO])
+        farther = min(
+            np.uint16(sums[last, column + ONE] + BY_THREE),
+            np.uint16(sums[last, column] + BY_FOUR),
+        )
         cost = np.uint16(np.uint16(melody[row, here]) + np.uint16(table[other, here]))
         sums[following, column + FOUR] = np.uint16(min(nearer, farther) + cost)
 
