@@ -33,7 +33,7 @@ class Calibration:
         return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
 
 
-FITTED = Calibration(-10.976, (2.742, -1.34, 1.254, 0.317, 0.152, -1.121))
+FITTED = Calibration(-10.31, (3.25, -1.82, 0.5, -0.13, 0.06, -1.05))
 
 
 def probabilities(standings: Sequence[Standing]) -> list[float]:
