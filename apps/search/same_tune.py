@@ -35,8 +35,8 @@ from audiosearch.engine.tunes.stretches import stretches_of
 MATCHER = TuneMatcher()
 LONGEST_HUM_S = 40
 """Who hums does so for less; what is longer is taken for a recording."""
-THREADS = len(os.sched_getaffinity(0))
-"""Each on a core that nobody else wants; see `mapped`."""
+THREADS = max(1, len(os.sched_getaffinity(0)) // 2)
+"""That match at once; the other cores are left to others."""
 NOTHING_YET = SameTuneAnswer("none", "No recording has been analysed for this yet.", [])
 NO_MELODY = "There is no melody in this recording."
 

@@ -6,8 +6,6 @@ query's own tuning; the likeliest tracks are then matched by the even and by the
 find their paths on their own, and in the tunings beside.
 """
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,8 +31,6 @@ RETUNED_KEYS = 3
 PHASES = 2
 FITTING_ANY = 0.35
 """Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
-YIELDING = 5
-"""Added to the niceness of a thread."""
 LIKELIEST_SHARE, FEWEST_LIKELIEST = 0.15, 100
 """Tracks that are matched in full after the first pass."""
 SAMPLED = 60
@@ -157,18 +153,12 @@ def likeliest(
     return likely
 
 
-def _yield_to_others() -> None:
-    """Of this thread alone, which Linux can do."""
-    if sys.platform == "linux":
-        os.nice(YIELDING)
-
-
 def mapped(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
-    """Of each item, in order, by so many threads at most, which leave their cores to others."""
+    """Of each item, in order, by so many threads at most."""
     if threads <= 1:
         return [function(item) for item in items]
     size = -(-len(items) // (4 * threads)) or 1
     parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
-    with ThreadPoolExecutor(threads, initializer=_yield_to_others) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         done = pool.map(lambda part: [function(item) for item in part], parts)
         return [result for part in done for result in part]
