@@ -166,7 +166,7 @@ def outcome_of(asked: Asked, tunes: PackedTunes) -> Outcome:
         fused,
         moment=right and _in_time(hits[0], asked),
         key=right and abs(hits[0].key_difference - asked.lift) <= 1,
-        probability=probabilities([hits[0].standing])[0],
+        probability=probabilities([hits[0].standing], asked.query.steadiness)[0],
         refused=False,
         cpu_ms=cpu_ms,
     )

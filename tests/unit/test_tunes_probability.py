@@ -8,6 +8,8 @@ from audiosearch.engine.tunes.probability import (
     MATCH,
     MAYBE,
     MEASURES,
+    STEADY,
+    UNSTEADY_MOST,
     Calibration,
     measures_of,
     probabilities,
@@ -69,3 +71,10 @@ def test_measures_are_named_and_weighed_in_that_order():
     assert Calibration(0.0, (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)).probability(measures) == pytest.approx(
         0.7685, abs=1e-3
     )
+
+
+def test_what_is_hardly_held_is_no_match() -> None:
+    (held,) = probabilities([HIGH], STEADY)
+    told = probabilities([HIGH, HIGH], STEADY - 0.01)
+    assert held >= MATCH
+    assert told == [UNSTEADY_MOST, UNSTEADY_MOST]

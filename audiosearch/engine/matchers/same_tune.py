@@ -72,7 +72,7 @@ class SameTune(Matcher[TuneQuery]):
         if len(ids) > ALL_BELOW:
             ids = tune_candidates(query, index, space, where, CANDIDATES)
         found = match_tune(query, shelf.tunes(ids), top_k=top_k, threads=threads)
-        likely = probabilities([hit.standing for hit in found.hits])
+        likely = probabilities([hit.standing for hit in found.hits], query.steadiness)
         return _judged(found.reason, found.hits, likely)
 
 
