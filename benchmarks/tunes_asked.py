@@ -10,7 +10,7 @@ import numpy as np
 from audiosearch.engine.audio.sandbox import decode
 from audiosearch.engine.tunes.matching import TuneHit, match_tune, score_tracks
 from audiosearch.engine.tunes.packing import PackedTunes
-from audiosearch.engine.tunes.probability import probabilities
+from audiosearch.engine.tunes.probability import highest, probabilities
 from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from benchmarks.tunes_catalogue import Rendering, song_of, tunes_of
@@ -166,7 +166,7 @@ def outcome_of(asked: Asked, tunes: PackedTunes) -> Outcome:
         fused,
         moment=right and _in_time(hits[0], asked),
         key=right and abs(hits[0].key_difference - asked.lift) <= 1,
-        probability=probabilities([hits[0].standing], asked.query.steadiness)[0],
+        probability=probabilities([hits[0].standing], highest(asked.query))[0],
         refused=False,
         cpu_ms=cpu_ms,
     )

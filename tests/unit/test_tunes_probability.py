@@ -2,19 +2,23 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from audiosearch.engine.tunes.probability import (
     MATCH,
     MAYBE,
     MEASURES,
+    SHORT_S,
     STEADY,
-    UNSTEADY_MOST,
     Calibration,
+    highest,
     measures_of,
     probabilities,
     verdict_of,
 )
+from audiosearch.engine.tunes.query import TuneQuery
+from audiosearch.engine.tunes.representation import FRAMES_PER_SECOND
 from audiosearch.engine.tunes.standing import Standing
 
 HIGH = Standing(height=4.0, margin=2.0, tracks=1000, folded=3.0, unfolded=3.0, contour=2.0)
@@ -73,8 +77,13 @@ def test_measures_are_named_and_weighed_in_that_order():
     )
 
 
-def test_what_is_hardly_held_is_no_match() -> None:
-    (held,) = probabilities([HIGH], STEADY)
-    told = probabilities([HIGH, HIGH], STEADY - 0.01)
-    assert held >= MATCH
-    assert told == [UNSTEADY_MOST, UNSTEADY_MOST]
+def test_what_is_short_and_hardly_held_is_no_match() -> None:
+    def query(steadiness: float, voiced_s: float) -> TuneQuery:
+        keys = np.full(round(voiced_s * FRAMES_PER_SECOND), 60, np.float32)
+        return TuneQuery(keys, keys, 10.0, 0.1, steadiness)
+
+    poor = highest(query(STEADY - 0.01, SHORT_S - 1))
+    assert poor < MATCH
+    assert probabilities([HIGH, HIGH], poor) == [poor, poor]
+    for better in (query(STEADY, SHORT_S - 1), query(STEADY - 0.01, SHORT_S)):
+        assert probabilities([HIGH], highest(better))[0] >= MATCH

@@ -8,7 +8,7 @@ from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.base import Matcher, MatcherSpec
 from audiosearch.engine.tunes.candidates import tune_candidates
 from audiosearch.engine.tunes.matching import TuneHit, match_tune
-from audiosearch.engine.tunes.probability import probabilities, verdict_of
+from audiosearch.engine.tunes.probability import highest, probabilities, verdict_of
 from audiosearch.engine.tunes.query import TuneQuery, why_unfit
 from audiosearch.engine.tunes.shelf import TuneShelf
 
@@ -72,7 +72,7 @@ class SameTune(Matcher[TuneQuery]):
         if len(ids) > ALL_BELOW:
             ids = tune_candidates(query, index, space, where, CANDIDATES)
         found = match_tune(query, shelf.tunes(ids), top_k=top_k, threads=threads)
-        likely = probabilities([hit.standing for hit in found.hits], query.steadiness)
+        likely = probabilities([hit.standing for hit in found.hits], highest(query))
         return _judged(found.reason, found.hits, likely)
 
 

@@ -10,11 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.standing import Standing
 
 MATCH, MAYBE = 0.7, 0.3
-STEADY, UNSTEADY_MOST = 0.6, 0.5
-"""Of a sound of which less is held notes, as of animals and sirens, no probability is higher."""
+STEADY, SHORT_S, POOR_MOST = 0.6, 6.0, 0.5
+"""Of a sound of which less is held notes, and less voiced, as of animals and sirens, no probability
+is higher."""
 MEASURES = "height", "below", "folded", "unfolded", "contour", "tracks"
 """Of a hit: its standing, how far its height is below the first's, and ln(tracks / 1000). The
 margin to the second is none, as of two versions of a tune neither stands out of the other."""
@@ -38,13 +40,20 @@ class Calibration:
 FITTED = Calibration(-10.31, (3.25, -1.82, 0.5, -0.13, 0.06, -1.05))
 
 
-def probabilities(standings: Sequence[Standing], steadiness: float = 1.0) -> list[float]:
+def highest(query: TuneQuery) -> float:
+    """The most that can be told of a query: of one that is short and hardly holds a note, not
+    enough for a match."""
+    is_poor = query.steadiness < STEADY and query.voiced_seconds < SHORT_S
+    return POOR_MOST if is_poor else 1.0
+
+
+def probabilities(standings: Sequence[Standing], most: float = 1.0) -> list[float]:
     """That each track has the tune, no other one's higher than the first's.
 
-    standings: of the hits of one answer, the best first; steadiness: of the query. Two tracks may
-    both have it, so the sum can exceed 1.
+    standings: of the hits of one answer, the best first; most: `highest` of the query. Two tracks
+    may both have it, so the sum can exceed 1.
     """
-    found = [1.0 if steadiness >= STEADY else UNSTEADY_MOST]
+    found = [most]
     for standing in standings:
         probability = FITTED.probability(measures_of(standing, standings[0]))
         found.append(min([probability, *found[:2]]))
