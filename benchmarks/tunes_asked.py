@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from audiosearch.engine.audio.sandbox import decode
-from audiosearch.engine.tunes.matching import TuneHit, match_tune, score_tracks
+from audiosearch.engine.tunes.matching import TuneHit, match_tune
 from audiosearch.engine.tunes.packing import PackedTunes
 from audiosearch.engine.tunes.probability import highest, probabilities
 from audiosearch.engine.tunes.query import TuneQuery
+from audiosearch.engine.tunes.ranking import CONTOUR, Compared, rank_tracks
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from benchmarks.tunes_catalogue import Rendering, song_of, tunes_of
 from benchmarks.tunes_hummed import QUIET_DB, SKILLS, hum
@@ -178,9 +179,16 @@ def _ranks(asked: Asked, tunes: PackedTunes) -> tuple[int, int]:
     places = np.flatnonzero(np.array(tunes.item_ids) == asked.song)
     if not len(places):
         return len(tunes), len(tunes)
+    right = int(places[0])
+    compared = Compared.of(asked.query)
+    plain = compared.only(slice(1), slice(None))
+    by_contour = -plain.costs(tunes.packed, CONTOUR).min(axis=(1, 2))
+    ranking = rank_tracks(compared, tunes.packed, top=1, threads=1)
+    by_all = np.full(len(tunes), -np.inf, np.float32)
+    by_all[ranking.tracks] = ranking.fits.scores
     contour, fused = (
-        int((score > score[places[0]]).sum()) if np.isfinite(score[places[0]]) else len(tunes)
-        for score in score_tracks(asked.query, tunes)
+        int((score > score[right]).sum()) if np.isfinite(score[right]) else len(tunes)
+        for score in (by_contour, by_all)
     )
     return contour, fused
 

@@ -92,16 +92,16 @@ def _ensure_space(kind: str, active: Space | None) -> None:
         if active is None or active.name != spec.space:
             _make_active(spec)
         return
-    others = Space.objects.filter(kind=kind).exclude(pk=active.pk)
-    if kind == SpaceKind.EMBEDDING:  # of which `models use` says what answers
+    if kind == SpaceKind.EMBEDDING:  # `models use` says what answers, and what is built
         spec = analyzer_spec(active.analyzer)
-    else:
-        spec = _first_choice(kind)
-        others = others.exclude(state=SpaceState.RETIRED)
-    if spec.space == active.name:
-        if kind != SpaceKind.EMBEDDING:
-            others.update(state=SpaceState.RETIRED)
-    elif not others.filter(name=spec.space).exists():
+        if spec.space != active.name and not Space.objects.filter(name=spec.space).exists():
+            _build_beside(spec)
+        return
+    spec = _first_choice(kind)
+    building = Space.objects.filter(kind=kind, state=SpaceState.BUILDING).first()
+    if spec.space == active.name and building:
+        Space.objects.filter(pk=building.pk).update(state=SpaceState.RETIRED)
+    elif spec.space not in (active.name, building and building.name):
         _build_beside(spec)
 
 

@@ -20,6 +20,12 @@ from audiosearch.web.errors import RETRY_AFTER_S
 CHUNK = 256 * 1024
 
 
+def moment_of(request: HttpRequest, name: str) -> int | None:
+    """Milliseconds that the address says, as in `?from_ms=1500`; None where it says none."""
+    told = request.GET.get(name, "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else None
+
+
 def audio_response(
     request: HttpRequest, name: str, download_as: str = "", *, stream: int | None = None
 ) -> HttpResponseBase:

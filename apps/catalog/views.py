@@ -33,6 +33,7 @@ from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track, edit_tracks
 from apps.catalog.services.importing import NOT_TRIED
+from apps.catalog.streaming import moment_of
 from apps.jobs.models import PENDING, State
 from audiosearch.engine.errors import Conflict, EngineError, OverQuota
 from audiosearch.web.errors import status_of
@@ -243,8 +244,8 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
     known = visible_speakers(request.user).in_bulk({found.speaker_id, enrolled} - {None})
     context = {
         "track": found,
-        "start_ms": _moment(request, "from_ms"),
-        "end_ms": _moment(request, "to_ms"),
+        "start_ms": moment_of(request, "from_ms"),
+        "end_ms": moment_of(request, "to_ms"),
         "speaker": known.get(found.speaker_id),
         "enrolment_of": known.get(enrolled),
         "analysis": _serving(found),
@@ -255,11 +256,6 @@ def track(request: HttpRequest, pk: int) -> HttpResponse:
         "tag_names": visible_tags(request.user).values_list("name", flat=True)[:500],
     }
     return render(request, "catalog/track.html", context)
-
-
-def _moment(request: HttpRequest, name: str) -> int | None:
-    told = request.GET.get(name, "")
-    return int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else None
 
 
 @require_page

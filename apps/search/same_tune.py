@@ -54,15 +54,16 @@ class SameTune(Answerer):
         return True
 
     def answer(self, asked: SearchQuestion) -> Answer:  # type: ignore[override] # of a search
+        space = active_name(SpaceKind.MELODY)
         if asked.track_id is None:
             queries = _queries(asked.sound)
         else:
-            tune = kept_query(active_name(SpaceKind.MELODY), asked.track_id, Tune)
+            tune = kept_query(space, asked.track_id, Tune)
             queries = stretches_of(tune, asked.settings.start_ms or 0, asked.settings.end_ms)
         if not queries:
             return Answer("none", NO_MELODY)
         found = [
-            Asked(began_ms, query, recognise_tune(query, top_k=asked.top_k, where=asked.where))
+            Asked(began_ms, query, _recognise(space, query, asked.top_k, asked.where))
             for began_ms, query in queries
         ]
         best = max((one.answer for one in found), key=lambda answer: answer.likeliest)
@@ -71,7 +72,7 @@ class SameTune(Answerer):
             progress = progress_of(active_space(SpaceKind.MELODY), by=asked.by)
             if waiting := progress.queued + progress.listening:
                 reason += f" {waiting} more are still being analysed."
-        return Answer(best.verdict, reason, _answer_hits(found, asked.top_k))
+        return Answer(best.verdict, reason, _answer_hits(space, found, asked.top_k))
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,10 @@ def _queries(sound: Sound) -> list[tuple[int, TuneQuery]]:
 
 def recognise_tune(query: TuneQuery, *, top_k: int, where: TrackFilter) -> SameTuneAnswer:
     """Which of the tracks that `where` allows have this tune. Raises IndexUnavailable."""
-    space = active_name(SpaceKind.MELODY)
+    return _recognise(active_name(SpaceKind.MELODY), query, top_k, where)
+
+
+def _recognise(space: str, query: TuneQuery, top_k: int, where: TrackFilter) -> SameTuneAnswer:
     try:
         with model_turn():
             return MATCHER.match(
@@ -141,7 +145,7 @@ def shelf_of(space: str) -> TuneShelf:
     return TuneShelf(load, settings.TUNE_MEMORY_MB << 20)
 
 
-def _answer_hits(found: Sequence[Asked], top_k: int) -> list[AnswerHit]:
+def _answer_hits(space: str, found: Sequence[Asked], top_k: int) -> list[AnswerHit]:
     """Of the likeliest tracks all stretches that agree: its likeliest first, then in order."""
     by_track = defaultdict[int, list[tuple[Asked, LikelyTune]]](list)
     for one in found:
@@ -153,10 +157,10 @@ def _answer_hits(found: Sequence[Asked], top_k: int) -> list[AnswerHit]:
         others = [each for each in hits if each is not best]
         ranked.append([best, *sorted(others, key=lambda each: each[1].hit.start_ms)])
     ranked.sort(key=lambda hits: -hits[0][1].probability)
-    return [_answer_hit(*each) for hits in ranked[:top_k] for each in hits]
+    return [_answer_hit(space, *each) for hits in ranked[:top_k] for each in hits]
 
 
-def _answer_hit(one: Asked, likely: LikelyTune) -> AnswerHit:
+def _answer_hit(space: str, one: Asked, likely: LikelyTune) -> AnswerHit:
     hit = likely.hit
     return AnswerHit(
         track_id=hit.item_id,
@@ -169,15 +173,15 @@ def _answer_hit(one: Asked, likely: LikelyTune) -> AnswerHit:
         evidence={
             "key_difference": hit.key_difference,
             "score": round(hit.score, 3),
-            "contours": _contours(one.query, hit),
+            "contours": _contours(space, one.query, hit),
         },
     )
 
 
-def _contours(query: TuneQuery, hit: TuneHit) -> dict[str, Any] | None:
+def _contours(space: str, query: TuneQuery, hit: TuneHit) -> dict[str, Any] | None:
     """Both lines of an overlay, to be drawn; None where the track is gone meanwhile."""
     try:
-        tune = load_kept(active_name(SpaceKind.MELODY), hit.item_id, Tune)
+        tune = load_kept(space, hit.item_id, Tune)
     except NotKept:
         return None
     lines = overlay(query, tune, hit.path, hit.lift)

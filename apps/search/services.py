@@ -157,11 +157,11 @@ def warm_up() -> None:
 
     same_recording.warm_up()
     try:
-        same_tune.warm_up()
         space, encoder = active_encoder()
         rate = encoder.spec.sample_rate
         noise = np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32)
         _matches(space, embed_query(noise, encoder), 1, TrackFilter())
+        same_tune.warm_up()
     except (EngineError, DatabaseError) as error:
         log.warning("not warmed up: %s", error)
     finally:

@@ -15,6 +15,7 @@ from apps.analysis.clips import decode_clip
 from apps.analysis.turns import query_slot
 from apps.catalog.recordings import sound_of
 from apps.catalog.selectors import visible_tracks
+from apps.catalog.streaming import moment_of
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import EngineError
 from audiosearch.web.errors import RETRY_AFTER_S, error_body, status_of
@@ -32,8 +33,8 @@ def stretch(request: HttpRequest, pk: int) -> HttpResponse:
     Without them from its beginning, and LONGEST_S of it. An error has the shape of the API's.
     """
     track = get_object_or_404(visible_tracks(request.user), pk=pk)
-    start_ms = _moment(request, "from_ms") or 0
-    end_ms = _moment(request, "to_ms") or min(start_ms + LONGEST_S * 1000, track.duration_ms)
+    start_ms = moment_of(request, "from_ms") or 0
+    end_ms = moment_of(request, "to_ms") or min(start_ms + LONGEST_S * 1000, track.duration_ms)
     path = sound_of(str(track.file.name), track.stream)
     asked = {"start_ms": start_ms, "end_ms": end_ms, "most_s": LONGEST_S, "too_long": TOO_LONG}
     try:
@@ -46,11 +47,6 @@ def stretch(request: HttpRequest, pk: int) -> HttpResponse:
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
         return JsonResponse(error_body(error.code, str(error)), status=status, headers=headers)
     return HttpResponse(_as_wav(samples), content_type="audio/wav")
-
-
-def _moment(request: HttpRequest, name: str) -> int | None:
-    told = request.GET.get(name, "")
-    return int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else None
 
 
 def _as_wav(samples: FloatArray) -> bytes:

@@ -15,12 +15,11 @@ from apps.jobs.models import PENDING
 from apps.search.asking import ask_by_track
 from apps.search.results import SearchSettings
 from apps.search.showing import shown_answers
-from apps.search.views import respond
+from apps.search.views import TUNE, respond
 from audiosearch.engine.errors import EngineError
 from audiosearch.engine.tunes.probability import MAYBE
 from audiosearch.web.errors import status_of
 
-NAME = "same_tune"
 MOST = 20
 
 
@@ -32,16 +31,16 @@ def same_tune(request: HttpRequest, pk: int) -> HttpResponse:
     track = get_object_or_404(visible_tracks(request.user), pk=pk)
     own = TrackAnalysis.objects.filter(track=track, space__name=active_name(SpaceKind.MELODY))
     waiting, status = own.filter(state__in=PENDING).exists(), 200
-    answers = {NAME: Answer("none").as_json()}
+    answers = {TUNE: Answer("none").as_json()}
     if not waiting:
         asked = SearchSettings(top_k=MOST)
         try:
-            found = ask_by_track(track_id=pk, asked=asked, by=request.user, names=[NAME])
+            found = ask_by_track(track_id=pk, asked=asked, by=request.user, names=[TUNE])
             answers = found.as_json()
         except EngineError as error:
-            answers = {NAME: Answer("unavailable", str(error)).as_json()}
+            answers = {TUNE: Answer("unavailable", str(error)).as_json()}
             status = status_of(error)
-    answer = shown_answers(answers, request.user)[NAME]
+    answer = shown_answers(answers, request.user)[TUNE]
     answer["hits"] = [hit for hit in answer["hits"] if hit["probability"] >= MAYBE]
     context = {"track": track, "answer": answer, "waiting": waiting}
     if request.htmx:  # type: ignore[attr-defined]  # which shows good answers only

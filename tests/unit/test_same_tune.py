@@ -113,6 +113,7 @@ def test_what_has_no_tune_is_refused_in_words(
 def test_filters_and_privacy_leave_it_out(
     member: Client, songs: dict[int, Track], hum: Path
 ) -> None:
+    assert ask(member, hum)["verdict"] == "match"
     assert ask(member, hum, tags="nothing")["hits"] == []
     hidden = Collection.objects.create(name="Hidden", audience=Group.objects.create(name="few"))
     edit_track(track=Track.objects.get(pk=songs[2].pk), changes={"collection": hidden})
@@ -159,6 +160,7 @@ def test_a_recording_without_a_melody_costs_nothing(
 def test_who_is_deleted_is_found_no_more(
     member: Client, songs: dict[int, Track], hum: Path
 ) -> None:
+    assert ask(member, hum)["hits"][0]["track"]["id"] == songs[2].pk
     delete_tracks([songs[2].pk])
     assert songs[2].pk not in [hit["track"]["id"] for hit in ask(member, hum)["hits"]]
 

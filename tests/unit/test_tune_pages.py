@@ -12,8 +12,9 @@ from django.template.loader import render_to_string
 from django.test import Client
 
 from apps.analysis.answers import Answer, AnswerHit
+from apps.catalog.templatetags.sound import whole_clock
 from apps.search.models import Search
-from apps.search.templatetags.tunes import by_track, key_words, tempo_words, whole_clock
+from apps.search.templatetags.tunes import by_track, key_words, tempo_words
 from tests.fake_answerers import Tune
 from tests.unit.conftest import AddTone
 
@@ -109,7 +110,8 @@ def test_tempi_and_times_in_words() -> None:
     assert tempo_words(0.9, "there") == "10 % slower than there"
     assert tempo_words(1.25, "there") == "25 % faster than there"
     assert tempo_words(1.01, "there") == "as fast as there"
-    assert [whole_clock(at) for at in (0, 59_600, 754_400)] == ["0:00", "1:00", "12:34"]
+    times = [whole_clock(at) for at in (0, 59_600, 754_400, 3_725_000)]
+    assert times == ["0:00", "1:00", "12:34", "1:02:05"]
 
 
 def rendering(track_id: int, here_ms: int) -> dict[str, Any]:

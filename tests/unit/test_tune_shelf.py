@@ -78,16 +78,6 @@ def test_asking_for_more_than_there_is_room_for() -> None:
     assert sum(load.loads.values()) == 5 + 2
 
 
-def test_forgotten_is_loaded_anew() -> None:
-    load = Loader()
-    shelf = TuneShelf(load, most_bytes=3 * ROOM)
-    shelf.tunes([1, 2])
-    shelf.forget(1)
-    shelf.forget(9)
-    shelf.tunes([1, 2])
-    assert load.loads == {1: 2, 2: 1}
-
-
 def test_threads_that_ask_for_the_same_load_it_once() -> None:
     load = Loader()
     shelf = TuneShelf(load, most_bytes=50 * ROOM)

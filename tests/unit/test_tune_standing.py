@@ -35,20 +35,18 @@ def answer(track_id: int, number: int, **how: float) -> TuneAnswer:
 @pytest.mark.parametrize("number", [4, 30, 130])
 def test_the_right_one_stands_out(number: int) -> None:
     first, second = answer(RIGHT, number).hits[:2]
+    assert first.standing.height > second.standing.height + 0.5
     assert first.item_id == RIGHT
     assert first.standing.tracks == number
     assert first.standing.height > 1.5
-    assert first.standing.margin > 0.5
-    assert second.standing.margin == pytest.approx(second.standing.height - first.standing.height)
     assert min(first.standing.folded, first.standing.unfolded, first.standing.contour) > 0.5
 
 
 @pytest.mark.parametrize("number", [3, 30])
 def test_what_is_not_there_does_not_stand_out(number: int) -> None:
     """The first of three is no likelier than one of the many that were made."""
-    heights = [answer(2000 + n, number).hits[0].standing for n in range(5)]
-    assert np.median([one.height for one in heights]) < 1.5
-    assert np.median([one.margin for one in heights]) < 0.5
+    heights = [answer(2000 + n, number).hits[0].standing.height for n in range(5)]
+    assert np.median(heights) < 1.5
 
 
 def test_strangers_are_no_hits() -> None:

@@ -21,8 +21,8 @@ from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.representation import FRAMES_PER_SECOND
 from audiosearch.engine.tunes.standing import Standing
 
-HIGH = Standing(height=4.0, margin=2.0, tracks=1000, folded=3.0, unfolded=3.0, contour=2.0)
-LOW = Standing(height=1.2, margin=0.05, tracks=1000, folded=0.8, unfolded=0.5, contour=0.0)
+HIGH = Standing(height=4.0, tracks=1000, folded=3.0, unfolded=3.0, contour=2.0)
+LOW = Standing(height=1.2, tracks=1000, folded=0.8, unfolded=0.5, contour=0.0)
 
 
 def test_who_stands_high_above_the_field_is_a_match_and_who_does_not_is_none():

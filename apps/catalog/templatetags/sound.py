@@ -8,13 +8,20 @@ register = template.Library()
 @register.filter
 def clock(milliseconds: int | None) -> str:
     """Milliseconds as m:ss.t, and from an hour on as h:mm:ss."""
-    tenths = round((milliseconds or 0) / 100)
-    seconds, tenth = divmod(tenths, 10)
+    seconds, tenth = divmod(round((milliseconds or 0) / 100), 10)
+    return _clock(seconds) if seconds >= 3600 else f"{_clock(seconds)}.{tenth}"
+
+
+@register.filter
+def whole_clock(milliseconds: int | None) -> str:
+    """Milliseconds as m:ss, of whole seconds, and from an hour on as h:mm:ss."""
+    return _clock(round((milliseconds or 0) / 1000))
+
+
+def _clock(seconds: int) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02d}:{seconds:02d}"
-    return f"{minutes}:{seconds:02d}.{tenth}"
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 @register.filter

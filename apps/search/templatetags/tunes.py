@@ -54,13 +54,6 @@ def tempo_words(speed: float, than: str) -> str:
 
 
 @register.filter
-def whole_clock(milliseconds: int) -> str:
-    """Milliseconds as m:ss, of whole seconds."""
-    minutes, seconds = divmod(round(milliseconds / 1000), 60)
-    return f"{minutes}:{seconds:02d}"
-
-
-@register.filter
 def by_track(hits: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Hits of an answer as {"track", "sections"}, the best track first; sections in time."""
     found: dict[int, dict[str, Any]] = {}

@@ -97,5 +97,14 @@ def reliability_rows(found: Sequence[Recognised]) -> list[ReliabilityRow]:
     return rows
 
 
+def reliability_lines(found: Sequence[Recognised]) -> list[str]:
+    """`reliability_rows` as a table for the terminal, its head first."""
+    lines = [f"{'probability':14}{'answers':>9}{'told':>7}{'right':>7}"]
+    for each in reliability_rows(found):
+        span = f"{each.low:g} to {each.high:g}"
+        lines.append(f"{span:14}{each.answers:9}{each.told:7.3f}{each.right:7.3f}")
+    return lines
+
+
 def _share(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else 0.0

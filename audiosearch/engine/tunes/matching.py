@@ -1,7 +1,6 @@
 """Which track has a tune that was hummed, whistled or played, where in it, and how it differs."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from audiosearch.engine.tunes.field import FEWEST, strangers
 from audiosearch.engine.tunes.packing import FULL, PackedTune, PackedTunes
 from audiosearch.engine.tunes.query import TuneQuery, why_unfit
 from audiosearch.engine.tunes.ranking import (
-    CONTOUR,
     TUNINGS,
     Compared,
     Ranking,
@@ -57,13 +55,6 @@ class TuneAnswer:
     hits: list[TuneHit]
 
 
-class TrackScores(NamedTuple):
-    """(tracks,) each, the higher the better; fused: -inf where a track was not matched in full."""
-
-    contour: FloatArray
-    fused: FloatArray
-
-
 def match_tune(
     query: TuneQuery, tunes: PackedTunes, *, top_k: int = 10, threads: int = 1
 ) -> TuneAnswer:
@@ -89,21 +80,6 @@ def match_tune(
 
     hits = mapped(told, list(zip(places, standing, strict=True)), threads)
     return TuneAnswer("", hits)
-
-
-def score_tracks(query: TuneQuery, tunes: PackedTunes) -> TrackScores:
-    """How well each track fits, by the distance of contours alone and by all three ways.
-
-    query: one that is not unfit; tunes: at least one. The likeliest are tried in other tunings, by
-    contours alone they are not.
-    """
-    compared = Compared.of(query)
-    plain = compared.only(slice(1), slice(None))
-    contour = -plain.costs(tunes.packed, CONTOUR).min(axis=(1, 2))
-    ranking = rank_tracks(compared, tunes.packed, top=1, threads=1)
-    fused = np.full(len(tunes), -np.inf, np.float32)
-    fused[ranking.tracks] = ranking.fits.scores
-    return TrackScores(contour, fused)
 
 
 def _hit(

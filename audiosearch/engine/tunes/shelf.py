@@ -49,73 +49,45 @@ class TuneShelf:
             for one in found:
                 self._kept.move_to_end(one)
             missing = [one for one in wanted if one not in found]
-            own = [one for one in missing if one not in self._loading]
             waited = {one: self._loading[one] for one in missing if one in self._loading}
-            self._loading.update((one, Future()) for one in own)
-        if own:
-            found |= self._loaded(own)
+            own = {one: Future[PackedTune | None]() for one in missing if one not in waited}
+            self._loading.update(own)
+        found |= self._loaded(own)
         found |= {one: packed for one, later in waited.items() if (packed := later.result())}
         return PackedTunes.holding({one: found[one] for one in wanted if len(found.get(one, ()))})
 
-    def forget(self, track_id: int) -> None:
-        """Load this one anew when it is next asked for, as it was analysed again or deleted."""
-        with self._lock:
-            self._loading.pop(track_id, None)
-            self._remove(track_id)
-
-    def _loaded(self, ids: list[int]) -> dict[int, PackedTune]:
-        """Load these, and tell who waits for them."""
+    def _loaded(self, promised: dict[int, Future[PackedTune | None]]) -> dict[int, PackedTune]:
+        """Load these, keep them, and tell who waits for them, also of what went wrong."""
         found: dict[int, PackedTune] = {}
-        with self._lock:
-            promised = {one: self._loading[one] for one in ids if one in self._loading}
+        waiting = dict(promised)
         try:
-            for one in ids:
+            for one, later in promised.items():
                 tune = self._load(one)
                 packed = None if tune is None else _packed(tune)
-                if packed is not None:
-                    found[one] = packed
-                self._settle(one, packed, promised.pop(one, None))
+                with self._lock:
+                    del self._loading[one]
+                    if packed is not None:
+                        self._keep(one, packed)
+                        found[one] = packed
+                del waiting[one]
+                later.set_result(packed)
         except BaseException as problem:
-            for one, later in promised.items():
-                self._give_up(one, later, problem)
+            with self._lock:
+                for one in waiting:
+                    del self._loading[one]
+            for later in waiting.values():
+                later.set_exception(problem)
             raise
         return found
-
-    def _settle(
-        self,
-        track_id: int,
-        packed: PackedTune | None,
-        later: Future[PackedTune | None] | None,
-    ) -> None:
-        """Keep what was loaded, unless it was to be forgotten meanwhile."""
-        with self._lock:
-            if later is not None and self._loading.get(track_id) is later:
-                del self._loading[track_id]
-                if packed is not None:
-                    self._keep(track_id, packed)
-        if later is not None:
-            later.set_result(packed)
-
-    def _give_up(
-        self, track_id: int, later: Future[PackedTune | None], problem: BaseException
-    ) -> None:
-        with self._lock:
-            if self._loading.get(track_id) is later:
-                del self._loading[track_id]
-        later.set_exception(problem)
 
     def _keep(self, track_id: int, packed: PackedTune) -> None:
         size = _size(packed)
         while self._bytes + size > self._most_bytes and self._kept:
-            self._remove(next(iter(self._kept)))
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= _size(oldest)
         if self._bytes + size <= self._most_bytes:
             self._kept[track_id] = packed
             self._bytes += size
-
-    def _remove(self, track_id: int) -> None:
-        packed = self._kept.pop(track_id, None)
-        if packed is not None:
-            self._bytes -= _size(packed)
 
 
 def _packed(tune: Tune) -> PackedTune:

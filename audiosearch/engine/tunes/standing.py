@@ -27,13 +27,11 @@ class Standing:
     """How a hit compares with the field, the tracks that were asked and made ones where they are
     few; 0 is the field's median and 1 its 95th percentile.
 
-    height: of its score; margin: from the best of all others down, or up where it is not the first;
-    tracks: how many were asked, those too short not counted; folded, unfolded, contour: heights by
-    each way alone, in the key that fits best by all.
+    height: of its score; tracks: how many were asked, those too short not counted; folded,
+    unfolded, contour: heights by each way alone, in the key that fits best by all.
     """
 
     height: float
-    margin: float
     tracks: int
     folded: float
     unfolded: float
@@ -84,22 +82,14 @@ def standings(
     sampled = np.array([by_way[place] for place in sample.tolist()], np.float32).reshape(-1, 3)
     fields = [Field.of(column, weights[sample]) for column in sampled.T]
     own = np.isfinite(scores) & (ranking.tracks < asked)
-    best = np.sort(scores)[-2:]
     return [
         Standing(
             field.height(float(scores[place])),
-            _margin(float(scores[place]), best) / field.spread,
             round(float(weights[own].sum())),
             *(one.height(score) for one, score in zip(fields, by_way[place], strict=True)),
         )
         for place in hits
     ]
-
-
-def _margin(score: float, best: FloatArray) -> float:
-    """To the best of the others; 0 where there is none."""
-    others = best[:-1] if score >= best[-1] else best[-1:]
-    return score - float(others[0]) if len(others) and np.isfinite(others[0]) else 0.0
 
 
 def _by_way(

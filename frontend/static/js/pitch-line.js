@@ -1,3 +1,4 @@
+import { penOf } from "./canvas.js";
 import { voicedRuns } from "./hum-hints.js";
 
 const NARROWEST = 14; // semitones from the bottom to the top, at least
@@ -22,15 +23,9 @@ export function keyRange(keys, narrowest = NARROWEST) {
 // Draws the pitch of [{at, key}] on a canvas that is `seconds` wide, and marks when it is enough; the
 // lines across are an octave apart.
 export function drawPitchLine(canvas, frames, { seconds, enough }) {
-  const scale = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  if (!width || !height) return;
-  canvas.width = width * scale;
-  canvas.height = height * scale;
-  const pen = canvas.getContext("2d");
-  pen.scale(scale, scale);
-  const style = getComputedStyle(canvas);
+  const shown = penOf(canvas);
+  if (!shown) return;
+  const { pen, width, height, style } = shown;
   const runs = voicedRuns(frames);
   const { lowest, highest } = keyRange(runs.flat().map(({ key }) => key));
   const x = (at) => LEFT + (at / seconds) * (width - LEFT);

@@ -1,14 +1,10 @@
+import { penOf } from "./canvas.js";
+
 // Draws peaks (0 to 255) on a canvas: what was played, what is to come, and the chosen moment.
 export function drawWaveform(canvas, peaks, { progress = 0, from = null, to = null } = {}) {
-  const scale = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  if (!width || !height) return;
-  canvas.width = width * scale;
-  canvas.height = height * scale;
-  const pen = canvas.getContext("2d");
-  pen.scale(scale, scale);
-  const style = getComputedStyle(canvas);
+  const shown = penOf(canvas);
+  if (!shown) return;
+  const { pen, width, height, style } = shown;
   if (from !== null && to > from) {
     pen.fillStyle = style.getPropertyValue("--moment");
     pen.fillRect(from * width, 0, Math.max(2, (to - from) * width), height);

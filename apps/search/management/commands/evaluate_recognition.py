@@ -10,7 +10,11 @@ from tqdm import tqdm
 
 from apps.search.recognition_evaluation import RecognitionEvaluation, evaluate_recognition
 from audiosearch.engine.errors import EngineError
-from audiosearch.engine.scoring.recognition import recognition_rows, reliability_rows
+from audiosearch.engine.scoring.recognition import (
+    recognition_rows,
+    reliability_lines,
+    reliability_rows,
+)
 
 
 class Command(BaseCommand):
@@ -73,8 +77,5 @@ def _as_text(found: RecognitionEvaluation) -> str:
             f"{row.condition:14}{row.seconds:4}{row.excerpts:6}{row.top_1:7.2f}{row.accepted:7.2f}"
             f"{row.in_time:7.2f}{row.off_ms:9.0f}{strange:>24}"
         )
-    lines += ["", f"{'probability':14}{'answers':>9}{'told':>7}{'right':>7}"]
-    for each in reliability_rows(found.found):
-        span = f"{each.low:g} to {each.high:g}"
-        lines.append(f"{span:14}{each.answers:9}{each.told:7.3f}{each.right:7.3f}")
+    lines += ["", *reliability_lines(found.found)]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from apps.search.tune_evaluation import (
     told_probabilities,
 )
 from audiosearch.engine.errors import EngineError
-from audiosearch.engine.scoring.recognition import reliability_rows
+from audiosearch.engine.scoring.recognition import reliability_lines, reliability_rows
 
 
 class Command(BaseCommand):
@@ -65,8 +65,5 @@ def _as_text(found: Sequence[Hummed]) -> str:
             f"{row.condition:20}{row.hums:6}{row.top_1:7.2f}{row.top_10:8.2f}{row.mrr:6.2f}"
             f"{row.accepted:7.2f}{strange:>24}"
         )
-    lines += ["", f"{'probability':14}{'answers':>9}{'told':>7}{'right':>7}"]
-    for each in reliability_rows(told_probabilities(found)):
-        span = f"{each.low:g} to {each.high:g}"
-        lines.append(f"{span:14}{each.answers:9}{each.told:7.3f}{each.right:7.3f}")
+    lines += ["", *reliability_lines(told_probabilities(found))]
     return "\n".join(lines)
