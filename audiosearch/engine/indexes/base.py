@@ -114,8 +114,8 @@ class VectorIndex(Protocol):
         """
 
     def item_ids(self, space: str, where: Filter, most: int) -> list[int]:
-        """Ids of at most `most` items that satisfy the filter, in no order; when it holds for
-        more, whichever the index gives first."""
+        """Ids of at most `most` items (up to 16,384) that satisfy the filter, in no order; when it
+        holds for more, whichever the index gives first."""
 
     def count_items(self, space: str, where: Filter) -> int:
         """How many items satisfy the filter."""

@@ -202,23 +202,18 @@ class MilvusIndex:
         first = first_windows(where.layout.item, lite=self._connection.lite)
         expression = all_of(first, to_expression(where))
 
-        def read(client: Any) -> list[int]:
-            ids: list[int] = []
-            pages = client.query_iterator(
+        rows = self._spaces.on(
+            space,
+            lambda client: client.query(  # an iterator would have Lite read all rows twice
                 alias,
                 filter=expression,
-                batch_size=min(PAGE, most),
                 limit=most,
                 output_fields=["id"],
                 consistency_level="Bounded",
                 timeout=self._spaces.search_s,
-            )
-            while page := pages.next():
-                ids.extend(row["id"] // MAX_WINDOWS_PER_ITEM for row in page)
-            pages.close()
-            return ids
-
-        return self._spaces.on(space, read)
+            ),
+        )
+        return [row["id"] // MAX_WINDOWS_PER_ITEM for row in rows]
 
     def count_items(self, space: str, where: Filter) -> int:
         self._spaces.require_layout(space, where.layout)
