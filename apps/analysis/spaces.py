@@ -74,18 +74,21 @@ def active_space(kind: str = SpaceKind.EMBEDDING) -> Space:
 def ensure_spaces() -> None:
     """Make the active space of every kind that has none; VOICE_ENCODER says which voices use.
 
-    Where the analyzer of an active space has another version by now, its new space is begun. A kind
-    whose analyzer is not known here waits, and holds up no other.
+    Where the analyzer of an active space has another version by now, or the settings name another
+    one, its new space is begun. A kind whose analyzer is not known here waits, and holds up no
+    other.
     """
-    active = {space.kind: space for space in Space.objects.filter(state=SpaceState.ACTIVE)}
+    in_use = list(Space.objects.exclude(state=SpaceState.RETIRED))
+    active = {space.kind: space for space in in_use if space.is_active}
+    building = {space.kind: space for space in in_use if not space.is_active}
     for kind in (*settings.ANALYSES, SpaceKind.SPEAKER):
         try:
-            _ensure_space(kind, active.get(kind))
+            _ensure_space(kind, active.get(kind), building.get(kind))
         except ModelUnavailable as error:
             log.warning("the space of kind %s waits: %s", kind, error)
 
 
-def _ensure_space(kind: str, active: Space | None) -> None:
+def _ensure_space(kind: str, active: Space | None, building: Space | None) -> None:
     """Raises ModelUnavailable."""
     if active is None or kind == SpaceKind.SPEAKER:
         spec = _first_choice(kind)
@@ -98,7 +101,6 @@ def _ensure_space(kind: str, active: Space | None) -> None:
             _build_beside(spec)
         return
     spec = _first_choice(kind)
-    building = Space.objects.filter(kind=kind, state=SpaceState.BUILDING).first()
     if spec.space == active.name and building:
         Space.objects.filter(pk=building.pk).update(state=SpaceState.RETIRED)
     elif spec.space not in (active.name, building and building.name):
