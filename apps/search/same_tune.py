@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,8 @@ from apps.search.queries import SearchQuestion, kept_query
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.filters import TrackFilter
-from audiosearch.engine.matchers.same_tune import LikelyTune, SameTuneAnswer
+from audiosearch.engine.matchers import same_tune as matching
+from audiosearch.engine.matchers.same_tune import ALL_BELOW, LikelyTune, SameTuneAnswer
 from audiosearch.engine.matchers.same_tune import SameTune as TuneMatcher
 from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.matching import TuneHit
@@ -125,11 +127,10 @@ def warm_up() -> None:
 
     Raises IndexUnavailable.
     """
-    at = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
-    keys = 60 + 2 * (at / 0.6).astype(int)
-    scale = np.sin(2 * np.pi * np.cumsum(440 * 2 ** ((keys - 69) / 12)) / SAMPLE_RATE) / 2
-    query = TuneQuery.of_sound(scale.astype(np.float32), SAMPLE_RATE)
-    recognise_tune(query, top_k=1, where=TrackFilter())
+    matching.warm_up()
+    space = active_name(SpaceKind.MELODY)
+    with suppress(SpaceMissing):  # nothing has been analysed yet
+        shelf_of(space).tunes(get_index().item_ids(space, TrackFilter(), ALL_BELOW))
 
 
 @lru_cache(maxsize=2)

@@ -19,6 +19,8 @@ from apps.catalog.services.adding import add_track
 from apps.catalog.services.deleting import delete_tracks
 from apps.catalog.services.editing import edit_track
 from apps.jobs.models import State
+from apps.search import same_tune
+from audiosearch.engine.matchers import same_tune as matching
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from tests.audio_files import write_audio
 from tests.tune_sounds import made_melody, mains, noise, played, stretch
@@ -206,3 +208,21 @@ def test_versions_are_listed_on_the_page_of_a_track(
     hidden = Collection.objects.create(name="Hidden", audience=Group.objects.create(name="few"))
     edit_track(track=version, changes={"collection": hidden})
     assert f"/tracks/{version.pk}/" not in member.get(address).content.decode()
+
+
+def test_before_the_first_hum_all_has_run_once_and_tunes_are_read(
+    songs: dict[int, Track], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    match, hits = matching.match_tune, list[Any]()
+
+    def noted(*asked: Any) -> Any:
+        answer = match(*asked)
+        hits.extend(answer.hits)
+        return answer
+
+    monkeypatch.setattr(matching, "match_tune", noted)
+    same_tune.shelf_of.cache_clear()
+    same_tune.warm_up()
+    assert same_tune.shelf_of("melody-v1").nbytes > 0
+    assert hits, "what it asks with is no sound that is refused"
+    assert hits[0].standing.tracks == 1, "also where nothing has been analysed yet"

@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from audiosearch.engine.indexes.base import VectorIndex
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers.base import Matcher, MatcherSpec
 from audiosearch.engine.tunes.candidates import tune_candidates
+from audiosearch.engine.tunes.field import made_tune
 from audiosearch.engine.tunes.matching import TuneHit, match_tune
+from audiosearch.engine.tunes.packing import PackedTunes
 from audiosearch.engine.tunes.probability import highest, probabilities, verdict_of
-from audiosearch.engine.tunes.query import TuneQuery, why_unfit
+from audiosearch.engine.tunes.query import LONGEST_FRAMES, TuneQuery, why_unfit
+from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from audiosearch.engine.tunes.shelf import TuneShelf
 
 ALL_BELOW = 10_000
@@ -74,6 +79,15 @@ class SameTune(Matcher[TuneQuery]):
         found = match_tune(query, shelf.tunes(ids), top_k=top_k, threads=threads)
         likely = probabilities([hit.standing for hit in found.hits], highest(query))
         return _judged(found.reason, found.hits, likely)
+
+
+def warm_up() -> None:
+    """Compile, or load, all that a query runs, before the first one needs it."""
+    at = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
+    keys = 60 + 2 * (at / 0.6).astype(int)
+    scale = np.sin(2 * np.pi * np.cumsum(440 * 2 ** ((keys - 69) / 12)) / SAMPLE_RATE) / 2
+    query = TuneQuery.of_sound(scale.astype(np.float32), SAMPLE_RATE)
+    match_tune(query, PackedTunes({0: made_tune(0, LONGEST_FRAMES)}))
 
 
 def _judged(reason: str, hits: list[TuneHit], likely: list[float]) -> SameTuneAnswer:
