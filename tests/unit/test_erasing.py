@@ -235,7 +235,7 @@ def test_the_database_does_not_wait_for_the_index(
     assert {row.space.name for row in Leftover.objects.all() if row.space} == {
         "fake-v1",
         "landmarks-v1",
-        "melody-v1",
+        "melody-v2",
     }
     assert not Leftover.objects.filter(space=None).exists()
 

@@ -86,7 +86,7 @@ def test_an_id_goes_with_the_work_to_the_worker(
     work()
     pk, lines = rows[0].track_id, of(told, "audiosearch.analysis")
     assert {line.fields["space"] for line in lines} == {
-        *("fake-v1", "landmarks-v1", "melody-v1", "waveform-v1")
+        *("fake-v1", "landmarks-v1", "melody-v2", "waveform-v1")
     }
     for line in lines:
         assert line.request_id == "upload-1"

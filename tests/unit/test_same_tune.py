@@ -223,6 +223,6 @@ def test_before_the_first_hum_all_has_run_once_and_tunes_are_read(
     monkeypatch.setattr(matching, "match_tune", noted)
     same_tune.shelf_of.cache_clear()
     same_tune.warm_up()
-    assert same_tune.shelf_of("melody-v1").nbytes > 0
+    assert same_tune.shelf_of("melody-v2").nbytes > 0
     assert hits, "what it asks with is no sound that is refused"
     assert hits[0].standing.tracks == 1, "also where nothing has been analysed yet"

@@ -189,19 +189,19 @@ def test_a_setting_that_names_another_analyzer_builds_its_space_beside(
         return dict(Space.objects.filter(kind="melody").values_list("name", "state"))
 
     add_tone(440)
-    assert states() == {"melody-v1": "active"}
+    assert states() == {"melody-v2": "active"}
     before = settings.ANALYSES
     settings.ANALYSES = {**before, "melody": ("melody_both",)}
     ensure_spaces()
-    assert states() == {"melody-v1": "active", "melody_both-v1": "building"}
+    assert states() == {"melody-v2": "active", "melody_both-v2": "building"}
     settings.ANALYSES = before
     ensure_spaces()
-    assert states() == {"melody-v1": "active", "melody_both-v1": "retired"}, "given up"
+    assert states() == {"melody-v2": "active", "melody_both-v2": "retired"}, "given up"
     settings.ANALYSES = {**before, "melody": ("melody_both",)}
     ensure_spaces()
     work()
-    assert states() == {"melody-v1": "retired", "melody_both-v1": "active"}
+    assert states() == {"melody-v2": "retired", "melody_both-v2": "active"}
     settings.ANALYSES = before
     ensure_spaces()
     work()
-    assert states() == {"melody-v1": "active", "melody_both-v1": "retired"}
+    assert states() == {"melody-v2": "active", "melody_both-v2": "retired"}

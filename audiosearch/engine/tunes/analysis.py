@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from audiosearch.engine.analyzers.base import Stream
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.contour import smoothest_path
+from audiosearch.engine.tunes.melody_network import likelihoods
+from audiosearch.engine.tunes.predominance import FAINTEST, strongest
 from audiosearch.engine.tunes.representation import (
     CLASSES,
     CONTOUR_STEPS,
@@ -15,15 +17,17 @@ from audiosearch.engine.tunes.representation import (
 )
 from audiosearch.engine.tunes.salience import (
     BINS,
-    BRIGHTNESS,
     FFT,
     HOP,
     KEYS,
     LEAD,
     LOWEST_KEY,
     STEPS,
+    TENTH,
+    blurred,
     halved,
-    salience,
+    heard,
+    peaks_of,
     sharpened,
 )
 from audiosearch.engine.tunes.second_opinion import SecondOpinion, SecondOpinionStream
@@ -32,13 +36,15 @@ PART_FRAMES = 160 * POOLED
 """32 s."""
 CONTEXT = 20 * POOLED
 """4 s to either side decide the level, and which way the contour goes."""
-JUMP, FARTHEST_JUMP = 0.3, 2.5
-"""Cost by third of a semitone, and of any jump; in salience."""
-FAINTEST, CLEAREST = 0.5, 3.0
-"""Salience of the contour from which on a frame is harmonic, and in means of all pitches."""
-HELD = 0.7
-"""Share of a pitch's mean over the recording that is taken off it: what sounds all the time
-accompanies, and a melody moves."""
+LEADING_JUMP, FARTHEST_LEADING_JUMP = 0.15, 4.0
+"""Cost by third of a semitone, and of any jump; in natural logarithms of likelihood."""
+LIKELIHOOD_RANGE = 5.0
+"""Natural logarithms by which a pitch is less likely than the likeliest one, and out."""
+LEAST_LIKELIHOOD = 1e-6
+NOT_LEADING = 0.3
+"""Strength of the most salient pitch where another leads."""
+RESTING = 0.5
+"""Likelihood that nothing leads, from which on it is so."""
 FOLDED_KEYS = 50, 88
 """Of what lies outside, the harmonics are taken for it."""
 
@@ -55,8 +61,10 @@ class TuneStream(Stream):
         self._dropped = 0
         self._seen = LEAD
         self._part = 0
-        self._saliences: list[NDArray[np.uint8]] = []
+        self._pitches: list[NDArray[np.uint8]] = []
         self._contours: list[NDArray[np.uint8]] = []
+        self._harmonic: list[NDArray[np.bool_]] = []
+        self._turn = 0j
 
     def feed(self, block: FloatArray) -> None:
         if self._second:
@@ -72,14 +80,15 @@ class TuneStream(Stream):
         while self._part * PART_FRAMES < length:
             self._analyse_part(min((self._part + 1) * PART_FRAMES, length), length)
         self._blocks.clear()
-        pitches = np.concatenate([*self._saliences, np.zeros((0, BINS), np.uint8)])
-        contour = np.concatenate([*self._contours, np.zeros(0, np.uint8)])
-        harmonic = float((contour > 0).mean()) if len(contour) else 0.0
-        if harmonic < MELODIC:
-            return Tune.without_melody(harmonic)
+        pitches = np.concatenate([*self._pitches, np.zeros((0, BINS), np.uint8)])
+        harmonic = np.concatenate([*self._harmonic, np.zeros(0, bool)])
+        share = float(harmonic.mean()) if len(harmonic) else 0.0
+        if share < MELODIC:
+            return Tune.without_melody(share)
         if self._second:
             pitches = _together(pitches, self._second.finish(len(pitches)))
-        return _tune_of(pitches, contour)
+        tuning = float(np.angle(self._turn) / (2 * np.pi)) if abs(self._turn) else 0.0
+        return _tune_of(pitches, np.concatenate(self._contours), tuning, share)
 
     def _whole_frames(self) -> int:
         return max(0, 1 + (self._seen - FFT) // HOP)
@@ -88,11 +97,19 @@ class TuneStream(Stream):
         begin = self._part * PART_FRAMES
         first, last = max(0, begin - CONTEXT), min(end + CONTEXT, length)
         samples = np.concatenate(self._blocks)
-        found = salience(samples[first * HOP - self._dropped :], last - first)
+        found = heard(samples[first * HOP - self._dropped :], last - first)
         own = slice(begin - first, end - first)
-        sharp = sharpened(found[own].reshape(-1, POOLED // 2, BINS).mean(axis=1))
-        self._saliences.append(halved(sharp))
-        self._contours.append(_contour_of(found, own))
+        salience = found.salience[own].reshape(-1, TENTH, BINS).mean(axis=1)
+        sharp = sharpened(salience)
+        leading = likelihoods(found.spectra)
+        tenths = slice(own.start // TENTH, own.stop // TENTH)
+        strong = np.maximum(_strengths(leading[tenths]), NOT_LEADING * sharp)
+        self._pitches.append(halved(strong))
+        self._turn += _turn_of(halved(sharp))
+        harmonic = ~np.isnan(strongest(found.salience))
+        self._harmonic.append(harmonic[own.start // POOLED : own.stop // POOLED])
+        sounds = salience.max(axis=1).reshape(-1, 2).max(axis=1) >= FAINTEST
+        self._contours.append(np.where(sounds, _contour_of(leading, tenths), 0).astype(np.uint8))
         self._part += 1
         keep_from = max(0, self._part * PART_FRAMES - CONTEXT) * HOP
         self._blocks = [samples[keep_from - self._dropped :].copy()]
@@ -106,15 +123,23 @@ def tune_of(samples: FloatArray, second: SecondOpinion | None = None) -> Tune:
     return stream.finish()
 
 
-def _contour_of(found: FloatArray, own: slice) -> NDArray[np.uint8]:
-    """The predominant pitch of each tenth of its own frames; 0 where nothing is harmonic."""
-    weights = 1 + BRIGHTNESS * (np.arange(BINS) / STEPS - KEYS / 2)
-    path = smoothest_path(found * weights.astype(np.float32), JUMP, FARTHEST_JUMP)[own]
-    pooled = found[own].reshape(-1, POOLED, BINS).mean(axis=1)
-    middle = np.median(path.reshape(-1, POOLED), axis=1)
-    height = pooled[np.arange(len(pooled)), middle.astype(int)]
-    harmonic = (height >= FAINTEST) & (height >= CLEAREST * pooled.mean(axis=1))
-    return np.where(harmonic, np.round(middle / STEPS * CONTOUR_STEPS) + 1, 0).astype(np.uint8)
+def _strengths(leading: FloatArray) -> FloatArray:
+    """(n, BINS) in 0..1, of the pitch that is likeliest to lead 1; blurred, as who hums is out of
+    tune."""
+    logs = np.log(leading[:, :BINS] + LEAST_LIKELIHOOD)
+    logs -= logs.max(axis=1, keepdims=True)
+    return blurred(peaks_of(np.maximum(1 + logs / LIKELIHOOD_RANGE, 0)))
+
+
+def _contour_of(leading: FloatArray, own: slice) -> NDArray[np.uint8]:
+    """The pitch that leads, of each two tenths the likelier one; 0 where nothing does."""
+    logs = np.log(leading[:, :BINS] + LEAST_LIKELIHOOD)
+    path = smoothest_path(logs, LEADING_JUMP, FARTHEST_LEADING_JUMP)[own].reshape(-1, 2)
+    pairs = leading[own].reshape(-1, 2, BINS + 1)
+    likely = np.take_along_axis(pairs, path[:, :, None], axis=2)[:, :, 0]
+    chosen = path[np.arange(len(path)), likely.argmax(axis=1)]
+    leads = pairs[:, :, BINS].mean(axis=1) < RESTING
+    return np.where(leads, np.round(chosen / STEPS * CONTOUR_STEPS) + 1, 0).astype(np.uint8)
 
 
 def _together(own: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -124,21 +149,22 @@ def _together(own: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.u
     return ((3 * stronger + np.minimum(own, second) + 2) // 4).astype(np.uint8)
 
 
-def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
-    tuning = _tuning_of(pitches)
+def _tune_of(
+    pitches: NDArray[np.uint8], contour: NDArray[np.uint8], tuning: float, harmonic: float
+) -> Tune:
     at = np.clip(np.arange(BINS) + tuning * STEPS, 0, BINS - 1)
     below = np.minimum(at.astype(int), BINS - 2)
     share = (at - below).astype(np.float32)
-    moving = _moving(pitches)
-    tuned = moving[:, below] * (1 - share) + moving[:, below + 1] * share
+    tuned = pitches[:, below] * (1 - share) + pitches[:, below + 1] * share
+    tuned *= 255 / np.maximum(tuned.max(axis=1, keepdims=True), 1)
     folded = np.zeros((len(tuned), CLASSES), np.float32)
     for octave in range(-(-BINS // CLASSES)):
-        heard = slice(
+        reached = slice(
             max(octave * CLASSES, (FOLDED_KEYS[0] - LOWEST_KEY) * STEPS),
             min((octave + 1) * CLASSES, (FOLDED_KEYS[1] - LOWEST_KEY) * STEPS + 1),
         )
-        classes = slice(heard.start - octave * CLASSES, heard.stop - octave * CLASSES)
-        np.maximum(folded[:, classes], tuned[:, heard], out=folded[:, classes])
+        classes = slice(reached.start - octave * CLASSES, reached.stop - octave * CLASSES)
+        np.maximum(folded[:, classes], tuned[:, reached], out=folded[:, classes])
     folded *= 255 / np.maximum(folded.max(axis=1, keepdims=True, initial=0), 1)
     lower = round(tuning * CONTOUR_STEPS)
     lifted = np.clip(contour.astype(np.int16) - lower, 1, KEYS * CONTOUR_STEPS)
@@ -147,21 +173,11 @@ def _tune_of(pitches: NDArray[np.uint8], contour: NDArray[np.uint8]) -> Tune:
         unfolded=np.round(tuned[:, ::STEPS]).astype(np.uint8),
         contour=np.where(contour > 0, lifted, 0).astype(np.uint8),
         tuning=np.array([tuning], np.float32),
-        harmonic=np.array([(contour > 0).mean()], np.float32),
+        harmonic=np.array([harmonic], np.float32),
     )
 
 
-def _moving(pitches: NDArray[np.uint8]) -> FloatArray:
-    """The pitches without what is held, 255 the strongest of a frame again."""
-    if not len(pitches):
-        return pitches.astype(np.float32)
-    moving = np.maximum(pitches - np.float32(HELD) * pitches.mean(axis=0, dtype=np.float32), 0)
-    moving *= 255 / np.maximum(moving.max(axis=1, keepdims=True), 1)
-    return np.asarray(moving, np.float32)
-
-
-def _tuning_of(pitches: NDArray[np.uint8]) -> float:
-    """Semitones in -0.5..0.5 by which what sounds lies above the keys of a piano."""
+def _turn_of(pitches: NDArray[np.uint8]) -> complex:
+    """Which way, as an angle, what sounds lies from the keys of a piano; summed over moments."""
     strength = np.square(pitches.astype(np.float32)).sum(axis=0)
-    turn = (strength * np.exp(2j * np.pi * np.arange(BINS) / STEPS)).sum()
-    return float(np.angle(turn) / (2 * np.pi)) if abs(turn) else 0.0
+    return complex((strength * np.exp(2j * np.pi * np.arange(BINS) / STEPS)).sum())

@@ -33,10 +33,12 @@ NOTE_FRAMES = (1, 2, 2, 3, 3, 4, 6)
 BAR_FRAMES, HELD_FRAMES = 10, 3
 REPEATED = 3
 """A third of a tune is a melody, which comes again."""
-HEARD = 0.85
+HEARD = 0.97
 """Share of the frames in which the melody is heard; FOLLOWED: of those in which the contour is."""
-FOLLOWED, REST = 0.75, 0.07
-GHOST, CHORD, HIGHER, OCTAVES = 0.25, 0.3, 0.15, (0, 12, 24)
+FOLLOWED, REST = 0.93, 0.07
+ACCOMPANYING = 0.2, 0.7
+"""How strong chords, and octaves of the melody, are."""
+GHOST, CHORD, HIGHER, OCTAVES = 0.2, 0.25, 0.1, (0, 12, 24)
 
 
 def strangers(tunes: Sequence[PackedTune]) -> list[PackedTune]:
@@ -69,7 +71,7 @@ def made_tune(seed: int, frames: int) -> Tune:
     ]
     for keys, share in notes:
         sounds = _held(rng, frames) < share
-        _sound(peaks, keys, np.where(sounds, rng.uniform(0.4, 1, frames), 0))
+        _sound(peaks, keys, np.where(sounds, rng.uniform(*ACCOMPANYING, frames), 0))
     followed = np.where(heard & (_held(rng, frames) < FOLLOWED), melody, chords[:, 0])
     return _tune(peaks, np.where(rng.random(frames) < REST, 0, followed))
 

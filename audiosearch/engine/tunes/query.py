@@ -8,6 +8,7 @@ from audiosearch.engine.analyzers.base import Representation
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.pitch import PitchTrack, track_pitch
+from audiosearch.engine.tunes.predominance import predominant
 from audiosearch.engine.tunes.representation import FRAME_MS, POOLED, Tune
 from audiosearch.engine.tunes.salience import HOP, SAMPLE_RATE
 from audiosearch.engine.tunes.steadiness import held_share, lasting
@@ -55,9 +56,9 @@ class TuneQuery(Representation):
         samples = _at_sample_rate(samples, rate)
         track = track_pitch(samples)
         one_voice = cls._from_track(track, len(samples))
-        contour = tune_of(samples).contour_keys
-        if not _is_several(track, contour):
+        if not _is_several(track, predominant(samples)):
             return one_voice
+        contour = tune_of(samples).contour_keys
         heard = np.flatnonzero(~np.isnan(contour))
         still = np.abs(np.diff(contour[heard])) <= STILL
         keys, times = _kept(contour)

@@ -20,10 +20,10 @@ from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.representation import CLASSES
 from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY, STEPS
 
-LOWEST_MIDDLE = 57
-"""The middle of a query is brought to this key and those of two octaves above it: where melodies
-of recordings have theirs."""
-TRIED_KEYS = 26
+LOWEST_MIDDLE = 51
+"""The middle of a query is brought to this key and TRIED_KEYS - 1 above it, where melodies of
+recordings have theirs."""
+TRIED_KEYS = 31
 TUNINGS = 0.0, -1 / STEPS, 1 / STEPS
 """Semitones by which a query is moved: who hums is in no tuning for long."""
 RETUNED_KEYS = 3
@@ -31,7 +31,7 @@ RETUNED_KEYS = 3
 PHASES = 2
 FITTING_ANY = 0.35
 """Share of a track's mean cost over all keys that is no merit: it fits whatever is asked."""
-LIKELIEST_SHARE, FEWEST_LIKELIEST = 0.15, 100
+LIKELIEST_SHARE, FEWEST_LIKELIEST = 0.08, 50
 """Tracks that are matched in full after the first pass."""
 SAMPLED = 60
 """Tracks that are matched in full wherever the first pass has them, to know the field by."""

@@ -6,6 +6,7 @@ is loaded with the first sound: many processes want the constants alone.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,12 @@ LEVEL_FRAMES = 201
 COMPRESSION = 10
 AROUND_BINS = 49
 """383 Hz: of a partial, what stands out of the spectrum around counts."""
-BLOCK_FRAMES = 128
+TENTH = 5
+"""Frames of a tenth of a second."""
+BLOCK_FRAMES = 25 * TENTH
+BELOW, ABOVE = 12 * STEPS, 31 * STEPS
+"""Steps of spectra below the lowest pitch, and above the highest, to its sixth harmonic."""
+PITCHES = BELOW + BINS + ABOVE
 PEAK_BINS, FAINTEST_PEAK = 7, 0.4
 BRIGHTNESS = 0.012
 """Preferred by semitone: a melody is mostly above what accompanies it."""
@@ -35,10 +41,18 @@ BLUR = (0.92, 0.75, 0.55, 0.35, 0.2)
 """Of a peak, one to five thirds of a semitone beside it: who hums is not in tune."""
 
 
-def salience(samples: FloatArray, frames: int) -> FloatArray:
-    """(frames, BINS) salience of mono sound at SAMPLE_RATE, of which the first frame begins it.
+class Heard(NamedTuple):
+    """salience: (n, BINS) of frames; spectra: (n // TENTH, 2, PITCHES) of each tenth of a second,
+    by pitch, what stands out of the spectrum around, and how loud it is."""
 
-    samples: at least (frames - 1) * HOP + FFT.
+    salience: FloatArray
+    spectra: FloatArray
+
+
+def heard(samples: FloatArray, frames: int) -> Heard:
+    """Of mono sound at SAMPLE_RATE, of which the first frame begins it.
+
+    samples: at least (frames - 1) * HOP + FFT; frames: whole tenths of a second.
     """
     from scipy import fft
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
@@ -51,13 +65,18 @@ def salience(samples: FloatArray, frames: int) -> FloatArray:
         part = slice(begin, begin + BLOCK_FRAMES)
         magnitudes[part] = np.abs(fft.rfft(windows[part] * window, axis=1))
     level = maximum_filter1d(magnitudes.max(axis=1), LEVEL_FRAMES, mode="nearest") + FLOOR
-    found = np.empty((frames, BINS), np.float32)
+    salience = np.empty((frames, BINS), np.float32)
+    spectra = np.empty((frames // TENTH, 2, PITCHES), np.float32)
     for begin in range(0, frames, BLOCK_FRAMES):
         part = slice(begin, begin + BLOCK_FRAMES)
-        flat = np.log1p(magnitudes[part] * (COMPRESSION / level[part, None]))
-        flat -= uniform_filter1d(flat, AROUND_BINS, axis=1, mode="nearest")
-        found[part] = np.maximum(flat, 0, out=flat) @ _harmonics()
-    return found
+        loud = np.log1p(magnitudes[part] * (COMPRESSION / level[part, None]))
+        flat = loud - uniform_filter1d(loud, AROUND_BINS, axis=1, mode="nearest")
+        np.maximum(flat, 0, out=flat)
+        salience[part] = flat @ _harmonics()
+        for place, one in enumerate((flat, loud)):
+            tenths = one.reshape(-1, TENTH, one.shape[1]).mean(axis=1)
+            spectra[begin // TENTH : part.stop // TENTH, place] = tenths @ _pitches()
+    return Heard(salience, spectra)
 
 
 def sharpened(strengths: FloatArray) -> FloatArray:
@@ -65,19 +84,28 @@ def sharpened(strengths: FloatArray) -> FloatArray:
 
     strengths: (n, BINS), 0 and up, each of a moment of a tenth of a second.
     """
-    from scipy.ndimage import maximum_filter1d
-
     bright = 1 + BRIGHTNESS * (np.arange(BINS, dtype=np.float32) / STEPS - KEYS / 2)
-    pooled = strengths * bright
-    is_peak = pooled >= maximum_filter1d(pooled, PEAK_BINS, axis=1)
-    peaks = np.where(is_peak, pooled, 0)
+    peaks = peaks_of(strengths * bright)
     peaks /= peaks.max(axis=1, keepdims=True) + 1e-6
     peaks[peaks < FAINTEST_PEAK] = 0
-    blurred = peaks.copy()
+    return blurred(peaks)
+
+
+def peaks_of(strengths: FloatArray) -> FloatArray:
+    """(n, BINS) those pitches that are the strongest within a semitone of them, 0 the others."""
+    from scipy.ndimage import maximum_filter1d
+
+    highest = maximum_filter1d(strengths, PEAK_BINS, axis=1)
+    return np.asarray(np.where(strengths >= highest, strengths, 0), np.float32)
+
+
+def blurred(peaks: FloatArray) -> FloatArray:
+    """(n, BINS) as strong as the peak near to a pitch that is strongest there, by BLUR."""
+    strong = peaks.copy()
     for steps, share in enumerate(BLUR, 1):
-        np.maximum(blurred[:, steps:], peaks[:, :-steps] * share, out=blurred[:, steps:])
-        np.maximum(blurred[:, :-steps], peaks[:, steps:] * share, out=blurred[:, :-steps])
-    return blurred
+        np.maximum(strong[:, steps:], peaks[:, :-steps] * share, out=strong[:, steps:])
+        np.maximum(strong[:, :-steps], peaks[:, steps:] * share, out=strong[:, :-steps])
+    return strong
 
 
 def halved(sharp: FloatArray) -> NDArray[np.uint8]:
@@ -100,3 +128,14 @@ def _harmonics() -> FloatArray:
         weights[below[heard], heard] += share * (1 - above)
         weights[below[heard] + 1, heard] += share * above
     return weights
+
+
+@cache
+def _pitches() -> FloatArray:
+    """(FFT // 2 + 1, PITCHES): the bins of the spectrum around each pitch, weighing 1 together."""
+    hz = 440 * 2 ** ((LOWEST_KEY + (np.arange(PITCHES) - BELOW) / STEPS - 69) / 12)
+    places = hz * FFT / SAMPLE_RATE
+    reach = np.maximum(places * (2 ** (1 / (12 * STEPS)) - 1), 1)
+    apart = np.abs(np.arange(FFT // 2 + 1)[:, None] - places)
+    weights = np.maximum(1 - apart / reach, 0)
+    return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)

@@ -24,11 +24,23 @@ LENGTHS, LENGTH_SHARES = (0.5, 1.0, 1.5, 2.0, 3.0), (0.38, 0.38, 0.1, 0.1, 0.04)
 """Of notes, in beats."""
 STEPS, STEP_SHARES = (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5), (1, 2, 4, 9, 18, 8, 18, 9, 4, 2, 1)
 BEATS, BEATS_PER_BAR = 64, 4
+CHORD_OCTAVES = -1, -1, -1, 0, 1
 SUSTAINED, FADING = (4.0, 20.0), (0.3, 1.5)
 """Seconds in which a tone falls by 60 dB."""
 HARMONICS, RELEASE_S = 10, 0.1
 VIBRATO_RATE = 33.0
 """In radians a second."""
+SUNG = 0.35
+"""Share of songs whose melody is sung."""
+VOWELS = (
+    (800, 1200, 2600),
+    (500, 1800, 2500),
+    (300, 2200, 3000),
+    (450, 850, 2500),
+    (350, 700, 2400),
+)
+"""Hz of three formants each; SHARPNESS: of a formant, by its frequency."""
+SHARPNESS, SUNG_HARMONICS, GLIDE_S = 6.0, 24, 0.08
 Rng = np.random.Generator
 
 
@@ -66,13 +78,14 @@ def made_song(rng: Rng) -> TrainingSong:
 def _accompaniment(
     rng: Rng, scale: tuple[int, ...], tonic: int, roots: NDArray[np.int64], beat: float
 ) -> tuple[Notes, Notes]:
-    """Held or broken chords, and a bass of roots and fifths."""
+    """Held or broken chords, mostly below the melody, and a bass of roots and fifths."""
     broken, chords, bass = rng.random() < 0.5, Notes(), Notes()
+    octave = int(rng.choice(CHORD_OCTAVES))
     order = rng.integers(0, 3, BEATS_PER_BAR * 2)
     for bar, root in enumerate(roots.tolist()):
         begin = bar * BEATS_PER_BAR * beat
         low = root - 7 if root > 3 else root
-        triad = [_key(scale, tonic, low + third) - 12 for third in (0, 2, 4)]
+        triad = [_key(scale, tonic, low + third) + 12 * octave for third in (0, 2, 4)]
         if broken:
             chords += [
                 (begin + n * beat / 2, beat / 2, triad[tone]) for n, tone in enumerate(order)
@@ -88,7 +101,8 @@ def _accompaniment(
 def played(song: TrainingSong, rng: Rng, key: int = 0) -> FloatArray:
     """(n,) float32 mono at SAMPLE_RATE, so many semitones higher, by instruments of its own."""
     size = round((song.seconds + 1) * SAMPLE_RATE)
-    mix = _part(song.melody, rng, key, size)
+    lead = _sung if rng.random() < SUNG else _part
+    mix = lead(song.melody, rng, key, size)
     mix += rng.uniform(0.4, 0.9) * _part(song.chords, rng, key, size)
     if rng.random() < 0.75:
         mix += rng.uniform(0.4, 0.9) * _part(song.bass, rng, key, size)
@@ -106,6 +120,35 @@ def _part(notes: Notes, rng: Rng, key: int, size: int) -> FloatArray:
         tone = instrument.tone(note + key, length)[: size - start]
         wave[start : start + len(tone)] += np.float32(rng.uniform(0.8, 1)) * tone
     return wave / (wave.std() + np.float32(1e-9))
+
+
+def _sung(notes: Notes, rng: Rng, key: int, size: int) -> FloatArray:
+    """(size,) of a root mean square of 1: a voice, that glides from note to note and vibrates."""
+    t = np.arange(size) / SAMPLE_RATE
+    keys, loud = np.zeros(size), np.zeros(size)
+    formants = np.ones((3, size))
+    before = notes[0][2]
+    for begin, length, note in notes:
+        own = slice(round(begin * SAMPLE_RATE), round((begin + length) * SAMPLE_RATE))
+        at = t[own] - begin
+        sung = note + rng.normal(0, 0.1)
+        keys[own] = sung + (before - sung) * np.clip(1 - at / GLIDE_S, 0, 1) ** 2
+        loud[own] = rng.uniform(0.6, 1) * np.clip(np.minimum(at, length - at) / 0.03, 0, 1)
+        formants[:, own] = np.array(VOWELS[rng.integers(len(VOWELS))])[:, None]
+        before = sung
+    depth = rng.uniform(0, 0.6) * (rng.random() < 0.7)
+    keys += key + depth * np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * t)
+    hz = 440 * 2 ** ((keys - 69) / 12)
+    turn = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE
+    voice, falling = np.zeros(size), rng.uniform(0.7, 1.3)
+    for number in range(1, SUNG_HARMONICS + 1):
+        apart = np.log2(number * hz / formants) * SHARPNESS
+        gain = (0.1 + 1 / (1 + apart**2)).sum(axis=0) * number**-falling
+        voice += np.where(number * hz < SAMPLE_RATE / 2, gain, 0) * np.sin(
+            number * turn + number**2
+        )
+    voice = loud * (voice + 0.03 * rng.standard_normal(size))
+    return np.asarray(voice / (voice.std() + 1e-9), np.float32)
 
 
 class _Instrument:

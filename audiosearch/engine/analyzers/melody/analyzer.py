@@ -26,7 +26,7 @@ class Melody(StreamAnalyzer):
     representation = Tune
     spec = MelodySpec(
         name="melody",
-        version=1,
+        version=2,
         title="Melody",
         licence="Apache-2.0",
         source="docs/tunes.md",
