@@ -23,6 +23,8 @@ from apps.ops.demo import melody
 from audiosearch.engine.tunes import (
     analysis,
     contour,
+    melody_network,
+    predominance,
     representation,
     salience,
     second_opinion,
@@ -39,7 +41,15 @@ FIRST_SEED = 100
 BATCH = 20
 """Songs that are played in one go."""
 PLAYED_BY = melody, tunes_known, tunes_made, tunes_played
-ANALYSED_BY = analysis, contour, representation, salience, second_opinion
+ANALYSED_BY = (
+    analysis,
+    contour,
+    melody_network,
+    predominance,
+    representation,
+    salience,
+    second_opinion,
+)
 """What is kept is made anew when one of these changes."""
 FULL_SCALE = 32_767
 
@@ -155,6 +165,7 @@ def _known() -> list[MadeTune]:
 
 @cache
 def _version(modules: tuple[ModuleType, ...]) -> str:
-    """Of the source of these modules."""
-    source = "".join(inspect.getsource(module) for module in modules)
-    return hashlib.sha256(source.encode()).hexdigest()[:8]
+    """Of the source of these modules, and of the network where one of them runs it."""
+    source = "".join(inspect.getsource(module) for module in modules).encode()
+    model = melody_network.MODEL.read_bytes() if melody_network in modules else b""
+    return hashlib.sha256(source + model).hexdigest()[:8]

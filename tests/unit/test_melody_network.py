@@ -6,18 +6,20 @@ import pytest
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import ModelUnavailable
 from audiosearch.engine.tunes.analysis import tune_of
-from audiosearch.engine.tunes.melody_network import MODEL, REACH, likelihoods, likelihoods_of
-from audiosearch.engine.tunes.predominance import predominant
+from audiosearch.engine.tunes.melody_network import (
+    MODEL,
+    REACH,
+    likelihoods,
+    likelihoods_of,
+    sureness,
+)
+from audiosearch.engine.tunes.predominance import strongest
 from audiosearch.engine.tunes.salience import (
     BINS,
-    FFT,
-    HOP,
-    LEAD,
     LOWEST_KEY,
     SAMPLE_RATE,
     STEPS,
-    TENTH,
-    heard,
+    heard_whole,
 )
 from tests.tune_sounds import Notes, made_melody, played
 
@@ -27,8 +29,7 @@ LEADING: Notes = [(0.5 * n, 0.5, 60.0 + (0, 2, 4, 7, 5, 4, 2, -1)[n % 8]) for n 
 
 
 def spectra(sound: FloatArray) -> FloatArray:
-    padded = np.concatenate([np.zeros(LEAD, np.float32), sound, np.zeros(FFT, np.float32)])
-    return heard(padded, len(sound) // HOP // TENTH * TENTH).spectra
+    return heard_whole(sound).spectra
 
 
 def right(keys: FloatArray) -> float:
@@ -41,7 +42,7 @@ def right(keys: FloatArray) -> float:
 def test_a_melody_is_heard_below_louder_chords() -> None:
     """What sounds strongest are the chords."""
     song = played(LEADING) + played(CHORDS)[: len(played(LEADING))] * np.float32(LOUDER)
-    assert right(predominant(song)) < 0.5
+    assert right(strongest(heard_whole(song).salience)) < 0.5
     assert right(tune_of(song).contour_keys) > 0.85
 
 
@@ -56,6 +57,16 @@ def test_likelihoods_are_of_each_tenth_of_a_second() -> None:
 def test_nothing_leads_in_silence() -> None:
     told = likelihoods(spectra(np.zeros(6 * SAMPLE_RATE, np.float32)))
     assert told[REACH:-REACH, BINS].min() > 0.5
+
+
+def test_it_is_sure_of_a_melody_and_of_little_in_a_din() -> None:
+    song = played(LEADING) + played(CHORDS)[: len(played(LEADING))]
+    assert sureness(likelihoods(spectra(song))) > 0.7
+    rng = np.random.default_rng(1)
+    glides = [np.cumsum(np.exp(np.cumsum(rng.normal(0, 0.001, len(song))))) for _ in range(6)]
+    din = sum(np.sin(0.02 * one) for one in glides) * rng.uniform(0.5, 1, len(song))
+    assert sureness(likelihoods(spectra(din.astype(np.float32)))) < 0.45
+    assert sureness(np.eye(1, BINS + 1, BINS, dtype=np.float32)) == 0
 
 
 def test_what_is_farther_than_its_reach_makes_no_difference() -> None:

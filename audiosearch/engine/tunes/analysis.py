@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from audiosearch.engine.analyzers.base import Stream
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.contour import smoothest_path
-from audiosearch.engine.tunes.melody_network import likelihoods
+from audiosearch.engine.tunes.melody_network import RESTING, likelihoods
 from audiosearch.engine.tunes.predominance import FAINTEST, strongest
 from audiosearch.engine.tunes.representation import (
     CLASSES,
@@ -43,8 +43,6 @@ LIKELIHOOD_RANGE = 5.0
 LEAST_LIKELIHOOD = 1e-6
 NOT_LEADING = 0.3
 """Strength of the most salient pitch where another leads."""
-RESTING = 0.5
-"""Likelihood that nothing leads, from which on it is so."""
 FOLDED_KEYS = 50, 88
 """Of what lies outside, the harmonics are taken for it."""
 
@@ -52,7 +50,7 @@ FOLDED_KEYS = 50, 88
 class TuneStream(Stream):
     """Holds the samples of one part and of what is around it.
 
-    second: asked, too, what sounds, which takes some ten times as long; both count.
+    second: asked, too, what sounds beside what leads, which takes some ten times as long.
     """
 
     def __init__(self, second: SecondOpinion | None = None) -> None:
@@ -86,7 +84,8 @@ class TuneStream(Stream):
         if share < MELODIC:
             return Tune.without_melody(share)
         if self._second:
-            pitches = _together(pitches, self._second.finish(len(pitches)))
+            others = np.round(NOT_LEADING * self._second.finish(len(pitches))).astype(np.uint8)
+            pitches = np.maximum(pitches, others)
         tuning = float(np.angle(self._turn) / (2 * np.pi)) if abs(self._turn) else 0.0
         return _tune_of(pitches, np.concatenate(self._contours), tuning, share)
 
@@ -140,13 +139,6 @@ def _contour_of(leading: FloatArray, own: slice) -> NDArray[np.uint8]:
     chosen = path[np.arange(len(path)), likely.argmax(axis=1)]
     leads = pairs[:, :, BINS].mean(axis=1) < RESTING
     return np.where(leads, np.round(chosen / STEPS * CONTOUR_STEPS) + 1, 0).astype(np.uint8)
-
-
-def _together(own: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Three quarters of the stronger opinion of each pitch and one of the weaker: what one alone
-    hears counts, and what both hear counts more."""
-    stronger = np.maximum(own, second).astype(np.uint16)
-    return ((3 * stronger + np.minimum(own, second) + 2) // 4).astype(np.uint8)
 
 
 def _tune_of(

@@ -14,11 +14,16 @@ import numpy as np
 
 from audiosearch.engine.analyzers.sessions import open_session
 from audiosearch.engine.arrays import FloatArray
+from audiosearch.engine.tunes.salience import BINS
 
 MODEL = Path(__file__).with_name("melody.onnx")
 INPUT = "spectra"
 REACH = 17
 """Tenths of a second around a moment that decide about it."""
+RESTING = 0.5
+"""Likelihood that nothing leads, from which on it is so."""
+NEAR = 2
+"""Thirds of a semitone from a pitch that are taken for it."""
 
 
 def likelihoods(spectra: FloatArray) -> FloatArray:
@@ -29,6 +34,17 @@ def likelihoods(spectra: FloatArray) -> FloatArray:
     is damaged.
     """
     return likelihoods_of(MODEL, spectra)
+
+
+def sureness(leading: FloatArray) -> float:
+    """Mean likelihood of the likeliest pitch, within two thirds of a semitone, where any leads; 0
+    where none does. leading: (n, BINS + 1), from `likelihoods`."""
+    pitches = leading[leading[:, BINS] < RESTING, :BINS]
+    if not len(pitches):
+        return 0.0
+    around = np.pad(pitches, ((0, 0), (NEAR, NEAR)))
+    near = np.lib.stride_tricks.sliding_window_view(around, 2 * NEAR + 1, axis=1).sum(axis=2)
+    return float(near[np.arange(len(pitches)), pitches.argmax(axis=1)].mean())
 
 
 def likelihoods_of(model: Path, spectra: FloatArray) -> FloatArray:

@@ -9,25 +9,15 @@ from audiosearch.engine.tunes.representation import POOLED
 from audiosearch.engine.tunes.salience import (
     BINS,
     BRIGHTNESS,
-    FFT,
-    HOP,
     KEYS,
-    LEAD,
     LOWEST_KEY,
     STEPS,
-    heard,
 )
 
 JUMP, FARTHEST_JUMP = 0.3, 2.5
 """Cost by third of a semitone, and of any jump; in salience."""
 FAINTEST, CLEAREST = 0.5, 3.0
 """Salience of the path from which on a frame is harmonic, and in means of all pitches."""
-
-
-def predominant(samples: FloatArray) -> FloatArray:
-    """`strongest` of mono sound at SAMPLE_RATE."""
-    padded = np.concatenate([np.zeros(LEAD, np.float32), samples, np.zeros(FFT, np.float32)])
-    return strongest(heard(padded, len(samples) // HOP // POOLED * POOLED).salience)
 
 
 def strongest(salience: FloatArray) -> FloatArray:

@@ -37,7 +37,7 @@ class Calibration:
         return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
 
 
-FITTED = Calibration(-10.31, (3.25, -1.82, 0.5, -0.13, 0.06, -1.05))
+FITTED = Calibration(-12.089, (3.506, -3.139, 0.667, -0.038, 0.517, -1.044))
 
 
 def highest(query: TuneQuery) -> float:

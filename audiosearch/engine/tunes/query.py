@@ -7,10 +7,11 @@ import numpy as np
 from audiosearch.engine.analyzers.base import Representation
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.tunes.analysis import tune_of
+from audiosearch.engine.tunes.melody_network import likelihoods, sureness
 from audiosearch.engine.tunes.pitch import PitchTrack, track_pitch
-from audiosearch.engine.tunes.predominance import predominant
+from audiosearch.engine.tunes.predominance import strongest
 from audiosearch.engine.tunes.representation import FRAME_MS, POOLED, Tune
-from audiosearch.engine.tunes.salience import HOP, SAMPLE_RATE
+from audiosearch.engine.tunes.salience import HOP, SAMPLE_RATE, heard_whole
 from audiosearch.engine.tunes.steadiness import held_share, lasting
 
 SHORTEST_S = 3.0
@@ -24,6 +25,9 @@ NARROWEST = 0.8
 STEADIEST_SPEECH = 0.4
 """Steadiness below which it is speech: two utterances in a hundred have more, and all hums
 that were tried 0.6 or more."""
+LEAST_SURE = 0.45
+"""Sureness below which several sounds are none that has a melody: music has more, mostly 0.7 and
+more, and two of seven sounds of animals, machines and weather less."""
 AGREED, PERIODIC = 0.7, 0.9
 """Semitones from the predominant pitch, and periodicity of one voice, or nearly so."""
 AGREEING, AGREEING_VOICE = 0.8, 0.68
@@ -31,7 +35,7 @@ AGREEING, AGREEING_VOICE = 0.8, 0.68
 of what is: of several sounds at once the tracker of one voice finds others. A voice by telephone,
 without its lowest partials, differs, too."""
 STILL = 0.5
-"""Semitones between two frames of a predominant contour that holds its pitch, at most."""
+"""Semitones between two frames of what sounds strongest and holds its pitch, at most."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class TuneQuery(Representation):
 
     keys: (n,) float32, MIDI numbers with fractions, n at most LONGEST_FRAMES; times_ms: (n,)
     float32, when each is heard, from the beginning of the sound or stretch; seconds: of it; level:
-    root mean square where it is loud; steadiness: share of what is voiced that is held notes.
+    root mean square where it is loud; steadiness: share of what is voiced that is held notes;
+    sureness: of several sounds at once, how likely the one that is asked by leads.
     """
 
     keys: FloatArray
@@ -48,6 +53,7 @@ class TuneQuery(Representation):
     seconds: float
     level: float
     steadiness: float = 1.0
+    sureness: float = 1.0
 
     @classmethod
     def of_sound(cls, samples: FloatArray, rate: int) -> "TuneQuery":
@@ -56,14 +62,15 @@ class TuneQuery(Representation):
         samples = _at_sample_rate(samples, rate)
         track = track_pitch(samples)
         one_voice = cls._from_track(track, len(samples))
-        if not _is_several(track, predominant(samples)):
+        sound = heard_whole(samples)
+        predominant = strongest(sound.salience)
+        if not _is_several(track, predominant):
             return one_voice
-        contour = tune_of(samples).contour_keys
-        heard = np.flatnonzero(~np.isnan(contour))
-        still = np.abs(np.diff(contour[heard])) <= STILL
-        keys, times = _kept(contour)
-        steadiness = max(one_voice.steadiness, float(still.mean()))
-        return cls(keys, times, one_voice.seconds, track.level, steadiness)
+        still = np.abs(np.diff(predominant[~np.isnan(predominant)])) <= STILL
+        steadiness = max(one_voice.steadiness, float(still.mean()) if len(still) else 0.0)
+        keys, times = _kept(tune_of(samples).contour_keys)
+        sure = sureness(likelihoods(sound.spectra))
+        return cls(keys, times, one_voice.seconds, track.level, steadiness, sure)
 
     @classmethod
     def from_samples(cls, samples: FloatArray, rate: int) -> "TuneQuery":
@@ -122,6 +129,8 @@ def why_unfit(query: TuneQuery) -> str:
         return "This is one constant tone, and no tune."
     if query.steadiness < STEADIEST_SPEECH:
         return "This sounds like speech rather than a tune: its pitch is never held."
+    if query.sureness < LEAST_SURE:
+        return "Several sounds are heard at once in this, and none of them has a melody."
     return ""
 
 

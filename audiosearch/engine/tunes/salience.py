@@ -6,7 +6,7 @@ is loaded with the first sound: many processes want the constants alone.
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,11 +72,17 @@ def heard(samples: FloatArray, frames: int) -> Heard:
         loud = np.log1p(magnitudes[part] * (COMPRESSION / level[part, None]))
         flat = loud - uniform_filter1d(loud, AROUND_BINS, axis=1, mode="nearest")
         np.maximum(flat, 0, out=flat)
-        salience[part] = flat @ _harmonics()
+        salience[part] = (_harmonics() @ flat.T).T
         for place, one in enumerate((flat, loud)):
             tenths = one.reshape(-1, TENTH, one.shape[1]).mean(axis=1)
-            spectra[begin // TENTH : part.stop // TENTH, place] = tenths @ _pitches()
+            spectra[begin // TENTH : part.stop // TENTH, place] = (_pitches() @ tenths.T).T
     return Heard(salience, spectra)
+
+
+def heard_whole(samples: FloatArray) -> Heard:
+    """Of mono sound at SAMPLE_RATE, as many fifths of a second as there are."""
+    padded = np.concatenate([np.zeros(LEAD, np.float32), samples, np.zeros(FFT, np.float32)])
+    return heard(padded, len(samples) // HOP // (2 * TENTH) * 2 * TENTH)
 
 
 def sharpened(strengths: FloatArray) -> FloatArray:
@@ -115,27 +121,32 @@ def halved(sharp: FloatArray) -> NDArray[np.uint8]:
 
 
 @cache
-def _harmonics() -> FloatArray:
-    """(FFT // 2 + 1, BINS): what each bin of the spectrum adds to each pitch."""
+def _harmonics() -> Any:
+    """(BINS, FFT // 2 + 1): what each bin of the spectrum adds to each pitch; sparse, as a product
+    of whole matrices would start threads that wait for each other."""
+    from scipy.sparse import csr_array
+
     weights = np.zeros((FFT // 2 + 1, BINS), np.float32)
     hz = 440 * 2 ** ((LOWEST_KEY + np.arange(BINS) / STEPS - 69) / 12)
     for harmonic in range(1, HARMONICS + 1):
         place = hz * harmonic * FFT / SAMPLE_RATE
         below = np.floor(place).astype(int)
-        heard = np.flatnonzero(below < FFT // 2)
+        reached = np.flatnonzero(below < FFT // 2)
         share = HARMONIC_SHARE ** (harmonic - 1)
-        above = (place - below)[heard]
-        weights[below[heard], heard] += share * (1 - above)
-        weights[below[heard] + 1, heard] += share * above
-    return weights
+        above = (place - below)[reached]
+        weights[below[reached], reached] += share * (1 - above)
+        weights[below[reached] + 1, reached] += share * above
+    return csr_array(weights.T)
 
 
 @cache
-def _pitches() -> FloatArray:
-    """(FFT // 2 + 1, PITCHES): the bins of the spectrum around each pitch, weighing 1 together."""
+def _pitches() -> Any:
+    """(PITCHES, FFT // 2 + 1): the bins of the spectrum around each pitch, weighing 1 together."""
+    from scipy.sparse import csr_array
+
     hz = 440 * 2 ** ((LOWEST_KEY + (np.arange(PITCHES) - BELOW) / STEPS - 69) / 12)
     places = hz * FFT / SAMPLE_RATE
     reach = np.maximum(places * (2 ** (1 / (12 * STEPS)) - 1), 1)
     apart = np.abs(np.arange(FFT // 2 + 1)[:, None] - places)
     weights = np.maximum(1 - apart / reach, 0)
-    return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)
+    return csr_array((weights / np.maximum(weights.sum(axis=0), 1e-9)).T.astype(np.float32))
