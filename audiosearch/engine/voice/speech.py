@@ -1,8 +1,10 @@
 """Where somebody speaks in a recording, and whether it is good enough to know them by.
 
-Voice activity is WebRTC's (https://webrtc.org, by the kept package webrtcvad-wheels). Levels,
-smoothing and bridging are those that the speech for Resemblyzer's published weights was prepared
-with (https://github.com/resemble-ai/Resemblyzer, `audio.py`): the encoder expects them.
+Silero's network says where there is speech at all (`activity.py`). Within it, frames are WebRTC's
+(https://webrtc.org, by the kept package webrtcvad-wheels), and levels, smoothing and bridging those
+that the speech for Resemblyzer's published weights was prepared with
+(https://github.com/resemble-ai/Resemblyzer, `audio.py`): the encoder expects them. WebRTC alone
+takes rain, engines and crackling fire for speech.
 """
 
 from dataclasses import dataclass
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 
 from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import NoSpeech
+from audiosearch.engine.voice.activity import HOP, RATE, speech_probabilities, spoken
 
-RATE = 16_000
 FRAME = 480  # samples, 30 ms
 AGGRESSIVENESS = 3  # of 0 to 3: the fewest sounds that are not speech
 LEVEL_DBFS = -30.0
@@ -46,7 +48,7 @@ class Speech:
 def find_speech(samples: FloatArray) -> Speech:
     """The spoken parts of a recording; samples: (n,) float32 mono at 16 kHz.
 
-    Raises NoSpeech when less than 0.3 s of it is speech.
+    Raises NoSpeech when less than 0.3 s of it is speech, and ModelUnavailable.
     """
     whole, voiced = speech_frames(samples)
     spoken = whole[np.repeat(voiced, FRAME)]
@@ -65,14 +67,20 @@ def find_speech(samples: FloatArray) -> Speech:
 def speech_frames(samples: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """The samples of whole frames of 30 ms, raised to -30 dBFS, and (frames,) which are speech.
 
-    A pause of less than 0.2 s is taken for speech, too.
+    A pause of less than 0.2 s is taken for speech, too. Raises ModelUnavailable.
     """
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
     level_dbfs = 20 * np.log10(max(level, TINY))
     gain = 10 ** (max(LEVEL_DBFS - level_dbfs, 0.0) / 20)
     raised = (samples * np.float32(gain)).astype(np.float32)
     whole = raised[: len(raised) // FRAME * FRAME]
-    return whole, _voiced(whole)
+    return whole, _voiced(whole) & _within_speech(whole)
+
+
+def _within_speech(samples: FloatArray) -> NDArray[np.bool_]:
+    """(frames,) whether the middle of each frame lies in what Silero takes for speech."""
+    middles = np.arange(FRAME // 2, len(samples), FRAME)
+    return spoken(speech_probabilities(samples))[middles // HOP]
 
 
 def _voiced(samples: FloatArray) -> NDArray[np.bool_]:
