@@ -47,7 +47,7 @@ pytestmark = [
 ]
 
 LIBRISPEECH = Path(__file__).parents[3] / "shared" / "data" / "librispeech"
-ANNA, BEN, CARL = 2, 3, 4  # seeds; these three are well apart
+ANNA, BEN, CARL = 2, 34, 4  # seeds; these three are well apart
 Say = Callable[..., Path]
 
 

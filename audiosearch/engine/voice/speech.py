@@ -69,22 +69,27 @@ def speech_frames(samples: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
 
     A pause of less than 0.2 s is taken for speech, too. Raises ModelUnavailable.
     """
+    whole = raised(samples)
+    return whole, voiced_frames(whole) & frames_in_speech(whole)
+
+
+def raised(samples: FloatArray) -> FloatArray:
+    """Whole frames of 30 ms, at -30 dBFS unless they are louder."""
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
     level_dbfs = 20 * np.log10(max(level, TINY))
     gain = 10 ** (max(LEVEL_DBFS - level_dbfs, 0.0) / 20)
-    raised = (samples * np.float32(gain)).astype(np.float32)
-    whole = raised[: len(raised) // FRAME * FRAME]
-    return whole, _voiced(whole) & _within_speech(whole)
+    louder = (samples * np.float32(gain)).astype(np.float32)
+    return louder[: len(louder) // FRAME * FRAME]
 
 
-def _within_speech(samples: FloatArray) -> NDArray[np.bool_]:
+def frames_in_speech(samples: FloatArray) -> NDArray[np.bool_]:
     """(frames,) whether the middle of each frame lies in what Silero takes for speech."""
     middles = np.arange(FRAME // 2, len(samples), FRAME)
     return spoken(speech_probabilities(samples))[middles // HOP]
 
 
-def _voiced(samples: FloatArray) -> NDArray[np.bool_]:
-    """(frames,) whether each frame is speech, or a pause of less than 0.2 s within it."""
+def voiced_frames(samples: FloatArray) -> NDArray[np.bool_]:
+    """(frames,) what WebRTC takes for speech, or is a pause of less than 0.2 s within it."""
     from webrtcvad import Vad
 
     pcm = np.round(np.clip(samples, -1, 1) * 32_767).astype("<i2").reshape(-1, FRAME)
