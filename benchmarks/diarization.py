@@ -6,7 +6,8 @@ The CSV has the columns path and speaker. Each conversation has one to six speak
 the second half of all, in twelve turns of 2 to 8 s with pauses of up to 0.8 s. `confusion` is the
 share of the speech found that is given to a wrong voice, by the best one-to-one matching of voices
 to speakers, and `missed` the share of the turns in which no speech was found (pauses within them
-are part of the truth); both leave out 0.25 s around every change, as NIST's scoring does.
+are part of the truth); both leave out 0.25 s around every change, as NIST's scoring does. `pauses
+heard` is the share of the pauses between turns that is taken for speech.
 """
 
 import argparse
@@ -30,6 +31,8 @@ TURNS = 12
 MOST = 6
 Truth = list[tuple[int, int, str]]
 """(start_ms, end_ms, speaker) of each turn."""
+Score = tuple[float, float, float, int]
+"""(confusion, missed, pauses heard, voices too many) of one conversation."""
 
 
 def main() -> None:
@@ -61,7 +64,7 @@ def _measure(labels: Path, conversations: int) -> list[dict[str, Any]]:
     speakers = speakers[len(speakers) // 2 :]
     encoder = voice_encoder()
     likeness = point_measured(encoder.spec.space).likeness
-    found: dict[int, list[tuple[float, float, int]]] = {}
+    found: dict[int, list[Score]] = {}
     seconds = heard_s = 0.0
     for number in range(conversations):
         count = 1 + number % MOST
@@ -77,12 +80,13 @@ def _measure(labels: Path, conversations: int) -> list[dict[str, Any]]:
     return [*rows, _row("all", everything) | {"times faster than it plays": heard_s / seconds}]
 
 
-def _row(name: str, scores: list[tuple[float, float, int]]) -> dict[str, Any]:
-    confusion, missed, extra = np.array(scores).T
+def _row(name: str, scores: list[Score]) -> dict[str, Any]:
+    confusion, missed, pauses, extra = np.array(scores).T
     return {
         "conversations of": name,
         "confusion": f"{confusion.mean():.1%}",
         "missed": f"{missed.mean():.1%}",
+        "pauses heard": f"{pauses.mean():.1%}",
         "right number of voices": f"{(extra == 0).mean():.0%}",
         "times faster than it plays": "",
     }
@@ -107,8 +111,7 @@ def _conversation(
     return np.concatenate(parts), truth
 
 
-def _score(turns: list[Turn], truth: Truth) -> tuple[float, float, int]:
-    """(confusion, missed, voices too many) of one conversation."""
+def _score(turns: list[Turn], truth: Truth) -> Score:
     steps = truth[-1][1] // STEP_MS + 1
     spoken, heard = np.full(steps, -1), np.full(steps, -1)
     counted = np.ones(steps, dtype=bool)
@@ -125,7 +128,8 @@ def _score(turns: list[Turn], truth: Truth) -> tuple[float, float, int]:
     np.add.at(together, (spoken[both], heard[both]), 1)
     right = together[linear_sum_assignment(-together)].sum()
     missed = ((spoken >= 0) & (heard < 0) & counted).sum() / ((spoken >= 0) & counted).sum()
-    return 1 - right / max(both.sum(), 1), float(missed), voices - len(names)
+    pauses = ((spoken < 0) & (heard >= 0)).sum() / max((spoken < 0).sum(), 1)
+    return 1 - right / max(both.sum(), 1), float(missed), float(pauses), voices - len(names)
 
 
 if __name__ == "__main__":

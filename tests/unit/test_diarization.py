@@ -25,6 +25,7 @@ from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.analyzers.registry import load_analyzer
 from audiosearch.engine.voice.diarization import BLOCK_S, Likeness, Turn, diarize
 from audiosearch.engine.voice.speech import RATE
+from tests.everyday_sounds import rain
 from tests.voices import speak
 
 ANNA, BEN, CARL = 31, 34, 35  # seeds; these three are well apart, even for 1.6 s
@@ -209,6 +210,24 @@ def test_the_page_asks_waits_and_shows(member: Client, anna: Speaker, track: Tra
     assert shown.count('<svg class="lane"') == 2
     assert "Anna Q" in shown
     assert "unknown 1" in shown
+
+
+def test_in_rain_nobody_speaks(member: Client, anna: Speaker, tmp_path: Path) -> None:
+    path = write(tmp_path / "rain.wav", rain())
+    track = add_track(source=path, name="rain.wav", added_by=None).track
+    diarizing.request_diarization(track=track, by=None)
+    diarizing.diarize_queued()
+    shown = member.get(f"/voices/tracks/{track.pk}/").content.decode()
+    assert "Nobody speaks in this recording" in shown
+    assert '<svg class="lane"' not in shown
+    with path.open("rb") as file:
+        told = member.post("/api/v1/speakers/diarize/", {"clip": file})
+    assert (told.status_code, told.json()["turns"]) == (200, [])
+    for asked in ("identify", "verify"):
+        with path.open("rb") as file:
+            refused = member.post(f"/api/v1/speakers/{asked}/", {"clip": file, "speaker": anna.pk})
+        assert refused.status_code == 422
+        assert "record somebody speaking" in refused.json()["error"]["message"]
 
 
 def test_turns_of_nobody() -> None:
