@@ -38,6 +38,9 @@ def main() -> None:
         import django
 
         django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)  # thresholds are looked for in the database
         sounds, speakers = _sounds(options.sounds), _speakers(options.speakers)
     show("sounds taken for speech", sounds, as_json=options.json)
     show("speech that is kept", speakers, as_json=options.json)

@@ -13,6 +13,7 @@ from apps.voices.thresholds import point_in_force
 from audiosearch.engine.analyzers.base import Encoder, FloatArray
 from audiosearch.engine.analyzers.registry import analyzer_spec, load_encoder
 from audiosearch.engine.errors import AudioError, ModelUnavailable
+from audiosearch.engine.voice.activity import Activity
 from audiosearch.engine.voice.speech import RATE, Speech, find_speech
 
 log = logging.getLogger(__name__)
@@ -125,8 +126,9 @@ def _one_voice() -> float:
 
 
 def warm_up_voices() -> None:
-    """Load the voice encoder, and export it at the first start ever, before somebody waits."""
+    """Load what hears voices, and export the encoder at the first start ever, before one waits."""
     try:
+        Activity()
         voice_encoder()
     except ModelUnavailable as error:
         log.warning("voices are not ready: %s", error)
