@@ -108,7 +108,7 @@ def test_progress_is_told_while_a_recording_is_decoded(tmp_path: Path) -> None:
 @pytest.mark.django_db
 @pytest.mark.exhaustive
 def test_speakers_become_a_cohort(tmp_path: Path) -> None:
-    recordings = record(tmp_path, speakers=30, each=1, seconds=1)
+    recordings = record(tmp_path, speakers=30, each=1, seconds=2)
     found = evaluate(recordings + recordings[:10], cohort=True)
     assert found.cohort is not None
     assert found.cohort.shape == (4 * 30, 32)
