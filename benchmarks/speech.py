@@ -110,9 +110,9 @@ def _kept(name: str, paths: list[Path], noise_db: int | None) -> dict[str, Any]:
         begun = time.perf_counter()
         _, kept = speech_frames(samples)
         seconds, heard_s = seconds + time.perf_counter() - begun, heard_s + len(samples) / RATE
-        both = np.count_nonzero(speech & kept)
-        shares.append(both / max(np.count_nonzero(speech), 1))
-        counts += both, np.count_nonzero(speech), np.count_nonzero(kept), len(speech)
+        both, wanted = int((speech & kept).sum()), int(speech.sum())
+        shares.append(both / max(wanted, 1))
+        counts += np.array([both, wanted, int(kept.sum()), len(speech)])
     return {
         "recordings": name,
         "kept": f"{counts[0] / counts[1]:.2%}",
