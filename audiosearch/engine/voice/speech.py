@@ -51,14 +51,14 @@ def find_speech(samples: FloatArray) -> Speech:
     Raises NoSpeech when less than 0.3 s of it is speech, and ModelUnavailable.
     """
     whole, voiced = speech_frames(samples)
-    spoken = whole[np.repeat(voiced, FRAME)]
-    if len(spoken) * 1000 < MIN_SPEECH_MS * RATE:
+    speech = whole[np.repeat(voiced, FRAME)]
+    if len(speech) * 1000 < MIN_SPEECH_MS * RATE:
         raise NoSpeech(
-            f"There is hardly any speech in it ({len(spoken) * 1000 // RATE} ms); "
+            f"There is hardly any speech in it ({len(speech) * 1000 // RATE} ms); "
             "record somebody speaking for a few seconds, near the microphone."
         )
     return Speech(
-        samples=spoken,
+        samples=speech,
         snr_db=_snr_db(whole, voiced),
         clipped=float(np.mean(np.abs(samples) >= CLIPPED)),
     )
