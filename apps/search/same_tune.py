@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.db.models import QuerySet
 
 from apps.analysis.answers import Answer, Answerer, AnswerHit
 from apps.analysis.clips import Sound
@@ -23,7 +24,7 @@ from audiosearch.engine.arrays import FloatArray
 from audiosearch.engine.errors import IndexUnavailable, SpaceMissing
 from audiosearch.engine.indexes.filters import TrackFilter
 from audiosearch.engine.matchers import same_tune as matching
-from audiosearch.engine.matchers.same_tune import ALL_BELOW, LikelyTune, SameTuneAnswer
+from audiosearch.engine.matchers.same_tune import LikelyTune, SameTuneAnswer
 from audiosearch.engine.matchers.same_tune import SameTune as TuneMatcher
 from audiosearch.engine.tunes.analysis import tune_of
 from audiosearch.engine.tunes.matching import TuneHit
@@ -39,6 +40,8 @@ LONGEST_HUM_S = 40
 """Who hums does so for less; what is longer is taken for a recording."""
 THREADS = max(1, len(os.sched_getaffinity(0)) // 2)
 """That match at once; the other cores are left to others."""
+WARMED = 10_000
+"""Tunes that are read before the first search, at most."""
 NOTHING_YET = SameTuneAnswer("none", "No recording has been analysed for this yet.", [])
 NO_MELODY = "There is no melody in this recording."
 
@@ -112,14 +115,19 @@ def _recognise(space: str, query: TuneQuery, top_k: int, where: TrackFilter) -> 
                 top_k=top_k,
                 where=where,
                 shelf=shelf_of(space),
+                tracks=_indexed(space).count(),
                 threads=THREADS,
             )
     except SpaceMissing as error:
-        if TrackAnalysis.objects.filter(space__name=space, windows__gt=0).exists():
+        if _indexed(space).exists():
             raise IndexUnavailable(
                 "The index of tunes lost its content; it is being built anew."
             ) from error
         return NOTHING_YET
+
+
+def _indexed(space: str) -> QuerySet[TrackAnalysis]:
+    return TrackAnalysis.objects.filter(space__name=space, windows__gt=0)
 
 
 def warm_up() -> None:
@@ -130,7 +138,7 @@ def warm_up() -> None:
     matching.warm_up()
     space = active_name(SpaceKind.MELODY)
     with suppress(SpaceMissing):  # nothing has been analysed yet
-        shelf_of(space).tunes(get_index().item_ids(space, TrackFilter(), ALL_BELOW))
+        shelf_of(space).tunes(get_index().item_ids(space, TrackFilter(), WARMED))
 
 
 @lru_cache(maxsize=2)

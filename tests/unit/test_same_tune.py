@@ -112,9 +112,16 @@ def test_what_has_no_tune_is_refused_in_words(
     assert why in found["reason"]
 
 
+@pytest.mark.parametrize("all_below", [matching.ALL_BELOW, 0], ids=["all", "candidates"])
 def test_filters_and_privacy_leave_it_out(
-    member: Client, songs: dict[int, Track], hum: Path
+    member: Client,
+    songs: dict[int, Track],
+    hum: Path,
+    all_below: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Of a small catalogue, and of one of which those whose windows are near are matched."""
+    monkeypatch.setattr(matching, "ALL_BELOW", all_below)
     assert ask(member, hum)["verdict"] == "match"
     assert ask(member, hum, tags="nothing")["hits"] == []
     hidden = Collection.objects.create(name="Hidden", audience=Group.objects.create(name="few"))

@@ -17,8 +17,9 @@ from audiosearch.engine.tunes.query import LONGEST_FRAMES, TuneQuery, why_unfit
 from audiosearch.engine.tunes.salience import SAMPLE_RATE
 from audiosearch.engine.tunes.shelf import TuneShelf
 
-ALL_BELOW = 10_000
-"""Tracks up to which all are matched; of more, those whose windows are nearest are."""
+ALL_BELOW = 5_000
+"""Tracks of a space up to which all that the filter allows are matched; of larger ones, those whose
+windows are nearest are."""
 CANDIDATES = 2_000
 FAINTEST_HIT = 0.05
 REASONS = {
@@ -64,18 +65,21 @@ class SameTune(Matcher[TuneQuery]):
         top_k: int,
         where: TrackFilter,
         shelf: TuneShelf,
+        tracks: int,
         threads: int = 1,
     ) -> SameTuneAnswer:
-        """The likeliest `top_k` tracks; shelf: the tunes of this space, by track.
+        """The likeliest `top_k` tracks; shelf: the tunes of this space, by track; tracks: how many
+        have any.
 
         Raises IndexUnavailable and SpaceMissing.
         """
         unfit = why_unfit(query)
         if unfit:
             return SameTuneAnswer("none", unfit, [])
-        ids = index.item_ids(space, where, ALL_BELOW + 1)
-        if len(ids) > ALL_BELOW:
+        if tracks > ALL_BELOW:
             ids = tune_candidates(query, index, space, where, CANDIDATES)
+        else:
+            ids = index.item_ids(space, where, ALL_BELOW)
         found = match_tune(query, shelf.tunes(ids), top_k=top_k, threads=threads)
         likely = probabilities([hit.standing for hit in found.hits], highest(query))
         return _judged(found.reason, found.hits, likely)

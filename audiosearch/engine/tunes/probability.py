@@ -37,7 +37,7 @@ class Calibration:
         return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
 
 
-FITTED = Calibration(-12.089, (3.506, -3.139, 0.667, -0.038, 0.517, -1.044))
+FITTED = Calibration(-11.991, (3.56, -3.217, 0.663, -0.092, 0.512, -1.039))
 
 
 def highest(query: TuneQuery) -> float:
