@@ -237,7 +237,7 @@ def trained(learnt: list[list[Example]], steps: int) -> Network:
 
 def batch(learnt: list[list[Example]], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Stretches of songs, moved in pitch and changed in timbre, and what is to be heard of them."""
-    spectra, wanted = [], []
+    spectra, wanted = list[FloatArray](), list[FloatArray]()
     while len(spectra) < SONGS_AT_ONCE:
         kind = learnt[rng.integers(len(learnt))]
         song = kind[rng.integers(len(kind))]
@@ -289,7 +289,8 @@ def right_share(model: Path, songs: list[Example]) -> float:
     """How often the likeliest pitch is the melody's where there is one."""
     right, all_of_them = 0, 0
     for song in songs:
-        found = likelihoods_of(model, song.spectra.astype(np.float32) / RESOLUTION)
+        spectra = song.spectra / np.float32(RESOLUTION)
+        found = likelihoods_of(model, spectra)
         keys = LOWEST_KEY + found[:, :BINS].argmax(axis=1) / STEPS
         sings = ~np.isnan(song.keys)
         right += int((np.abs(keys - song.keys)[sings] <= TOLERANCE).sum())

@@ -7,23 +7,20 @@ from audiosearch.engine.indexes.filters import Filter
 from audiosearch.engine.tunes.query import TuneQuery
 from audiosearch.engine.tunes.windows import TEMPI, QueryWindows, query_windows
 
-HITS = 64
-"""Windows that each vector asks for."""
+WINDOWS = 2_048
+"""Windows that the vectors of a query ask for together."""
 BIN_MS = 800
 """Windows agree on where in a track the query begins when they are as near to each other."""
 
 
 def tune_candidates(
-    query: TuneQuery, index: VectorIndex, space: str, where: Filter, top: int, hits: int = HITS
+    query: TuneQuery, index: VectorIndex, space: str, where: Filter, top: int
 ) -> list[int]:
-    """Ids of at most `top` tracks that satisfy the filter, the likeliest first.
-
-    hits: windows asked for by each of the query's vectors; more cost time and miss less.
-    """
+    """Ids of at most `top` tracks that satisfy the filter, the likeliest first."""
     asked = query_windows(query)
     if not len(asked):
         return []
-    found = index.nearest_windows(space, asked.embeddings, hits, where)
+    found = index.nearest_windows(space, asked.embeddings, WINDOWS // len(asked), where)
     return likeliest(asked, found)[:top]
 
 

@@ -91,7 +91,7 @@ def sharpened(strengths: FloatArray) -> FloatArray:
     strengths: (n, BINS), 0 and up, each of a moment of a tenth of a second.
     """
     bright = 1 + BRIGHTNESS * (np.arange(BINS, dtype=np.float32) / STEPS - KEYS / 2)
-    peaks = peaks_of(strengths * bright)
+    peaks = peaks_of(np.asarray(strengths * bright, np.float32))
     peaks /= peaks.max(axis=1, keepdims=True) + 1e-6
     peaks[peaks < FAINTEST_PEAK] = 0
     return blurred(peaks)
