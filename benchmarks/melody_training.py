@@ -289,7 +289,7 @@ def right_share(model: Path, songs: list[Example]) -> float:
     """How often the likeliest pitch is the melody's where there is one."""
     right, all_of_them = 0, 0
     for song in songs:
-        spectra = song.spectra / np.float32(RESOLUTION)
+        spectra = np.asarray(song.spectra / np.float32(RESOLUTION), np.float32)
         found = likelihoods_of(model, spectra)
         keys = LOWEST_KEY + found[:, :BINS].argmax(axis=1) / STEPS
         sings = ~np.isnan(song.keys)
