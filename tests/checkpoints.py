@@ -1,8 +1,10 @@
-"""A checkpoint of Cnn14 in the published format, with random weights: the same code and speed."""
+"""Checkpoints in the published formats, with random weights: the same code and speed."""
 
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +36,29 @@ def write_random_cnn14(path: Path, seed: int = 0) -> Path:
         _spread(model, model.fc_audioset, sounds, gain=2.0)
         # The published file is in PyTorch's format from before 1.6.
         torch.save({"model": model.state_dict()}, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def write_random_mobilenet(path: Path, width: float, seed: int = 0) -> Path:
+    """Write a state dict of EfficientAT's MobileNets, drawn by NumPy: the same on every machine."""
+    import torch
+
+    from audiosearch.engine.analyzers.embedding.mobilenet_network import MobileNetV3
+
+    rng, drawn = np.random.default_rng(seed), {}
+    for name, value in sorted(MobileNetV3(width).state_dict().items()):
+        if name.endswith("num_batches_tracked"):
+            drawn[name] = torch.zeros((), dtype=torch.int64)
+            continue
+        if value.ndim > 1:
+            found = rng.normal(0, np.sqrt(2 / np.prod(value.shape[1:])), value.shape)
+        elif name.endswith("running_var") or (".1.weight" in name):
+            found = rng.uniform(0.5, 1.5, value.shape)
+        else:
+            found = rng.normal(0, 0.1, value.shape)
+        scale = 0.02 if name == "classifier.5.weight" else 1.0  # probabilities between 0 and 1
+        drawn[name] = torch.from_numpy((scale * found).astype(np.float32))
+    torch.save(drawn, path)
     return path
 
 

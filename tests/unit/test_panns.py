@@ -16,6 +16,7 @@ import pytest
 
 from audiosearch.engine.analyzers.base import FloatArray
 from audiosearch.engine.analyzers.embedding import panns
+from audiosearch.engine.analyzers.embedding.audioset import CLASSES
 from audiosearch.engine.errors import ModelUnavailable
 from tests.audio_files import noise
 from tests.checkpoints import write_random_cnn14
@@ -115,7 +116,7 @@ def write_labels(models_dir: Path) -> None:
     with (models_dir / "panns_cnn14" / panns.LABELS.name).open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["index", "mid", "display_name"])
-        rows.writerows([n, f"/m/{n}", f"Tag, {n}"] for n in range(panns.CLASSES))
+        rows.writerows([n, f"/m/{n}", f"Tag, {n}"] for n in range(CLASSES))
 
 
 @pytest.mark.slow

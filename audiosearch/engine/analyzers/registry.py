@@ -12,6 +12,8 @@ from audiosearch.engine.errors import ModelUnavailable
 ANALYZERS = {
     "spectral": "audiosearch.engine.analyzers.embedding.spectral.Spectral",
     "panns_cnn14": "audiosearch.engine.analyzers.embedding.panns.Cnn14",
+    "mn10": "audiosearch.engine.analyzers.embedding.mobilenet.Mn10",
+    "mn04": "audiosearch.engine.analyzers.embedding.mobilenet.Mn04",
     "resemblyzer": "audiosearch.engine.analyzers.speaker.resemblyzer.Resemblyzer",
     "ecapa": "audiosearch.engine.analyzers.speaker.ecapa.Ecapa",
     "wavlm": "audiosearch.engine.analyzers.speaker.wavlm.WavLm",

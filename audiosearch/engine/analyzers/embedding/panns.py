@@ -4,13 +4,13 @@ Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Patt
 2020, https://arxiv.org/abs/1912.10211.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from audiosearch.engine.analyzers.base import Encoded, Encoder, EncoderSpec, WeightFile
-from audiosearch.engine.analyzers.embedding.cnn14 import CLASSES, RATE, SHORTEST
+from audiosearch.engine.analyzers.embedding.audioset import LABELS, read_tag_names
+from audiosearch.engine.analyzers.embedding.cnn14 import RATE, SHORTEST
 from audiosearch.engine.analyzers.sessions import open_session
 from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
@@ -23,14 +23,6 @@ CHECKPOINT = WeightFile(
     size=327_428_481,
     sha256="0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31",
     licence="CC BY 4.0",
-)
-LABELS = WeightFile(
-    name="class_labels_indices.csv",
-    url="http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv/class_labels_indices.csv",
-    size=14_675,
-    sha256="cdd1049833c4b86127c2773ac0d14a2754b6a6d0d1798002ed5c66e699708429",
-    licence="CC BY 4.0",
-    optional=True,
 )
 
 
@@ -59,7 +51,7 @@ class Cnn14(Encoder):
         if self.state(models_dir) != "ready":
             raise _not_here()
         self._session = open_session(folder / EXPORT, threads)
-        self.tag_names = _tag_names(folder / LABELS.name)
+        self.tag_names = read_tag_names(folder / LABELS.name)
 
     def encode(self, windows: FloatArray) -> Encoded:
         if windows.shape[1] < SHORTEST:  # looped, because silence would be another sound
@@ -92,12 +84,3 @@ def _not_here() -> ModelUnavailable:
     return ModelUnavailable(
         f"{Cnn14.spec.title} is not here; run: ./manage models pull {Cnn14.spec.name}"
     )
-
-
-def _tag_names(path: Path) -> tuple[str, ...]:
-    """AudioSet's display names; none when the label file is not there or is not all of it."""
-    if not path.exists():
-        return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        names = tuple(row.get("display_name", "") for row in csv.DictReader(file))
-    return names if len(names) == CLASSES and all(names) else ()

@@ -5,48 +5,33 @@ Imports PyTorch, so only `Cnn14.prepare` (and the tests) import this module.
 
 import importlib
 import importlib.metadata
-import os
 import sys
 import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from audiosearch.engine.analyzers.embedding.cnn14 import CLASSES, RATE, SHORTEST
+from audiosearch.engine.analyzers.embedding.audioset import CLASSES
+from audiosearch.engine.analyzers.embedding.cnn14 import RATE, SHORTEST
+from audiosearch.engine.analyzers.embedding.parity import (
+    Agreement,
+    agreement,
+    sounds,
+    write_faithful,
+)
 from audiosearch.engine.analyzers.sessions import open_session
 from audiosearch.engine.analyzers.torch_files import UNREADABLE
 from audiosearch.engine.arrays import FloatArray, Progress
 from audiosearch.engine.errors import ModelUnavailable
 
-MIN_COSINE = 0.9999
-MAX_RELATIVE_DIFFERENCE = 1e-3
 OUTPUTS = {"embedding": "embedding", "probability": "clipwise_output"}
 COMPARED = ((1, SHORTEST), (3, RATE), (2, 5 * RATE), (1, 10 * RATE))  # batch, samples
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How near one output of the export comes to PyTorch's.
-
-    cosine: the smallest of all sounds; difference: the largest of all values; scale: the largest
-    absolute value PyTorch gave.
-    """
-
-    cosine: float
-    difference: float
-    scale: float
-
-    @property
-    def faithful(self) -> bool:
-        """False for outputs that are not numbers, too."""
-        near = self.difference <= MAX_RELATIVE_DIFFERENCE * self.scale
-        return near and self.cosine >= MIN_COSINE
 
 
 def export_checked(checkpoint: Path, path: Path, progress: Progress) -> dict[str, float]:
@@ -55,32 +40,8 @@ def export_checked(checkpoint: Path, path: Path, progress: Progress) -> dict[str
     Returns the smallest cosine and the largest difference of each output. Raises ModelUnavailable
     when the checkpoint is not one of Cnn14, the export is not faithful to it, or cannot be written.
     """
-    progress("export", 0, 2)
     model = load_torch_model(checkpoint)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        export(model, draft)
-        progress("compare with PyTorch", 1, 2)
-        found = compare(model, draft)
-        _refuse_unfaithful(found)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise ModelUnavailable(
-            f"The export could not be written to {path.parent}: {error.strerror}."
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-    progress("compare with PyTorch", 2, 2)
-    return {
-        f"{name} {measure}": value
-        for name, agreement in found.items()
-        for measure, value in (
-            ("cosine", agreement.cosine),
-            ("largest difference", agreement.difference),
-        )
-    }
+    return write_faithful(path, progress, partial(export, model), partial(compare, model))
 
 
 def load_torch_model(checkpoint: Path) -> Any:
@@ -195,39 +156,10 @@ def compare(model: Any, path: Path) -> dict[str, Agreement]:
     rng = np.random.default_rng(0)
     pairs: dict[str, list[tuple[FloatArray, FloatArray]]] = {name: [] for name in OUTPUTS}
     for batch, samples in COMPARED:
-        windows = _sounds(rng, batch, samples)
+        windows = sounds(rng, batch, samples, RATE)
         with torch.no_grad():
             expected = model(torch.from_numpy(windows))
         given = session.run(None, {"windows": windows})
         for (name, key), ours in zip(OUTPUTS.items(), given, strict=True):
             pairs[name].append((ours, expected[key].numpy()))
-    return {name: _agreement(found) for name, found in pairs.items()}
-
-
-def _sounds(rng: np.random.Generator, batch: int, samples: int) -> FloatArray:
-    """Tones in noise; in a tone alone, most mel bands hold rounding errors, which never agree."""
-    hz = rng.uniform(100, 4000, (batch, 1))
-    tones = 0.3 * np.sin(2 * np.pi * hz * np.arange(samples) / RATE)
-    return (tones + rng.normal(0, 0.05, (batch, samples))).astype(np.float32)
-
-
-def _agreement(pairs: list[tuple[FloatArray, FloatArray]]) -> Agreement:
-    """Over (ours, theirs) pairs, each (n, values)."""
-    ours, theirs = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
-    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    return Agreement(
-        cosine=float(np.min((ours * theirs).sum(axis=1) / np.maximum(lengths, 1e-24))),
-        difference=float(np.abs(ours - theirs).max()),
-        scale=float(np.abs(theirs).max()),
-    )
-
-
-def _refuse_unfaithful(found: dict[str, Agreement]) -> None:
-    """Raise ModelUnavailable unless the export says what PyTorch says."""
-    for name, agreement in found.items():
-        if not agreement.faithful:
-            raise ModelUnavailable(
-                f"The export is not faithful to PyTorch, so it is not used: {name} cosine "
-                f"{agreement.cosine:.6f}, largest difference {agreement.difference:.2e} where the "
-                f"largest value is {agreement.scale:.2e}."
-            )
+    return {name: agreement(found) for name, found in pairs.items()}
