@@ -1,6 +1,7 @@
-"""Time listening to files with Cnn14: ours, two plain ways, and the bare model as the limit.
+"""Time listening to files: ours, two plain ways with Cnn14, and the bare model as the limit.
 
-    python -m benchmarks.listen [FOLDER] [--files 80] [--runs 3] [--checkpoint FILE] [--json]
+    python -m benchmarks.listen [FOLDER] [--files 80] [--runs 3] [--encoder mn10]
+                                [--checkpoint FILE] [--json]
 
 ours      add the files to the catalogue and listen until the last can be found (SQLite, Milvus
           Lite); `in the model` is the part of listening's wall time spent inside the encoder
@@ -9,8 +10,10 @@ peer a    librosa.load, panns_inference.AudioTagging loaded once, one file at a 
 peer b    the same, with the model loaded for every file
 limit     the bare ONNX Runtime session on ready-made batches of eight
 
-FOLDER holds audio files; without it, 5 s clips are synthesised. Without --checkpoint, the model has
-random weights in the published format, which take the same time. Rates are files a second.
+FOLDER holds audio files; without it, 5 s clips are synthesised. Without --checkpoint (Cnn14's), the
+models have random weights in the published formats, which take the same time. Rates are files a
+second. --encoder says what ours and the limit hear with; the peers stay with Cnn14. The limit of a
+MobileNet has ready-made spectrograms.
 
 Below the table: what a second encoder of the same rate costs beside `spectral`, in the analysis
 pipeline alone. Decoding is shared, so that the decoders' processor time stays as it is.
@@ -37,6 +40,7 @@ from benchmarks.report import alternate, children_cpu_s, show
 
 DECODER = "audiosearch.engine.audio.worker"
 PEER_FILES = 12
+WIDTHS = {"mn04": 0.4, "mn10": 1.0}
 PEER_B_FILES = 3
 
 
@@ -45,20 +49,23 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--files", type=int, default=80)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--encoder", default="panns_cnn14", choices=["panns_cnn14", *WIDTHS])
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         checkpoint = prepare(scratch, options.checkpoint)
+        if options.encoder in WIDTHS:
+            prepare_mobilenet(scratch, options.encoder)
         files = _files(options.folder, scratch)[: options.files]
         from tests.servers import milvus_lite
 
         with milvus_lite(scratch / "milvus") as uri:
-            start_django(scratch, uri)
+            start_django(scratch, uri, options.encoder)
             contenders: dict[str, Callable[[], dict[str, float]]] = {
-                "limit: bare session": _limit(files, scratch),
-                "ours": _ours(files),
+                "limit: bare session": _limit(files, scratch, options.encoder),
+                "ours": _ours(files, options.encoder),
                 "peer a: model loaded once": _peer(files[:PEER_FILES], checkpoint, uri, once=True),
                 "peer b: model loaded each time": _peer(
                     files[:PEER_B_FILES], checkpoint, uri, once=False
@@ -87,7 +94,8 @@ def main() -> None:
 
 def prepare(scratch: Path, checkpoint: Path | None) -> Path:
     """Checkpoint and export where the encoder looks for them, and labels where the peer does."""
-    from audiosearch.engine.analyzers.embedding.panns import CHECKPOINT, CLASSES, Cnn14
+    from audiosearch.engine.analyzers.embedding.audioset import CLASSES
+    from audiosearch.engine.analyzers.embedding.panns import CHECKPOINT, Cnn14
     from tests.checkpoints import write_random_cnn14
 
     folder = scratch / "models" / Cnn14.spec.name
@@ -107,6 +115,20 @@ def prepare(scratch: Path, checkpoint: Path | None) -> Path:
         rows = [(number, f"/m/{number}", f"Class {number}") for number in range(CLASSES)]
         csv.writer(file).writerows([("index", "mid", "display_name"), *rows])
     return target
+
+
+def prepare_mobilenet(scratch: Path, name: str) -> None:
+    """Random weights in the authors' format, and their export."""
+    from audiosearch.engine.analyzers.embedding.mobilenet import MobileNet
+    from audiosearch.engine.analyzers.registry import analyzer_class
+    from tests.checkpoints import write_random_mobilenet
+
+    encoder = analyzer_class(name)
+    assert issubclass(encoder, MobileNet)
+    folder = scratch / "models" / name
+    folder.mkdir(parents=True)
+    write_random_mobilenet(folder / encoder.spec.weights[0].name, WIDTHS[name])
+    encoder.prepare(scratch / "models", lambda *_: None)
 
 
 def _files(folder: Path | None, scratch: Path) -> list[Path]:
@@ -130,7 +152,7 @@ def synthesised(scratch: Path, count: int) -> list[Path]:
     return paths
 
 
-def start_django(scratch: Path, uri: str) -> None:
+def start_django(scratch: Path, uri: str, encoder: str = "panns_cnn14") -> None:
     os.environ.update(
         DATA_DIR=str(scratch / "data"),
         MODELS_DIR=str(scratch / "models"),
@@ -143,46 +165,56 @@ def start_django(scratch: Path, uri: str) -> None:
 
     (scratch / "data").mkdir()
     django.setup()
+    from django.conf import settings
+
+    settings.ANALYSES = {**settings.ANALYSES, "embedding": (encoder, "spectral")}
     call_command("migrate", verbosity=0)
 
 
-def _limit(files: list[Path], scratch: Path) -> Callable[[], dict[str, float]]:
-    from audiosearch.engine.analyzers.embedding.panns import EXPORT, RATE, Cnn14
+def _limit(files: list[Path], scratch: Path, name: str) -> Callable[[], dict[str, float]]:
+    from audiosearch.engine.analyzers.embedding.mobilenet_mels import RATE, log_mels
     from audiosearch.engine.analyzers.sessions import open_session
     from audiosearch.engine.audio.sandbox import decode
 
-    session = open_session(scratch / "models" / Cnn14.spec.name / EXPORT, 0)
+    (export,) = (scratch / "models" / name).glob("*.onnx")
+    session = open_session(export, 0)
+    given, prepared = (
+        ("spectrograms", log_mels) if name in WIDTHS else ("windows", lambda batch: batch)
+    )
     clips = [decode(path, RATE)[: 10 * RATE] for path in files]
     clips.sort(key=len)
     batches = []
     for _, group in itertools.groupby(clips, key=len):
         alike = list(group)
-        batches += [np.stack(alike[at : at + 8]) for at in range(0, len(alike), 8)]
+        batches += [prepared(np.stack(alike[at : at + 8])) for at in range(0, len(alike), 8)]
 
     def run() -> dict[str, float]:
         began = time.perf_counter()
         for batch in batches:
-            session.run(None, {"windows": batch})
+            session.run(None, {given: batch})
         return {"rate": len(clips) / (time.perf_counter() - began)}
 
-    session.run(None, {"windows": batches[0]})
+    session.run(None, {given: batches[0]})
     return run
 
 
-def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
+def _ours(files: list[Path], name: str) -> Callable[[], dict[str, float]]:
     from apps.analysis.models import TrackAnalysis
     from apps.analysis.worker import work
     from apps.catalog.models import Track
     from apps.catalog.services.adding import add_track
     from apps.catalog.services.deleting import delete_tracks
     from apps.jobs.models import State
-    from audiosearch.engine.analyzers.embedding.panns import Cnn14
+    from audiosearch.engine.analyzers.base import Encoder
+    from audiosearch.engine.analyzers.registry import analyzer_class
 
+    encoder = analyzer_class(name)
+    assert issubclass(encoder, Encoder)
     in_model = 0.0
     workers = len(os.sched_getaffinity(0))
-    encode = Cnn14.encode
+    encode = encoder.encode
 
-    def timed(self: Cnn14, windows: Any) -> Any:
+    def timed(self: Any, windows: Any) -> Any:
         nonlocal in_model
         began = time.perf_counter()
         try:
@@ -190,7 +222,7 @@ def _ours(files: list[Path]) -> Callable[[], dict[str, float]]:
         finally:
             in_model += (time.perf_counter() - began) / workers
 
-    Cnn14.encode = timed  # type: ignore[method-assign]
+    encoder.encode = timed  # type: ignore[method-assign]
 
     def run() -> dict[str, float]:
         nonlocal in_model
