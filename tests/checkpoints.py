@@ -56,7 +56,7 @@ def write_random_mobilenet(path: Path, width: float, seed: int = 0) -> Path:
             found = rng.uniform(0.5, 1.5, value.shape)
         else:
             found = rng.normal(0, 0.1, value.shape)
-        scale = 1e-3 if name == "classifier.5.weight" else 1.0  # probabilities between 0 and 1
+        scale = 1e-4 if name == "classifier.5.weight" else 1.0  # probabilities between 0 and 1
         drawn[name] = torch.from_numpy((scale * found).astype(np.float32))
     torch.save(drawn, path)
     return path
