@@ -48,6 +48,7 @@ def test_a_song_that_is_moved_is_moved_in_all_of_its_spectrum() -> None:
         assert moved.dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's, of how it exports
 def test_it_learns_and_says_the_same_when_it_is_exported(tmp_path: Path) -> None:
     songs = by_ourselves(range(2))
     network = trained([songs], steps=12)

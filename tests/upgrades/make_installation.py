@@ -29,7 +29,7 @@ from tests.upgrades.traces import traces_of_analysis
 
 OPEN_TO_ALL = {"WHO_MAY_SEARCH": "anyone", "SEARCHES_PER_MINUTE": "0"}
 PEOPLE = ("member", "outsider", "curator")
-ANNA, BEN, CARL, STRANGER = 2, 3, 4, 9  # seeds of voices that are well apart
+ANNA, BEN, CARL, STRANGER = 0, 3, 5, 11  # seeds of voices that are well apart
 LEFT_OUT = ("models", "static", "uploads", "output.txt", "run/serve.lock")
 
 MAKE_PEOPLE = """
