@@ -55,12 +55,13 @@ def test_strangers_are_no_hits() -> None:
 
 def test_strangers_differ_and_are_as_long_as_the_tracks() -> None:
     tracks = [PackedTune.of(tune) for tune in songs(3).values()]
-    made = strangers(tracks)
+    made = strangers(tracks, 50)
     assert len(made) == FEWEST >= 50
     assert {len(one) for one in made} == {LENGTH}
     assert len({one.table.tobytes() for one in made}) == FEWEST
     assert made_tune(1, LENGTH).melodic
-    assert len(strangers([])[0]) > 0
+    assert len(strangers([], 60)[0]) >= 60
+    assert len(strangers(tracks, LENGTH + 1)[0]) > LENGTH
 
 
 def test_median_and_percentile_of_a_weighted_field() -> None:

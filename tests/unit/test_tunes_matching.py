@@ -195,6 +195,17 @@ def test_the_first_pass_finds_the_likeliest(
     assert few[0].score == in_full[0].score
 
 
+def test_sounds_that_are_shorter_than_a_hum_say_nothing_of_chance(songs: dict[int, Tune]) -> None:
+    """Of a catalogue of songs and many sounds of seconds, a hum stands out as it does of songs."""
+    query = hummed(excerpt(), key=-5)
+    alone = match_tune(query, PackedTunes({ASKED: songs[ASKED]})).hits[0]
+    short = {100 + n: made_tune(n, 22 + n % 10) for n in range(80)}
+    among = match_tune(query, PackedTunes({**short, ASKED: songs[ASKED]})).hits[0]
+    assert among.item_id == ASKED
+    assert among.standing.height == pytest.approx(alone.standing.height, rel=0.05)
+    assert among.standing.tracks == alone.standing.tracks == 1
+
+
 @pytest.mark.parametrize("seed", [2, 4, 11])
 def test_the_likeliest_are_tried_in_other_tunings(
     tunes: PackedTunes, monkeypatch: pytest.MonkeyPatch, seed: int

@@ -41,11 +41,11 @@ ACCOMPANYING = 0.2, 0.7
 GHOST, CHORD, HIGHER, OCTAVES = 0.2, 0.25, 0.1, (0, 12, 24)
 
 
-def strangers(tunes: Sequence[PackedTune]) -> list[PackedTune]:
-    """FEWEST made tunes, as long as these are."""
+def strangers(tunes: Sequence[PackedTune], shortest: int) -> list[PackedTune]:
+    """FEWEST made tunes, as long as these are, but of `shortest` frames at least."""
     middle = float(np.median([len(tune) for tune in tunes])) if tunes else 0.0
-    steps = min(max(round(middle / LENGTH_STEP), 1), LONGEST // LENGTH_STEP)
-    return _made(steps * LENGTH_STEP)
+    steps = min(round(middle / LENGTH_STEP), LONGEST // LENGTH_STEP)
+    return _made(max(steps, -(-shortest // LENGTH_STEP)) * LENGTH_STEP)
 
 
 @lru_cache(maxsize=4)

@@ -67,8 +67,10 @@ def match_tune(
     if unfit or not len(tunes):
         return TuneAnswer(unfit or "There is no tune to compare this with.", [])
     compared = Compared.of(query)
-    missing = max(0, FEWEST - len(tunes))
-    field = [*tunes.packed, *(strangers(tunes.packed)[:missing] if missing else [])]
+    long_enough = [tune for tune in tunes.packed if len(tune) >= compared.frames]
+    missing = max(0, FEWEST - len(long_enough))
+    others = strangers(long_enough, compared.frames)[:missing] if missing else []
+    field = [*tunes.packed, *others]
     ranking = rank_tracks(compared, field, top_k, threads)
     scores = np.where(ranking.tracks < len(tunes), ranking.fits.scores, -np.inf)
     best = np.argsort(-scores, kind="stable")[: min(top_k, int(np.isfinite(scores).sum()))]

@@ -68,6 +68,11 @@ class Compared:
         reached = (rows >= 0) & (rows < KEYS)
         return cls(classes % CLASSES, np.where(reached, rows + FIRST_UNFOLDED, 0), lowest)
 
+    @property
+    def frames(self) -> int:
+        """Of the query."""
+        return self.classes.shape[2] * self.classes.shape[3]
+
     def only(self, tunings: slice, phases: slice, keys: slice = slice(None)) -> "Compared":
         """Some of the tunings, phases and keys, from the lowest on."""
         classes, rows = (
@@ -120,7 +125,8 @@ class Ranking:
     """Tracks that were matched in full.
 
     tracks: (n,) their places, ascending; fits: of these; weights: (n,) how many tracks each stands
-    for, when the field is asked for.
+    for, when the field is asked for: none where it is shorter than the query, as what a part of it
+    fits tells nothing of what would fit by chance.
     """
 
     tracks: NDArray[np.int64]
@@ -131,12 +137,17 @@ class Ranking:
 def rank_tracks(compared: Compared, tunes: Sequence[PackedTune], top: int, threads: int) -> Ranking:
     """The tracks that fit best, at least `top` where there are as many, and a sample of others."""
     likely = likeliest(compared, tunes, top, threads)
+    long_enough = np.array([len(tune) >= compared.frames for tune in tunes], bool)
+    places = np.flatnonzero(long_enough)
     chosen = likely.copy()
-    chosen[np.linspace(0, len(tunes) - 1, SAMPLED).astype(int)] = True
+    if len(places):
+        chosen[places[np.linspace(0, len(places) - 1, SAMPLED).astype(int)]] = True
     tracks = np.flatnonzero(chosen)
     fits = Fits.of(compared.costs([tunes[track] for track in tracks.tolist()], threads=threads))
-    stand_for = (len(tunes) - likely.sum()) / max(1, len(tracks) - likely.sum())
-    return Ranking(tracks, fits, np.where(likely[tracks], 1, stand_for).astype(np.float32))
+    sampled = (chosen & ~likely).sum()
+    stand_for = (long_enough & ~likely).sum() / max(1, sampled)
+    weights = np.where(likely[tracks], 1, stand_for) * long_enough[tracks]
+    return Ranking(tracks, fits, weights.astype(np.float32))
 
 
 def likeliest(

@@ -27,8 +27,8 @@ class Standing:
     """How a hit compares with the field, the tracks that were asked and made ones where they are
     few; 0 is the field's median and 1 its 95th percentile.
 
-    height: of its score; tracks: how many were asked, those too short not counted; folded,
-    unfolded, contour: heights by each way alone, in the key that fits best by all.
+    height: of its score; tracks: how many were asked, those shorter than the query not counted;
+    folded, unfolded, contour: heights by each way alone, in the key that fits best by all.
     """
 
     height: float
@@ -47,8 +47,9 @@ class Field:
 
     @classmethod
     def of(cls, scores: FloatArray, weights: FloatArray) -> "Field":
-        """scores: those that are not finite are left out; weights: how many tracks each is."""
-        heard = np.isfinite(scores)
+        """scores: those that are not finite are left out; weights: how many tracks each is, 0 of
+        those that are left out, too."""
+        heard = np.isfinite(scores) & (weights > 0)
         if not heard.any():
             return cls(0.0, 1.0)
         order = np.argsort(scores[heard])
@@ -74,14 +75,14 @@ def standings(
     those after them are made ones."""
     scores, weights = ranking.fits.scores, ranking.weights
     field = Field.of(scores, weights)
-    sample = np.flatnonzero(np.isfinite(scores))
+    sample = np.flatnonzero(np.isfinite(scores) & (weights > 0))
     sample = sample[np.linspace(0, len(sample) - 1, min(SAMPLED, len(sample))).astype(int)]
     places = sorted({*hits, *sample.tolist()})
     found = mapped(lambda place: _by_way(compared, tunes, ranking, place), places, threads)
     by_way = dict(zip(places, found, strict=True))
     sampled = np.array([by_way[place] for place in sample.tolist()], np.float32).reshape(-1, 3)
     fields = [Field.of(column, weights[sample]) for column in sampled.T]
-    own = np.isfinite(scores) & (ranking.tracks < asked)
+    own = ranking.tracks < asked
     return [
         Standing(
             field.height(float(scores[place])),
