@@ -23,7 +23,7 @@ from audiosearch.engine.tunes.salience import KEYS, LOWEST_KEY, STEPS
 LOWEST_MIDDLE = 51
 """The middle of a query is brought to this key and TRIED_KEYS - 1 above it, where melodies of
 recordings have theirs."""
-TRIED_KEYS = 31
+TRIED_KEYS = 36
 TUNINGS = 0.0, -1 / STEPS, 1 / STEPS
 """Semitones by which a query is moved: who hums is in no tuning for long."""
 RETUNED_KEYS = 3
