@@ -5,7 +5,7 @@
 It learns from songs that are made from seeds, in some 25 minutes on two cores: half of them are
 like those of `benchmarks.tunes`, played by fluidsynth with the soundfont that calibrates; the
 others are like those that the projection is trained on, by instruments and voices of our own
-synthesis. None of them, and neither soundfont of `benchmarks.tunes`, is asked for anywhere. What is
+synthesis. `benchmarks.tunes` asks for none of these songs, and plays with other soundfonts. What is
 printed at the end is how often the likeliest pitch is the melody's, within half a semitone, in
 songs left out.
 """

@@ -1,5 +1,7 @@
 """Which pitch leads: of a melody over what accompanies it, and where nothing does."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from audiosearch.engine.tunes.predominance import strongest
 from audiosearch.engine.tunes.salience import (
     BINS,
     LOWEST_KEY,
+    PITCHES,
     SAMPLE_RATE,
     STEPS,
     heard_whole,
@@ -75,8 +78,8 @@ def test_what_is_farther_than_its_reach_makes_no_difference() -> None:
     assert likelihoods(whole)[40 + REACH :] == pytest.approx(part, abs=1e-4)
 
 
-def test_a_damaged_network_is_told(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_network_is_told(tmp_path: Path) -> None:
     damaged = tmp_path / "melody.onnx"
     damaged.write_bytes(MODEL.read_bytes()[:1000])
     with pytest.raises(ModelUnavailable, match="cannot be loaded"):
-        likelihoods_of(damaged, np.zeros((1, 2, 264), np.float32))
+        likelihoods_of(damaged, np.zeros((1, 2, PITCHES), np.float32))

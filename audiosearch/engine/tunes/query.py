@@ -26,8 +26,8 @@ STEADIEST_SPEECH = 0.4
 """Steadiness below which it is speech: two utterances in a hundred have more, and all hums
 that were tried 0.6 or more."""
 LEAST_SURE = 0.45
-"""Sureness below which several sounds are none that has a melody: music has more, mostly 0.7 and
-more, and two of seven sounds of animals, machines and weather less."""
+"""Sureness below which several sounds are none that has a melody: music has more, and a tenth at
+least of what is heard of animals, machines and weather less."""
 AGREED, PERIODIC = 0.7, 0.9
 """Semitones from the predominant pitch, and periodicity of one voice, or nearly so."""
 AGREEING, AGREEING_VOICE = 0.8, 0.68
